@@ -26,9 +26,9 @@ struct arena {
     size_t taken_bytes; /* blocks held, or bytes used of a fixed one */
     size_t cap_bytes;
 };
-void arena_init_fixed(struct arena *a, void *mem, size_t bytes);            /* keeps mem */
-void arena_init_blocks(struct arena *a, struct blocks *src, size_t cap);    /* keeps src */
-void *arena_take(struct arena *a, size_t bytes);                            /* NULL when over the cap, or bytes > block room */
+void arena_init_fixed(struct arena *a, void *mem, size_t bytes);         /* keeps mem */
+void arena_init_blocks(struct arena *a, struct blocks *src, size_t cap); /* keeps src */
+void *arena_take(struct arena *a, size_t bytes); /* NULL when over the cap, or bytes > block room */
 void *arena_take_zero(struct arena *a, size_t bytes);
 /* Copies s; STR_NONE with p NULL when there is no room (an empty s gives a non-NULL p). */
 struct str arena_str(struct arena *a, struct str s);

@@ -5,20 +5,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MUST_CHECK __attribute__((warn_unused_result))
-#define NONNULL __attribute__((nonnull))
-#define PRINTF(f, a) __attribute__((format(printf, f, a)))
-#define CLEANUP(fn) __attribute__((cleanup(fn)))
-#define HOT __attribute__((hot))
-#define COLD __attribute__((cold))
-#define UNUSED __attribute__((unused))
-#define ALIGNED(n) __attribute__((aligned(n)))
-#define FALLTHROUGH __attribute__((fallthrough))
-#define LIKELY(x) __builtin_expect(!!(x), 1)
-#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define MUST_CHECK   __attribute__((warn_unused_result))
+#define NONNULL      __attribute__((nonnull))
+#define PRINTF(f, a) __attribute__((format(__printf__, f, a)))
+#define CLEANUP(fn)  __attribute__((cleanup(fn)))
+#define HOT          __attribute__((hot))
+#define COLD         __attribute__((cold))
+#define UNUSED       __attribute__((unused))
+#define ALIGNED(n)   __attribute__((aligned(n)))
+#define FALLTHROUGH  __attribute__((fallthrough))
+#define LIKELY(x)    __builtin_expect(!!(x), 1)
+#define UNLIKELY(x)  __builtin_expect(!!(x), 0)
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#define MIN(a, b)    ((a) < (b) ? (a) : (b))
+#define MAX(a, b)    ((a) > (b) ? (a) : (b))
 
 /* Memory safety: always on, traps. */
 #define CHECK(x)                                                                                   \

@@ -16,9 +16,9 @@ struct wall {
     int64_t us; /* since 1970-01-01 UTC */
 };
 #define INSTANT_NEVER ((struct instant){INT64_MAX})
-#define DUR_US(x) ((struct dur){(x)})
-#define DUR_MS(x) ((struct dur){(x) * INT64_C(1000)})
-#define DUR_S(x) ((struct dur){(x) * INT64_C(1000000)})
+#define DUR_US(x)     ((struct dur){(x)})
+#define DUR_MS(x)     ((struct dur){(x)*INT64_C(1000)})
+#define DUR_S(x)      ((struct dur){(x)*INT64_C(1000000)})
 
 static inline struct instant instant_add(struct instant t, struct dur d)
 {

@@ -30,14 +30,15 @@ static inline bool lex_ok(const struct lex *l)
 {
     return l->err == OK;
 }
-char lex_peek(const struct lex *l);                                     /* 0 at the end */
-bool lex_have(struct lex *l, char c);                                   /* takes c if it is next */
-void lex_need(struct lex *l, char c);                                   /* c or ERR_SYNTAX */
-bool lex_have_str(struct lex *l, struct str s);                         /* exact bytes */
-bool lex_have_istr(struct lex *l, struct str s);                        /* without case */
+char lex_peek(const struct lex *l);              /* 0 at the end */
+bool lex_have(struct lex *l, char c);            /* takes c if it is next */
+void lex_need(struct lex *l, char c);            /* c or ERR_SYNTAX */
+bool lex_have_str(struct lex *l, struct str s);  /* exact bytes */
+bool lex_have_istr(struct lex *l, struct str s); /* without case */
 /* At least min, at most max bytes of the set; a further byte of the set past max is ERR_LIMIT. */
 struct str lex_run(struct lex *l, const struct lex_set *set, size_t min, size_t max);
-struct str lex_until(struct lex *l, char stop, size_t max);             /* stop is not taken; to the end if absent */
+struct str lex_until(struct lex *l, char stop,
+                     size_t max); /* stop is not taken; to the end if absent */
 uint64_t lex_num(struct lex *l, uint64_t max_value, size_t max_digits); /* 1*DIGIT, else error */
 void lex_fail(struct lex *l, enum err e);                               /* first error stays */
 /* SP, HT and folds (CRLF followed by SP or HT): RFC 3261 LWS/SWS. At most max bytes. */

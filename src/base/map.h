@@ -15,7 +15,8 @@ struct map {
 };
 size_t map_bytes(uint32_t cap); /* room for cap entries at half load */
 void map_init(struct map *m, void *mem, uint32_t cap);
-MUST_CHECK enum err map_put(struct map *m, uint64_t hash, uint32_t value); /* value != 0; ERR_FULL */
+MUST_CHECK enum err map_put(struct map *m, uint64_t hash,
+                            uint32_t value); /* value != 0; ERR_FULL */
 /* Iterates the values under hash: start with *it = 0; returns 0 at the end. */
 uint32_t map_find(const struct map *m, uint64_t hash, uint32_t *it);
 bool map_del(struct map *m, uint64_t hash, uint32_t value); /* backward shift; false if absent */

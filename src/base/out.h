@@ -28,7 +28,8 @@ void out_u64(struct out *o, uint64_t v);
 void out_i64(struct out *o, int64_t v);
 void out_hex(struct out *o, const uint8_t *p, size_t n);
 void out_b64(struct out *o, const uint8_t *p, size_t n);
-/* printf for the cold paths; the hot ones use the typed calls. */
+/* printf for the cold paths; the hot ones use the typed calls. Needs one spare byte in the buffer.
+ */
 void out_fmt(struct out *o, const char *fmt, ...) PRINTF(2, 3);
 /* JSON: a quoted, escaped string (control bytes and non-UTF-8 as \u00xx). */
 void out_json_str(struct out *o, struct str s);

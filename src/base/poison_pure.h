@@ -1,4 +1,5 @@
-/* Forced into the pure floors: besides poison.h, no heap, no clock, no files, no sockets, no exit. */
+/* Forced into the pure floors: besides poison.h, no heap, no clock, no files, no sockets, no exit.
+ */
 #ifndef BASE_POISON_PURE_H
 #define BASE_POISON_PURE_H
 #include "base/poison.h"
@@ -11,6 +12,7 @@
 #include <sys/types.h>
 #include <time.h>
 #include <unistd.h>
-#pragma GCC poison malloc calloc realloc free strdup socket fopen time clock_gettime rand srand random
+#pragma GCC poison malloc calloc realloc free strdup socket fopen time clock_gettime rand srand    \
+    random
 #pragma GCC poison printf fprintf exit abort
 #endif

@@ -30,7 +30,8 @@ static inline struct handle handle_unpack(uint64_t v)
 
 struct pool {
     uint8_t *mem;
-    uint32_t elem_bytes, cap; /* elem_bytes is rounded up to 16, with an 16-byte header before each */
+    uint32_t elem_bytes,
+        cap; /* elem_bytes is rounded up to 16, with an 16-byte header before each */
     uint32_t used, fresh, peak;
     uint32_t free_head;
 };
@@ -39,9 +40,9 @@ size_t pool_bytes(size_t elem_bytes, uint32_t cap); /* what pool_init wants; cap
 void pool_init(struct pool *p, void *mem, size_t elem_bytes, uint32_t cap);
 /* A zeroed element and its handle; NULL when full. */
 void *pool_new(struct pool *p, struct handle *ret_h);
-void *pool_get(const struct pool *p, struct handle h);         /* NULL if gone */
+void *pool_get(const struct pool *p, struct handle h);          /* NULL if gone */
 struct handle pool_handle(const struct pool *p, const void *e); /* e must be live */
-void pool_free(struct pool *p, void *e);                       /* generation moves on */
+void pool_free(struct pool *p, void *e);                        /* generation moves on */
 /* Walks live elements: start with *it = 0; NULL at the end. Freeing the current one is allowed. */
 void *pool_next(const struct pool *p, uint32_t *it);
 #endif

@@ -1,4 +1,5 @@
-/* The one list of named refusals (reasons.def) as an enum, with severity, weight, status and text. */
+/* The one list of named refusals (reasons.def) as an enum, with severity, weight, status and text.
+ */
 #ifndef BASE_REASONS_H
 #define BASE_REASONS_H
 #include "base/str.h"
@@ -22,7 +23,8 @@ const struct reason_info *reason_info(enum reason r); /* never NULL; out of rang
 enum reason reason_by_name(struct str name);          /* REASON_NONE if unknown */
 const char *severity_name(enum severity s);           /* "info" "notice" "warn" "alert" */
 
-/* Counters of one program, one per reason, in shared memory: one writer, readers may tear nothing. */
+/* Counters of one program, one per reason, in shared memory: one writer, readers may tear nothing.
+ */
 struct counters {
     uint64_t n[REASON_COUNT];
 };

@@ -5,25 +5,29 @@
 #define BASE_RING_H
 #include "base/str.h"
 
-struct ring_shared { /* at the start of the shared memory */
-    ALIGNED(64) uint32_t head; /* written by the producer */
-    ALIGNED(64) uint32_t tail; /* written by the consumer */
+struct ring_shared {               /* at the start of the shared memory */
+    ALIGNED(64) uint32_t head;     /* written by the producer */
+    ALIGNED(64) uint32_t tail;     /* written by the consumer */
     ALIGNED(64) uint32_t sleeping; /* 1: the consumer sleeps and wants a wake-up */
-    uint32_t lost;             /* records that found no room; written by the producer */
+    uint32_t lost;                 /* records that found no room; written by the producer */
     ALIGNED(64) uint8_t data[];
 };
 struct ring { /* each side's own view; lives in private memory */
     struct ring_shared *sh;
     uint32_t size; /* bytes of data, a power of two */
     uint32_t own;  /* head for the producer, tail for the consumer */
+    bool dead;     /* consumer: the writer broke the format */
 };
 #define RING_RECORD_MAX 70000u
 size_t ring_bytes(uint32_t size);
 /* Attaches to zeroed or living shared memory. size: power of two >= 4096. A consumer or producer
  * that starts again continues where the memory says, after checking it (ERR_SYNTAX if it lies). */
 MUST_CHECK enum err ring_attach(struct ring *r, void *mem, uint32_t size, bool producer);
-MUST_CHECK enum err ring_put(struct ring *r, const void *rec, size_t n);                 /* ERR_FULL counts in lost */
-MUST_CHECK enum err ring_put2(struct ring *r, struct str a, struct str b);               /* one record from two parts */
+/* ERR_FULL counts in lost; ERR_LIMIT: longer than RING_RECORD_MAX or than half the ring. Never
+ * waits. */
+MUST_CHECK enum err ring_put(struct ring *r, const void *rec, size_t n);
+MUST_CHECK enum err ring_put2(struct ring *r, struct str a,
+                              struct str b); /* one record from two parts */
 /* Copies the next record. ERR_AGAIN: empty. ERR_LIMIT: larger than cap (skipped). ERR_SYNTAX: the
  * writer broke the format; the ring is dead. */
 MUST_CHECK enum err ring_get(struct ring *r, void *ret, size_t cap, size_t *ret_n);

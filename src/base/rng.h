@@ -14,5 +14,6 @@ void rng_bytes(struct rng *r, void *ret, size_t n);
 uint64_t rng_u64(struct rng *r);
 uint32_t rng_below(struct rng *r, uint32_t bound); /* unbiased; bound >= 1 */
 /* One block, exposed for its test vectors. */
-void chacha20_block(const uint8_t key[32], uint32_t counter, const uint8_t nonce[12], uint8_t ret[64]);
+void chacha20_block(const uint8_t key[32], uint32_t counter, const uint8_t nonce[12],
+                    uint8_t ret[64]);
 #endif

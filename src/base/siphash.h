@@ -8,5 +8,6 @@ struct sipkey {
 };
 uint64_t siphash(const struct sipkey *key, struct str data);
 void siphash128(const struct sipkey *key, struct str data, uint8_t ret[16]);
-uint64_t siphash_i(const struct sipkey *key, struct str data); /* ASCII letters folded to lower case */
+uint64_t siphash_i(const struct sipkey *key,
+                   struct str data); /* ASCII letters folded to lower case */
 #endif
