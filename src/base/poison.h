@@ -6,5 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+/* glibc has some of them as macros when it checks buffers. */
+#undef strcpy
+#undef strcat
+#undef sprintf
+#undef vsprintf
+#undef gets
 #pragma GCC poison strcpy strcat sprintf vsprintf strtok atoi atol atoll gets
 #endif

@@ -12,6 +12,9 @@
 #include <sys/types.h>
 #include <time.h>
 #include <unistd.h>
+#undef strdup
+#undef printf
+#undef fprintf
 #pragma GCC poison malloc calloc realloc free strdup socket fopen time clock_gettime rand srand    \
     random
 #pragma GCC poison printf fprintf exit abort
