@@ -1,0 +1,69 @@
+#include "call/gates.h"
+
+bool aor_of_uri(const struct policy *p, struct str uri_text, char *ret_aor, size_t cap,
+                size_t *ret_n)
+{
+    struct sip_uri u;
+    if (sip_uri_parse(uri_text, &u) != OK)
+        return false;
+    struct str host = u.host;
+    if (u.scheme == URI_TEL || u.ip.family != ADDR_NONE)
+        host = policy_text(p, p->domains[0]);
+    if (u.scheme != URI_TEL &&
+        ((u.scheme != URI_SIP && u.scheme != URI_SIPS) || !policy_domain(p, u.host)))
+        return false;
+    struct out o = out_of(ret_aor, cap);
+    struct str user;
+    str_cut(u.user, ';', &user);
+    sip_unescape(&o, user);
+    out_ch(&o, '@');
+    for (size_t i = 0; i < host.n; i++)
+        out_ch(&o, ascii_lower(host.p[i]));
+    *ret_n = o.n;
+    return !o.full && user.n;
+}
+
+bool dialled_of_uri(struct str uri_text, char *ret, size_t cap, size_t *ret_n)
+{
+    struct sip_uri u;
+    if (sip_uri_parse(uri_text, &u) != OK || u.scheme == URI_OTHER)
+        return false;
+    struct out o = out_of(ret, cap);
+    struct str user;
+    str_cut(u.user, ';', &user);
+    if (u.scheme == URI_TEL) {
+        for (size_t i = 0; i < user.n; i++)
+            if (!memchr("-.()", user.p[i], 4))
+                out_ch(&o, user.p[i]);
+    } else {
+        sip_unescape(&o, user);
+    }
+    *ret_n = o.n;
+    return !o.full && o.n;
+}
+
+size_t location_lookup(struct location_shard *const *shards, size_t n_shards,
+                       const struct sipkey *k, struct str aor, struct wall now,
+                       struct binding *ret_b, size_t cap)
+{
+    uint64_t hash = location_hash(k, aor);
+    size_t n = 0;
+    for (size_t s = 0; s < n_shards; s++) {
+        size_t start = n;
+        for (unsigned tries = 0; shards[s] && tries < 4; tries++) {
+            uint32_t epoch = __atomic_load_n(&shards[s]->epoch, __ATOMIC_ACQUIRE), it = 0;
+            n = start;
+            while (n < cap && location_next(shards[s], hash, aor, now, &it, &ret_b[n]))
+                n++;
+            if (epoch == __atomic_load_n(&shards[s]->epoch, __ATOMIC_ACQUIRE))
+                break;
+        }
+    }
+    for (size_t i = 1; i < n; i++) /* few: insertion sort, stable, by falling q */
+        for (size_t j = i; j && ret_b[j].q > ret_b[j - 1].q; j--) {
+            struct binding t = ret_b[j];
+            ret_b[j] = ret_b[j - 1];
+            ret_b[j - 1] = t;
+        }
+    return n;
+}

@@ -1,0 +1,102 @@
+#include "call/facts.h"
+
+const char *gate_name(enum gate_id g)
+{
+    static const char *const names[GATE_COUNT] = {"source",    "rate",     "sanity", "signature",
+                                                  "emergency", "identity", "right",  "fraud",
+                                                  "capacity",  "route"};
+    return g < GATE_COUNT ? names[g] : "none";
+}
+
+const char *verdict_name(enum verdict_kind v)
+{
+    static const char *const names[] = {"not reached", "pass", "challenge",
+                                        "refuse",      "drop", "step up"};
+    return v < ARRAY_LEN(names) ? names[v] : "waiting";
+}
+
+void text_set(void *text, size_t bytes, struct str s)
+{
+    uint8_t *t = text;
+    size_t n = MIN(s.n, MIN(bytes - 1, (size_t)255));
+    t[0] = (uint8_t)n;
+    for (size_t i = 0; i < n; i++)
+        t[1 + i] = (uint8_t)s.p[i] < 0x20 || s.p[i] == 0x7f ? '?' : (uint8_t)s.p[i];
+}
+
+size_t fact_size(enum fact_kind k)
+{
+#define SIZE(member) (offsetof(struct fact, u) + sizeof(((struct fact *)0)->u.member))
+    switch (k) {
+    case FACT_VERDICT:
+        return SIZE(verdict);
+    case FACT_REGISTERED:
+    case FACT_UNREGISTERED:
+    case FACT_EXPIRED:
+        return SIZE(reg);
+    case FACT_CALL_START:
+        return SIZE(start);
+    case FACT_CALL_END:
+        return SIZE(end);
+    case FACT_PEER_STATE:
+        return SIZE(peer);
+    case FACT_REFUSED:
+        return SIZE(refused);
+    case FACT_PROCESS:
+        return SIZE(process);
+    case FACT_KIND_COUNT:
+        break;
+    }
+    return 0;
+#undef SIZE
+}
+
+/* A length byte beyond its text would let a reader run past it. */
+#define TEXT_BAD(t) ((t).n > sizeof((t).p))
+
+static bool leg_bad(const struct fact_leg *l)
+{
+    return TEXT_BAD(l->call_id) || TEXT_BAD(l->zone_name) || TEXT_BAD(l->peer_name) ||
+           TEXT_BAD(l->user_agent);
+}
+
+static bool texts_bad(const struct fact *f)
+{
+    switch ((enum fact_kind)f->kind) {
+    case FACT_VERDICT:
+        return TEXT_BAD(f->u.verdict.call_id) || TEXT_BAD(f->u.verdict.from) ||
+               TEXT_BAD(f->u.verdict.to) || TEXT_BAD(f->u.verdict.method) ||
+               TEXT_BAD(f->u.verdict.user);
+    case FACT_REGISTERED:
+    case FACT_UNREGISTERED:
+    case FACT_EXPIRED:
+        return TEXT_BAD(f->u.reg.aor) || TEXT_BAD(f->u.reg.contact);
+    case FACT_CALL_START:
+        return TEXT_BAD(f->u.start.call_id_a) || TEXT_BAD(f->u.start.from) ||
+               TEXT_BAD(f->u.start.to) || TEXT_BAD(f->u.start.user);
+    case FACT_CALL_END:
+        return TEXT_BAD(f->u.end.from) || TEXT_BAD(f->u.end.to) || TEXT_BAD(f->u.end.user) ||
+               TEXT_BAD(f->u.end.route) || f->u.end.n_legs > 2 || leg_bad(&f->u.end.leg[0]) ||
+               leg_bad(&f->u.end.leg[1]);
+    case FACT_PEER_STATE:
+        return TEXT_BAD(f->u.peer.peer);
+    case FACT_REFUSED:
+        return TEXT_BAD(f->u.refused.what);
+    case FACT_PROCESS:
+        return TEXT_BAD(f->u.process.program) || TEXT_BAD(f->u.process.what);
+    case FACT_KIND_COUNT:
+        break;
+    }
+    return true;
+}
+
+enum err fact_valid(const void *rec, size_t bytes)
+{
+    const struct fact *f = rec;
+    if (bytes < offsetof(struct fact, u))
+        return ERR_SYNTAX;
+    size_t want = fact_size((enum fact_kind)f->kind);
+    if (!want || bytes != want || f->bytes != want || f->reason >= REASON_COUNT)
+        return ERR_SYNTAX;
+    return texts_bad(f) ? ERR_RANGE : OK;
+}

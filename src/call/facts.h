@@ -1,0 +1,148 @@
+/* Facts: what happened, as fixed-size records that engines append and the store writes (CDRs, JSON
+ * event log, counters). Flat and pointer-free: they travel in rings. Texts are cut at their bound
+ * (cut is set). No secret and no key is ever put in a fact. */
+#ifndef CALL_FACTS_H
+#define CALL_FACTS_H
+#include "base/addr.h"
+#include "base/instant.h"
+#include "base/reasons.h"
+#include "media/leg.h"
+
+enum fact_kind {
+    FACT_VERDICT = 1, /* a request went through the gates: trace and result */
+    FACT_REGISTERED,
+    FACT_UNREGISTERED,
+    FACT_EXPIRED,    /* binding changes (refreshes are only counted) */
+    FACT_CALL_START, /* a session began: what an aborted CDR needs */
+    FACT_CALL_END,   /* session and legs: the CDR */
+    FACT_PEER_STATE, /* a peer or one of its targets went up or down */
+    FACT_REFUSED,    /* something below SIP requests was refused: connection, handshake, RTP source
+                        (rate-limited, n = how many) */
+    FACT_PROCESS,    /* a program started, died, reloaded */
+    FACT_KIND_COUNT
+};
+enum gate_id {
+    GATE_SOURCE,
+    GATE_RATE,
+    GATE_SANITY,
+    GATE_SIGNATURE,
+    GATE_EMERGENCY,
+    GATE_IDENTITY,
+    GATE_RIGHT,
+    GATE_FRAUD,
+    GATE_CAPACITY,
+    GATE_ROUTE,
+    GATE_COUNT
+};
+const char *gate_name(enum gate_id g);
+enum verdict_kind {
+    VERDICT_NONE /* gate not reached */,
+    VERDICT_PASS,
+    VERDICT_CHALLENGE,
+    VERDICT_REFUSE,
+    VERDICT_DROP,
+    VERDICT_STEP_UP
+};
+const char *verdict_name(enum verdict_kind v);
+struct trace {
+    struct {
+        uint8_t verdict;
+        uint8_t pad;
+        uint16_t reason;
+    } gate[GATE_COUNT];
+};
+
+#define FACT_ID  96u
+#define FACT_URI 96u
+struct text_id {
+    uint8_t n;
+    char p[FACT_ID - 1];
+};
+struct text_uri {
+    uint8_t n;
+    char p[FACT_URI - 1];
+};
+struct text_short {
+    uint8_t n;
+    char p[31];
+};
+void text_set(void *text, size_t bytes,
+              struct str s); /* any of the three: cuts; replaces control bytes by '?' */
+#define TEXT_SET(t, s) text_set(&(t), sizeof(t), (s))
+#define TEXT_STR(t)    str_of((t).p, (t).n)
+
+struct fact_leg {
+    struct text_id call_id;
+    struct addr peer;
+    uint8_t proto;         /* enum sip_proto */
+    uint8_t zone, peer_id; /* policy indices at the time; POLICY_NONE = none */
+    struct text_short zone_name, peer_name;
+    struct text_short user_agent;
+    struct {
+        uint8_t used, suite, latched, one_way;
+        uint16_t local_port;
+        char codec[24];
+        struct media_stats in;
+    } stream[2];
+};
+struct fact {
+    uint16_t bytes; /* size of this record */
+    uint8_t kind, engine;
+    uint16_t reason; /* enum reason */
+    uint16_t code;   /* SIP status, 0 = none */
+    uint64_t seq;    /* per engine, from 1 */
+    int64_t wall_us;
+    union {
+        struct {
+            struct text_id call_id;
+            struct text_uri from, to;
+            struct text_short method, user;
+            struct addr source;
+            uint8_t proto, zone;
+            struct trace trace;
+        } verdict;
+        struct {
+            struct text_uri aor, contact;
+            struct addr source;
+            uint8_t proto;
+            int64_t expires_us;
+        } reg;
+        struct {
+            uint64_t session;
+            struct text_id call_id_a;
+            struct text_uri from, to;
+            struct text_short user;
+            struct addr source;
+        } start;
+        struct {
+            uint64_t session;
+            struct text_uri from, to;
+            struct text_short user, route;
+            int64_t start_us, ring_us, answer_us, end_us; /* wall; 0 = never */
+            uint8_t ended_by;                             /* 0 none, 'a', 'b', 'g' gateway */
+            uint8_t n_legs;
+            uint16_t q850;
+            struct trace trace;
+            struct fact_leg leg[2];
+        } end;
+        struct {
+            struct text_short peer;
+            struct addr target;
+            uint8_t up;
+        } peer;
+        struct {
+            struct addr source;
+            uint32_t n;
+            struct text_short what;
+        } refused;
+        struct {
+            struct text_short program;
+            int32_t pid, status;
+            struct text_short what;
+        } process;
+    } u;
+};
+/* Bytes that travel for this kind (header and its member of the union). */
+size_t fact_size(enum fact_kind k);
+MUST_CHECK enum err fact_valid(const void *rec, size_t bytes); /* the reader's check */
+#endif

@@ -1,0 +1,35 @@
+/* What the gates share among themselves; the rest of Ringwall uses gates.h. */
+#ifndef CALL_GATE_H
+#define CALL_GATE_H
+#include "call/gates.h"
+
+/* One gate. ask is filled only by the identity gate with VERDICT_WAIT. */
+typedef struct verdict gate_fn(const struct gate_env *e, struct request *r, struct ask *ask);
+gate_fn gate_source, gate_rate, gate_sanity, gate_signature, gate_emergency, gate_identity,
+    gate_right, gate_fraud, gate_capacity, gate_route;
+/* The identity gate's second half. */
+struct verdict gate_identity_answer(const struct gate_env *e, struct request *r,
+                                    const struct answer *a);
+
+/* Option tags that Require may name (RFC 3261 20.32). */
+bool gate_extension_known(struct str tag);
+
+static inline struct verdict gate_pass(void)
+{
+    return (struct verdict){.kind = VERDICT_PASS};
+}
+static inline struct verdict gate_refuse(enum reason why)
+{
+    uint16_t code = reason_info(why)->code;
+    return (struct verdict){
+        .kind = code ? VERDICT_REFUSE : VERDICT_DROP, .reason = why, .code = code};
+}
+static inline struct verdict gate_drop(enum reason why)
+{
+    return (struct verdict){.kind = VERDICT_DROP, .reason = why};
+}
+static inline struct verdict gate_challenge(enum reason why)
+{
+    return (struct verdict){.kind = VERDICT_CHALLENGE, .reason = why, .code = 401};
+}
+#endif

@@ -1,0 +1,32 @@
+/* Capacity and route: new calls while there is room and a way; an emergency call may use the last
+ * tenth of the call table. */
+#include "call/gate.h"
+
+struct verdict gate_capacity(const struct gate_env *e, struct request *r, struct ask *ask)
+{
+    (void)ask;
+    if (r->in_dialog || r->m->method != SIP_INVITE)
+        return gate_pass();
+    if (e->draining && !r->emergency)
+        return gate_refuse(REASON_draining);
+    uint32_t cap = r->emergency ? e->calls_cap : e->calls_cap - e->calls_cap / 10;
+    if (e->calls_used >= cap)
+        return gate_refuse(REASON_capacity_calls);
+    if (e->trans_used >= e->trans_cap - (r->emergency ? 0 : e->trans_cap / 10))
+        return gate_refuse(REASON_capacity_transactions);
+    return gate_pass();
+}
+
+struct verdict gate_route(const struct gate_env *e, struct request *r, struct ask *ask)
+{
+    (void)ask;
+    if (r->in_dialog || r->m->method != SIP_INVITE || !r->route || r->route->to != ROUTE_USERS)
+        return gate_pass();
+    char text[64];
+    size_t n;
+    if (!dialled_of_uri(sip_text(r->m, r->m->uri), text, sizeof text, &n) ||
+        !directory_find(e->directory, str_of(text, n),
+                        policy_text(e->policy, e->policy->domains[0])))
+        return gate_refuse(REASON_route_user_unknown);
+    return gate_pass();
+}

@@ -1,0 +1,154 @@
+/* Identity: peers by their address (and certificate where the zone demands one), everybody else by
+ * digest (RFC 3261 22, 7616, 8760), decided by the vault. An unknown user costs the same question.
+ */
+#include "call/gate.h"
+
+static struct verdict again(struct request *r, enum reason why)
+{
+    r->stale = why == REASON_auth_stale;
+    return gate_challenge(why);
+}
+
+/* The credentials for our realm, if any. */
+static bool credentials(const struct gate_env *e, const struct sip_msg *m, struct sip_auth *ret_a,
+                        enum reason *ret_why)
+{
+    static const enum sip_hdr where[] = {HDR_AUTHORIZATION, HDR_PROXY_AUTHORIZATION};
+    struct str realm = policy_text(e->policy, e->policy->domains[0]);
+    *ret_why = REASON_auth_required;
+    for (size_t i = 0; i < ARRAY_LEN(where); i++) {
+        uint16_t it = 0;
+        struct str v;
+        while (sip_next(m, where[i], &it, &v)) {
+            if (sip_auth_parse(v, ret_a) != OK) {
+                *ret_why = REASON_auth_syntax;
+                return false;
+            }
+            if (str_ieq(ret_a->scheme, STR("Digest")) && str_eq(ret_a->realm, realm))
+                return true;
+        }
+    }
+    return false;
+}
+
+static bool same_uri(struct str a, struct str b)
+{
+    struct sip_uri ua, ub;
+    return str_eq(a, b) ||
+           (sip_uri_parse(a, &ua) == OK && sip_uri_parse(b, &ub) == OK && sip_uri_equal(&ua, &ub));
+}
+
+/* "alice" or "alice@example.com" as user name: ret_user is alice. */
+static bool user_part(const struct gate_env *e, struct str name, struct str *ret_user)
+{
+    struct str host = str_cut(name, '@', ret_user);
+    return ret_user->n && (!host.n || policy_domain(e->policy, host));
+}
+
+/* Who the request says it is from must be who proved itself: To of a REGISTER, From of all others.
+ */
+static bool claims(const struct gate_env *e, const struct request *r, struct str user)
+{
+    const struct sip_msg *m = r->m;
+    char aor[LOCATION_AOR_MAX];
+    size_t n;
+    struct str uri = sip_text(m, m->method == SIP_REGISTER ? m->to_uri : m->from_uri), have;
+    if (!aor_of_uri(e->policy, uri, aor, sizeof aor, &n))
+        return false;
+    str_cut(str_of(aor, n), '@', &have);
+    return str_eq(have, user);
+}
+
+static struct verdict ask_vault(const struct request *r, const struct sip_auth *a, struct str user,
+                                enum digest_alg alg, struct ask *q)
+{
+    char ha2[DIGEST_HEX_MAX];
+    bool auth_int = str_ieq(a->qop, STR("auth-int"));
+    if (digest_ha2(alg, sip_text(r->m, r->m->method_text), a->uri, auth_int,
+                   sip_text(r->m, r->m->body), ha2) != OK)
+        return gate_refuse(REASON_auth_unavailable);
+    q->kind = ASK_VERIFY;
+    q->alg = (uint8_t)alg;
+    q->n = 0;
+    if (!ask_add(q, user, &q->user) || !ask_add(q, a->realm, &q->realm) ||
+        !ask_add(q, a->nonce, &q->nonce) || !ask_add(q, a->nc, &q->nc) ||
+        !ask_add(q, a->cnonce, &q->cnonce) || !ask_add(q, a->qop, &q->qop) ||
+        !ask_add(q, str_of(ha2, digest_hex_chars(alg)), &q->ha2) ||
+        !ask_add(q, a->response, &q->response))
+        return gate_refuse(REASON_auth_syntax);
+    return (struct verdict){.kind = VERDICT_WAIT};
+}
+
+static struct verdict by_digest(const struct gate_env *e, struct request *r, struct ask *q)
+{
+    struct sip_auth a;
+    enum reason why;
+    enum digest_alg alg;
+    struct str user;
+    if (!credentials(e, r->m, &a, &why))
+        return why == REASON_auth_required ? again(r, why) : gate_refuse(why);
+    if (digest_alg_parse(a.algorithm, &alg) != OK)
+        return again(r, REASON_auth_algorithm);
+    if (!str_ieq(a.qop, STR("auth")) && !str_ieq(a.qop, STR("auth-int")))
+        return gate_refuse(REASON_auth_syntax);
+    if (a.nc.n != 8 || !a.cnonce.n || a.response.n != digest_hex_chars(alg) ||
+        !user_part(e, a.username, &user) || user.n > 64)
+        return gate_refuse(REASON_auth_syntax);
+    if (!same_uri(a.uri, sip_text(r->m, r->m->uri)))
+        return gate_refuse(REASON_auth_syntax);
+    enum err fresh = nonce_check(&e->nonce_key, a.nonce, r->now.wall, &r->nonce_id);
+    if (fresh != OK)
+        return again(r, fresh == ERR_REPLAY ? REASON_auth_stale : REASON_auth_nonce_forged);
+    return ask_vault(r, &a, user, alg, q);
+}
+
+struct verdict gate_identity(const struct gate_env *e, struct request *r, struct ask *ask)
+{
+    enum sip_method m = r->m->method;
+    if (!e->policy->zones[r->zone].authenticate) {
+        if (r->peer == POLICY_NONE)
+            return gate_refuse(REASON_zone_unknown_source);
+        r->ident = IDENT_PEER;
+        return gate_pass();
+    }
+    if (m == SIP_ACK || m == SIP_CANCEL || (r->in_dialog && r->dialog_authenticated))
+        return gate_pass();
+    return by_digest(e, r, ask);
+}
+
+static struct verdict accept_user(const struct gate_env *e, struct request *r)
+{
+    struct sip_auth a;
+    enum reason why;
+    struct str user, realm = policy_text(e->policy, e->policy->domains[0]);
+    if (!credentials(e, r->m, &a, &why) || !user_part(e, a.username, &user))
+        return gate_refuse(REASON_auth_syntax);
+    if (!claims(e, r, user))
+        return gate_refuse(REASON_auth_identity_mismatch);
+    const struct directory_user *u = directory_find(e->directory, user, realm);
+    if (!u || user.n + 1 + realm.n > sizeof r->user)
+        return gate_refuse(REASON_auth_failed);
+    struct out o = out_of(r->user, sizeof r->user);
+    out_put(&o, user);
+    out_ch(&o, '@');
+    out_put(&o, realm);
+    r->user_n = (uint16_t)o.n;
+    r->ident = IDENT_USER;
+    for (uint8_t i = 0; i < e->policy->n_roles; i++)
+        if (str_eq(policy_text(e->policy, e->policy->roles[i].name), str_c(u->role_name)))
+            r->role = i;
+    return gate_pass();
+}
+
+struct verdict gate_identity_answer(const struct gate_env *e, struct request *r,
+                                    const struct answer *a)
+{
+    if (a->reason == REASON_NONE)
+        return accept_user(e, r);
+    if (a->reason == REASON_auth_replay || a->reason == REASON_auth_algorithm ||
+        a->reason == REASON_auth_stale)
+        return again(r, (enum reason)a->reason);
+    if (a->reason == REASON_auth_unavailable)
+        return gate_refuse(REASON_auth_unavailable);
+    return gate_refuse(a->reason == REASON_auth_limited ? REASON_auth_limited : REASON_auth_failed);
+}

@@ -1,0 +1,102 @@
+/* The gates that every request passes, in one table (gates.c), one file a gate, one signature:
+ * source -> rate -> sanity -> signature -> emergency -> identity -> right -> fraud -> capacity ->
+ * route. A gate reads the request and the environment and writes nothing but its verdict (and what
+ * it found out, in the request). The identity gate may have to ask the vault: gates_run then ends
+ * with VERDICT_WAIT and gates_resume goes on with the answer. emergency marks the request and every
+ * later gate honours the mark. */
+#ifndef CALL_GATES_H
+#define CALL_GATES_H
+#include "call/directory.h"
+#include "call/facts.h"
+#include "call/location.h"
+#include "call/policy.h"
+#include "call/rate.h"
+#include "identity/ask.h"
+#include "wire/sip/hdr.h"
+
+#define VERDICT_WAIT 6 /* beyond enum verdict_kind: an ask was filled, come back with the answer   \
+                        */
+struct verdict {
+    uint8_t kind;
+    enum gate_id gate;
+    enum reason reason;
+    uint16_t code;
+};
+
+enum identity_kind {
+    IDENT_NONE,
+    IDENT_PEER /* a configured peer, by address or certificate */,
+    IDENT_USER /* proved by digest */
+};
+#define REQUEST_USER_MAX 128u
+struct request {
+    const struct sip_msg *m;
+    struct flow flow;
+    struct now now;
+    bool in_dialog;    /* the leg is known: source must be the leg's; route and right are not asked
+                          again */
+    bool tls_verified; /* client certificate verified on this flow */
+    bool dialog_authenticated; /* in-dialog: the leg's peer proved itself at set-up, over this same
+                                  flow or address */
+    /* found out by the gates: */
+    uint8_t zone, peer; /* policy indices, POLICY_NONE */
+    bool emergency;
+    uint8_t ident; /* enum identity_kind */
+    uint8_t role;  /* policy role index, POLICY_NONE for peers */
+    uint16_t user_n;
+    char user[REQUEST_USER_MAX];      /* "alice@example.com" of IDENT_USER */
+    bool stale;                       /* challenge with stale=true */
+    const struct policy_route *route; /* INVITE and others that are routed */
+    uint64_t nonce_id;
+    struct trace trace;
+    uint8_t next; /* gate to go on with */
+};
+struct gate_env {
+    const struct policy *policy;
+    const struct directory *directory;
+    struct rate_table *rate;
+    struct rng *rng;
+    struct sipkey nonce_key, hash_key;
+    uint32_t calls_used, calls_cap, trans_used, trans_cap; /* set by the core before a run */
+    bool draining;
+    uint8_t engine;
+};
+void request_init(struct request *r, const struct sip_msg *m, const struct flow *f, struct now now);
+struct verdict gates_run(const struct gate_env *e, struct request *r, struct ask *ret_ask);
+struct verdict gates_resume(const struct gate_env *e, struct request *r, const struct answer *a);
+/* Header fields of a 401: one challenge an algorithm, strongest first (RFC 8760). Ringwall is the
+ * UAS of every leg, so it never sends 407. All challenges of an answer share one nonce. */
+void gates_challenge_put(const struct gate_env *e, const struct request *r, struct out *o);
+/* Header fields that an answer to this verdict needs: challenges, Unsupported, Retry-After,
+ * Min-Expires. */
+void gates_answer_put(const struct gate_env *e, const struct request *r, const struct verdict *v,
+                      struct out *o);
+
+/* registrar.c: an authenticated REGISTER. Fills the code, the reason, and the response's header
+ * fields (Contact list, Date, Service-Route...). */
+struct registrar {
+    struct location_shard *own;
+    const struct policy *policy;
+    struct sipkey hash_key;
+};
+struct registrar_result {
+    uint16_t code;
+    enum reason reason;
+    uint8_t n_facts;
+    struct fact facts[4]; /* changes worth a log line; more are only counted */
+};
+void registrar_register(const struct registrar *g, const struct request *r, struct out *fields,
+                        struct registrar_result *ret_res);
+/* The AOR that a URI names here: "user@domain", user unescaped, domain lower-cased; one of our own
+ * addresses as host counts as the first domain. false if it is no sip/sips/tel URI, not of our
+ * domains, or does not fit. */
+bool aor_of_uri(const struct policy *p, struct str uri_text, char *ret_aor, size_t cap,
+                size_t *ret_n);
+/* The dialled string of a Request-URI: unescaped user of sip/sips (without parameters), number of
+ * tel without visual separators. */
+bool dialled_of_uri(struct str uri_text, char *ret, size_t cap, size_t *ret_n);
+/* The bindings of an AOR over all shards, best q first; returns how many (<= cap). */
+size_t location_lookup(struct location_shard *const *shards, size_t n_shards,
+                       const struct sipkey *k, struct str aor, struct wall now,
+                       struct binding *ret_b, size_t cap);
+#endif

@@ -1,0 +1,217 @@
+#include "call/location.h"
+#include "base/seq.h"
+
+struct slot {
+    uint32_t seq, next; /* next: 1-based slot in the chain or the free list */
+    struct binding b;
+};
+
+static uint32_t buckets_for(uint32_t cap)
+{
+    uint32_t n = 16;
+    while (n < cap)
+        n *= 2;
+    return n;
+}
+/* Bytes before the first slot, kept 8-aligned by the power of two. */
+static size_t slots_at(uint32_t cap)
+{
+    return (size_t)buckets_for(cap) * sizeof(uint32_t);
+}
+size_t location_bytes(uint32_t cap)
+{
+    return sizeof(struct location_shard) + slots_at(cap) + (size_t)cap * sizeof(struct slot);
+}
+static uint32_t *bucket(struct location_shard *s, uint64_t hash)
+{
+    return &((uint32_t *)(void *)s->data)[hash & (s->buckets - 1)];
+}
+static struct slot *slot_at(struct location_shard *s, uint32_t one_based)
+{
+    CHECK(one_based && one_based <= s->cap);
+    return &((struct slot *)(void *)(s->data + slots_at(s->cap)))[one_based - 1];
+}
+static const struct slot *slot_at_const(const struct location_shard *s, uint32_t one_based)
+{
+    return &((const struct slot *)(const void *)(s->data + slots_at(s->cap)))[one_based - 1];
+}
+
+uint64_t location_hash(const struct sipkey *k, struct str aor)
+{
+    uint64_t h = siphash(k, aor);
+    return h ? h : 1;
+}
+
+/* Links are only believed as far as they are written: after a crash everything is linked anew from
+ * the slots that are whole. */
+enum err location_attach(struct location_shard *s, uint32_t cap)
+{
+    if (s->cap == 0) {
+        s->cap = cap;
+        s->buckets = buckets_for(cap);
+        return OK;
+    }
+    if (s->cap != cap || s->buckets != buckets_for(cap))
+        return ERR_SYNTAX;
+    memset(s->data, 0, slots_at(cap));
+    s->free_head = 0;
+    s->used = 0;
+    if (s->fresh > cap)
+        s->fresh = cap;
+    for (uint32_t i = 1; i <= s->fresh; i++) {
+        struct slot *sl = slot_at(s, i);
+        bool torn = sl->seq & 1;
+        if (torn || !sl->b.aor_hash || sl->b.aor_len > LOCATION_AOR_MAX ||
+            sl->b.contact_len > LOCATION_CONTACT_MAX) {
+            sl->seq += torn;
+            sl->b.aor_hash = 0;
+            sl->next = s->free_head;
+            s->free_head = i;
+            continue;
+        }
+        uint32_t *head = bucket(s, sl->b.aor_hash);
+        sl->next = *head;
+        *head = i;
+        s->used++;
+    }
+    __atomic_store_n(&s->epoch, s->epoch + 1, __ATOMIC_RELEASE);
+    return OK;
+}
+
+static bool binding_is(const struct binding *b, uint64_t hash, struct str aor)
+{
+    return b->aor_hash == hash && b->aor_len <= LOCATION_AOR_MAX &&
+           str_eq(str_of(b->aor, b->aor_len), aor);
+}
+
+bool location_next(const struct location_shard *s, uint64_t hash, struct str aor, struct wall now,
+                   uint32_t *it, struct binding *ret_b)
+{
+    if (!s->cap)
+        return false;
+    struct slot copy;
+    uint32_t at;
+    if (*it == 0)
+        at = __atomic_load_n(&((const uint32_t *)(const void *)s->data)[hash & (s->buckets - 1)],
+                             __ATOMIC_ACQUIRE);
+    else
+        at = __atomic_load_n(&slot_at_const(s, *it)->next, __ATOMIC_ACQUIRE);
+    for (uint32_t steps = 0; at && at <= s->cap && steps < 256; steps++) {
+        const struct slot *sl = slot_at_const(s, at);
+        uint32_t next = __atomic_load_n(&sl->next, __ATOMIC_ACQUIRE);
+        if (__atomic_load_n(&sl->b.aor_hash, __ATOMIC_RELAXED) == hash &&
+            seq_read(&sl->seq, &copy.b, &sl->b, sizeof copy.b) && binding_is(&copy.b, hash, aor) &&
+            copy.b.contact_len <= LOCATION_CONTACT_MAX && copy.b.expires.us > now.us) {
+            *it = at;
+            *ret_b = copy.b;
+            return true;
+        }
+        at = next;
+    }
+    return false;
+}
+
+static bool same_key(const struct binding *have, const struct binding *b)
+{
+    if (!binding_is(have, b->aor_hash, str_of(b->aor, b->aor_len)))
+        return false;
+    if (b->instance || have->instance)
+        return b->instance == have->instance;
+    return str_eq(str_of(have->contact, have->contact_len), str_of(b->contact, b->contact_len));
+}
+
+/* The link that points at the binding with b's key, or NULL. */
+static uint32_t *find_link(struct location_shard *s, const struct binding *b)
+{
+    for (uint32_t *link = bucket(s, b->aor_hash); *link; link = &slot_at(s, *link)->next)
+        if (same_key(&slot_at(s, *link)->b, b))
+            return link;
+    return NULL;
+}
+
+static void write_slot(struct location_shard *s, struct slot *sl, const struct binding *b)
+{
+    seq_write_begin(&sl->seq);
+    sl->b = *b;
+    sl->b.version = ++s->version;
+    seq_write_end(&sl->seq);
+}
+
+static void touch(struct location_shard *s)
+{
+    __atomic_store_n(&s->epoch, s->epoch + 1, __ATOMIC_RELEASE);
+}
+
+enum err location_put(struct location_shard *s, const struct binding *b)
+{
+    uint32_t *link = find_link(s, b);
+    if (link) {
+        write_slot(s, slot_at(s, *link), b);
+        return OK;
+    }
+    uint32_t i = s->free_head;
+    if (i)
+        s->free_head = slot_at(s, i)->next;
+    else if (s->fresh < s->cap)
+        i = ++s->fresh;
+    else
+        return ERR_FULL;
+    struct slot *sl = slot_at(s, i);
+    write_slot(s, sl, b);
+    uint32_t *head = bucket(s, b->aor_hash);
+    __atomic_store_n(&sl->next, *head, __ATOMIC_RELEASE);
+    __atomic_store_n(head, i, __ATOMIC_RELEASE);
+    s->used++;
+    touch(s);
+    return OK;
+}
+
+static void unlink_slot(struct location_shard *s, uint32_t *link)
+{
+    uint32_t i = *link;
+    struct slot *sl = slot_at(s, i);
+    __atomic_store_n(link, sl->next, __ATOMIC_RELEASE);
+    seq_write_begin(&sl->seq);
+    sl->b.aor_hash = 0;
+    sl->b.version = ++s->version;
+    seq_write_end(&sl->seq);
+    sl->next = s->free_head;
+    s->free_head = i;
+    s->used--;
+    touch(s);
+}
+
+bool location_del(struct location_shard *s, const struct binding *b)
+{
+    uint32_t *link = find_link(s, b);
+    if (link)
+        unlink_slot(s, link);
+    return link != NULL;
+}
+
+uint32_t location_sweep(struct location_shard *s, struct wall now, uint32_t *cursor, uint32_t n)
+{
+    uint32_t seen = 0;
+    for (; seen < n && s->fresh; seen++) {
+        *cursor = *cursor >= s->fresh ? 1 : *cursor + 1;
+        struct slot *sl = slot_at(s, *cursor);
+        if (!sl->b.aor_hash || sl->b.expires.us > now.us)
+            continue;
+        for (uint32_t *link = bucket(s, sl->b.aor_hash); *link; link = &slot_at(s, *link)->next)
+            if (*link == *cursor) {
+                unlink_slot(s, link);
+                break;
+            }
+    }
+    return seen;
+}
+
+bool location_slot(const struct location_shard *s, uint32_t slot, struct binding *ret_b)
+{
+    if (slot >= s->cap)
+        return false;
+    const struct slot *sl = slot_at_const(s, slot + 1);
+    return __atomic_load_n(&sl->b.aor_hash, __ATOMIC_RELAXED) &&
+           seq_read(&sl->seq, ret_b, &sl->b, sizeof *ret_b) && ret_b->aor_hash != 0 &&
+           ret_b->aor_len <= LOCATION_AOR_MAX && ret_b->contact_len <= LOCATION_CONTACT_MAX;
+}

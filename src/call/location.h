@@ -1,0 +1,57 @@
+/* The location board: registrations in shared memory, one shard an engine (it alone writes it),
+ * read by all engines and by the store, guarded by a sequence lock a slot. Survives the death of an
+ * engine, which re-attaches to its shard. */
+#ifndef CALL_LOCATION_H
+#define CALL_LOCATION_H
+#include "base/instant.h"
+#include "base/siphash.h"
+#include "sip/flow.h"
+
+#define LOCATION_AOR_MAX     96u
+#define LOCATION_CONTACT_MAX 200u
+struct binding {       /* under 400 bytes with its lock */
+    uint64_t aor_hash; /* 0 = free */
+    struct wall expires;
+    struct flow flow;       /* how to reach the phone */
+    uint32_t cseq, version; /* version: grows with each change; the store persists by it */
+    uint32_t call_id_hash;
+    uint16_t q; /* 0-1000 */
+    uint8_t aor_len, contact_len;
+    uint8_t flags; /* BINDING_* */
+    uint8_t pad;
+    uint64_t instance; /* hash of +sip.instance and reg-id (RFC 5626), 0 = none: then the URI is the
+                          key */
+    char aor[LOCATION_AOR_MAX];
+    char contact[LOCATION_CONTACT_MAX]; /* URI */
+};
+enum { BINDING_NAT = 1, BINDING_RESTORED = 2 /* came from the store: stream flows are gone */ };
+struct location_shard { /* in shared memory, zeroed at first */
+    uint32_t cap, used;
+    uint32_t buckets;          /* power of two; chains by slot index */
+    uint32_t epoch;            /* grows with every change: a walk that sees it move starts again */
+    uint32_t free_head, fresh; /* 1-based slots */
+    uint32_t version;          /* newest binding version given */
+    uint8_t data[]; /* uint32_t bucket[buckets], then slots {uint32_t seq, next; struct binding} */
+};
+size_t location_bytes(uint32_t cap);
+/* Called by the owner at start; recovers from a writer that died (half-written slots are dropped).
+ * cap as at creation. */
+MUST_CHECK enum err location_attach(struct location_shard *s, uint32_t cap);
+/* Reader: next binding of that AOR in the shard; *it = 0 at start. Copies; false at the end.
+ * Expired ones are skipped. */
+bool location_next(const struct location_shard *s, uint64_t aor_hash, struct str aor,
+                   struct wall now, uint32_t *it, struct binding *ret_b);
+/* Owner: adds or replaces the binding with the same AOR and key (instance, else contact URI).
+ * ERR_FULL. */
+MUST_CHECK enum err location_put(struct location_shard *s, const struct binding *b);
+/* Owner: removes the binding with b's AOR and key; false if there is none. */
+bool location_del(struct location_shard *s, const struct binding *b);
+/* Owner: frees up to n expired slots from *cursor on; returns how many were looked at. */
+uint32_t location_sweep(struct location_shard *s, struct wall now, uint32_t *cursor, uint32_t n);
+/* Any reader: slot by number for walks (status, store); false if free. version lets the store skip
+ * what it has. */
+bool location_slot(const struct location_shard *s, uint32_t slot, struct binding *ret_b);
+uint64_t
+location_hash(const struct sipkey *k,
+              struct str aor); /* never 0; lower-cased host part expected from the caller */
+#endif

@@ -1,0 +1,197 @@
+#include "call/policy.h"
+
+static bool spans_ok(const struct policy *p, const struct span *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if ((uint32_t)s[i].off + s[i].len > p->text_n)
+            return false;
+    return true;
+}
+
+static bool index_ok(uint8_t i, uint8_t n)
+{
+    return i == POLICY_NONE || i < n;
+}
+
+static bool zones_ok(const struct policy *p)
+{
+    for (unsigned i = 0; i < p->n_zones; i++) {
+        const struct policy_zone *z = &p->zones[i];
+        if (!spans_ok(p, &z->name, 1) || z->n_sources > POLICY_ZONE_SOURCES)
+            return false;
+        for (unsigned k = 0; k < SUITE_COUNT; k++)
+            if (z->suites[k] >= SUITE_COUNT)
+                return false;
+    }
+    for (unsigned i = 0; i < p->n_waivers; i++) {
+        const struct policy_waiver *w = &p->waivers[i];
+        const struct span s[] = {w->name, w->owner, w->reason};
+        if (w->zone >= p->n_zones || !spans_ok(p, s, ARRAY_LEN(s)))
+            return false;
+    }
+    return true;
+}
+
+static bool peers_ok(const struct policy *p)
+{
+    for (unsigned i = 0; i < p->n_peers; i++) {
+        const struct policy_peer *r = &p->peers[i];
+        const struct span s[] = {r->name, r->username, r->realm_host, r->tls_name};
+        if (!spans_ok(p, s, ARRAY_LEN(s)) || r->zone >= p->n_zones ||
+            r->listener >= p->n_listeners || r->n_targets > POLICY_PEER_TARGETS || !r->n_targets ||
+            r->proto > PROTO_TLS)
+            return false;
+    }
+    return true;
+}
+
+static bool routes_ok(const struct policy *p)
+{
+    for (unsigned i = 0; i < p->n_routes; i++) {
+        const struct policy_route *r = &p->routes[i];
+        const struct span s[] = {r->name, r->pattern, r->prefix};
+        if (!spans_ok(p, s, ARRAY_LEN(s)) || !index_ok(r->from_zone, p->n_zones) ||
+            !index_ok(r->from_peer, p->n_peers) || !index_ok(r->role, p->n_roles) ||
+            r->to > ROUTE_REFUSE || r->n_peers > POLICY_ROUTE_PEERS)
+            return false;
+        for (unsigned k = 0; k < r->n_peers; k++)
+            if (r->peers[k] >= p->n_peers)
+                return false;
+    }
+    return true;
+}
+
+enum err policy_valid(const struct policy *p, size_t bytes)
+{
+    if (bytes < sizeof *p || p->magic != POLICY_MAGIC || p->version != POLICY_VERSION ||
+        p->bytes != sizeof *p || p->text_n > POLICY_TEXT)
+        return ERR_SYNTAX;
+    if (p->n_domains > POLICY_DOMAINS || p->n_listeners > POLICY_LISTENERS ||
+        p->n_zones > POLICY_ZONES || p->n_waivers > POLICY_WAIVERS || p->n_peers > POLICY_PEERS ||
+        p->n_routes > POLICY_ROUTES || p->n_roles > POLICY_ROLES || !p->n_roles ||
+        p->rtp_min > p->rtp_max)
+        return ERR_RANGE;
+    if (!spans_ok(p, p->domains, p->n_domains) || !zones_ok(p) || !peers_ok(p) || !routes_ok(p))
+        return ERR_RANGE;
+    for (unsigned i = 0; i < p->n_listeners; i++)
+        if (p->listeners[i].proto > PROTO_TLS || !spans_ok(p, &p->listeners[i].name, 1))
+            return ERR_RANGE;
+    for (unsigned i = 0; i < p->n_roles; i++)
+        if (!spans_ok(p, &p->roles[i].name, 1))
+            return ERR_RANGE;
+    return OK;
+}
+
+uint8_t policy_zone_of(const struct policy *p, uint8_t listener, const struct addr *source)
+{
+    uint8_t best = POLICY_NONE;
+    int best_bits = -1;
+    for (uint8_t i = 0; i < p->n_zones; i++) {
+        const struct policy_zone *z = &p->zones[i];
+        if (!((z->listeners >> listener) & 1))
+            continue;
+        for (unsigned k = 0; k < z->n_sources; k++)
+            if (z->sources[k].bits > best_bits && prefix_has(&z->sources[k], source)) {
+                best_bits = z->sources[k].bits;
+                best = i;
+            }
+    }
+    return best;
+}
+
+uint8_t policy_peer_of(const struct policy *p, uint8_t zone, const struct addr *source)
+{
+    uint8_t by_ip = POLICY_NONE;
+    for (uint8_t i = 0; i < p->n_peers; i++) {
+        const struct policy_peer *r = &p->peers[i];
+        if (r->zone != zone)
+            continue;
+        for (unsigned k = 0; k < r->n_targets; k++) {
+            if (addr_eq(&r->targets[k], source))
+                return i;
+            if (by_ip == POLICY_NONE && addr_eq_ip(&r->targets[k], source))
+                by_ip = i;
+        }
+    }
+    return by_ip;
+}
+
+enum reason policy_waived(const struct policy *p, uint8_t zone, enum waive what, struct wall now)
+{
+    bool dead = false;
+    for (unsigned i = 0; i < p->n_waivers; i++) {
+        const struct policy_waiver *w = &p->waivers[i];
+        if (w->zone != zone || !(w->allow & what))
+            continue;
+        if (w->expires.us > now.us)
+            return REASON_NONE;
+        dead = true;
+    }
+    if (dead)
+        return REASON_waiver_expired;
+    return what == WAIVE_PLAIN_MEDIA ? REASON_media_plaintext : REASON_zone_plaintext;
+}
+
+bool policy_domain(const struct policy *p, struct str host)
+{
+    for (unsigned i = 0; i < p->n_domains; i++)
+        if (str_ieq(policy_text(p, p->domains[i]), host))
+            return true;
+    struct addr a;
+    if (addr_parse_ip(host, &a) != OK)
+        return false;
+    for (unsigned i = 0; i < p->n_listeners; i++)
+        if (addr_eq_ip(&p->listeners[i].advertise, &a) || addr_eq_ip(&p->listeners[i].bind, &a))
+            return true;
+    return false;
+}
+
+struct media_policy policy_media(const struct policy *p, uint8_t zone, const struct flow *f,
+                                 struct wall now)
+{
+    const struct policy_zone *z = &p->zones[zone];
+    struct media_policy m = {0};
+    m.signalling_secure = f->proto == PROTO_TLS;
+    m.plain_allowed =
+        z->media != ZONE_SRTP && policy_waived(p, zone, WAIVE_PLAIN_MEDIA, now) == REASON_NONE;
+    m.offer_srtp = z->media != ZONE_RTP && m.signalling_secure;
+    m.symmetric = z->nat;
+    memcpy(m.suites, z->suites, sizeof m.suites);
+    m.local_ip = p->listeners[f->listener].advertise;
+    m.local_ip.port = 0;
+    return m;
+}
+
+/* X a digit, N 2-9, '*' any rest, '.' one or more of anything at the end; all else is itself. */
+bool policy_pattern(struct str pattern, struct str dialled)
+{
+    size_t i = 0;
+    for (; i < pattern.n; i++) {
+        char c = pattern.p[i];
+        bool last = i + 1 == pattern.n;
+        if (c == '*' && last)
+            return true;
+        if (c == '.' && last)
+            return dialled.n > i;
+        if (i >= dialled.n)
+            return false;
+        char d = dialled.p[i];
+        if (c == 'X' ? !ascii_digit(d) : c == 'N' ? d < '2' || d > '9' : c != d)
+            return false;
+    }
+    return dialled.n == i;
+}
+
+const struct policy_route *policy_route(const struct policy *p, uint8_t from_zone,
+                                        uint8_t from_peer, uint8_t role, struct str dialled)
+{
+    for (unsigned i = 0; i < p->n_routes; i++) {
+        const struct policy_route *r = &p->routes[i];
+        if ((r->from_zone == POLICY_NONE || r->from_zone == from_zone) &&
+            (r->from_peer == POLICY_NONE || r->from_peer == from_peer) &&
+            (r->role == POLICY_NONE || r->role == role) &&
+            policy_pattern(policy_text(p, r->pattern), dialled))
+            return r;
+    }
+    return NULL;
+}

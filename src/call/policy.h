@@ -1,0 +1,145 @@
+/* The configuration as the engines see it: one flat, pointer-free, immutable snapshot (a sealed
+ * memfd) made by app/config from ringwall.yaml. Spans point into text. A reload makes a new
+ * snapshot; the old one stays in force if the new is bad. */
+#ifndef CALL_POLICY_H
+#define CALL_POLICY_H
+#include "base/addr.h"
+#include "base/instant.h"
+#include "base/reasons.h"
+#include "media/leg.h"
+#include "sip/flow.h"
+
+#define POLICY_MAGIC        0x5257504cu
+#define POLICY_VERSION      1u
+#define POLICY_DOMAINS      16u
+#define POLICY_LISTENERS    16u
+#define POLICY_ZONES        32u
+#define POLICY_ZONE_SOURCES 16u
+#define POLICY_WAIVERS      64u
+#define POLICY_PEERS        64u
+#define POLICY_PEER_TARGETS 4u
+#define POLICY_ROUTES       128u
+#define POLICY_ROUTE_PEERS  4u
+#define POLICY_ROLES        16u
+#define POLICY_TEXT         32768u
+#define POLICY_NONE         0xffu
+
+struct policy_listener {
+    struct span name;
+    uint8_t proto;    /* enum sip_proto */
+    struct addr bind; /* ip and port */
+    struct addr
+        advertise; /* what Via, Contact and SDP say; ip and port, equals bind when not given */
+    uint16_t key;  /* TLS: key number in the vault = index of the certificate in certs */
+    uint8_t client_cert; /* 0 none, 1 optional, 2 required (strictest of the listener's zones) */
+};
+enum waive { WAIVE_PLAIN_SIGNALLING = 1, WAIVE_PLAIN_MEDIA = 2 };
+struct policy_waiver {
+    struct span name, owner, reason;
+    uint8_t zone, allow; /* enum waive bits */
+    struct wall expires;
+};
+enum zone_media {
+    ZONE_SRTP /* offer and demand SRTP */,
+    ZONE_RTP /* offer RTP; needs waiver */,
+    ZONE_EITHER /* offer SRTP over TLS, accept plain with waiver */
+};
+struct policy_zone {
+    struct span name;
+    uint32_t listeners; /* bit per listener */
+    uint8_t n_sources;  /* 0: nobody */
+    struct prefix sources[POLICY_ZONE_SOURCES];
+    uint8_t client_cert; /* 0 none, 1 optional, 2 required */
+    uint8_t media;       /* enum zone_media */
+    bool nat;            /* peers may be behind NAT: symmetric media, answer to source */
+    bool registration;   /* phones may register from here */
+    bool authenticate;   /* requests must be authenticated by digest (phones). false only for peers'
+                            zones */
+    bool silent;         /* unknown or failed requests get no answer */
+    uint8_t suites[SUITE_COUNT];
+    uint32_t rate_per_source; /* requests a second, burst twice that; 0 = default 50 */
+};
+struct policy_peer {
+    struct span name, username, realm_host; /* username empty: no credentials; realm_host: host part
+                                               of our URIs to it; empty: its address */
+    uint8_t trunk;                          /* 0 pbx, 1 trunk */
+    uint8_t zone;                           /* whose rules its leg follows */
+    uint8_t listener;                       /* we send from here */
+    uint8_t proto;
+    uint8_t n_targets;
+    struct addr targets[POLICY_PEER_TARGETS]; /* failover order */
+    struct span tls_name;                     /* name its certificate must hold */
+    uint16_t options_s;                       /* OPTIONS health interval; 0 = none */
+    bool trust_identity; /* believe its P-Asserted-Identity, and send ours to it */
+    bool has_secret;     /* the vault holds credentials: answer its 401/407 */
+};
+enum route_to { ROUTE_USERS, ROUTE_PEERS, ROUTE_REFUSE };
+struct policy_route {
+    struct span name;
+    uint8_t from_zone;   /* POLICY_NONE = any */
+    uint8_t from_peer;   /* POLICY_NONE = any */
+    uint8_t role;        /* POLICY_NONE = any */
+    struct span pattern; /* on the dialled user part: digits, '+', letters; 'X' a digit, 'N' 2-9,
+                            '.' one or more of anything at the end, '*' all */
+    uint8_t strip;       /* characters taken off the front */
+    struct span prefix;  /* then put in front */
+    uint8_t to;          /* enum route_to */
+    uint8_t n_peers;
+    uint8_t peers[POLICY_ROUTE_PEERS]; /* tried in order */
+};
+struct policy_limits {
+    uint32_t calls, bindings, transactions, connections, connections_per_source;
+    uint32_t contacts_per_user;
+    uint32_t register_min_s, register_max_s, register_default_s;
+    uint32_t ring_s;          /* longest ringing */
+    uint32_t call_max_s;      /* longest call */
+    uint32_t media_timeout_s; /* no packets from either side; 0 = never */
+    uint32_t message_bytes;
+    uint32_t session_expires_s;
+};
+struct policy_role {
+    struct span name;
+    bool outbound; /* may use routes to peers */
+};
+struct policy {
+    uint32_t magic, version, bytes; /* sizeof(struct policy) */
+    uint32_t generation;
+    uint8_t n_domains, n_listeners, n_zones, n_waivers, n_peers, n_routes, n_roles, n_certs;
+    struct span domains[POLICY_DOMAINS]; /* first is the default and the realm */
+    struct policy_listener listeners[POLICY_LISTENERS];
+    struct policy_zone zones[POLICY_ZONES];
+    struct policy_waiver waivers[POLICY_WAIVERS];
+    struct policy_peer peers[POLICY_PEERS];
+    struct policy_route routes[POLICY_ROUTES];
+    struct policy_role roles[POLICY_ROLES]; /* 0 is "user" */
+    struct policy_limits limits;
+    uint16_t rtp_min, rtp_max;
+    struct addr media_ip; /* bind address of media sockets (0.0.0.0 = per listener advertise) */
+    uint16_t engines;
+    uint32_t text_n;
+    char text[POLICY_TEXT];
+};
+/* Every index, count and span inside its bounds; what an engine checks before it believes a
+ * snapshot. */
+MUST_CHECK enum err policy_valid(const struct policy *p, size_t bytes);
+static inline struct str policy_text(const struct policy *p, struct span s)
+{
+    return span_str(str_of(p->text, p->text_n), s);
+}
+/* The zone of a source on a listener: longest prefix wins; POLICY_NONE if none. */
+uint8_t policy_zone_of(const struct policy *p, uint8_t listener, const struct addr *source);
+/* The peer whose target has this address (ip; port too when two peers share the ip) in that zone;
+ * POLICY_NONE if none. */
+uint8_t policy_peer_of(const struct policy *p, uint8_t zone, const struct addr *source);
+/* REASON_NONE if a live waiver allows it, waiver_expired if only dead ones do, zone_plaintext /
+ * media_plaintext if there is none. */
+enum reason policy_waived(const struct policy *p, uint8_t zone, enum waive what, struct wall now);
+bool policy_domain(const struct policy *p, struct str host); /* a domain or an own address */
+/* Media rules of a leg in that zone over that flow. */
+struct media_policy policy_media(const struct policy *p, uint8_t zone, const struct flow *f,
+                                 struct wall now);
+/* First route that fits; NULL if none (deny). from_peer/role POLICY_NONE if it has none. */
+const struct policy_route *policy_route(const struct policy *p, uint8_t from_zone,
+                                        uint8_t from_peer, uint8_t role, struct str dialled);
+bool policy_pattern(struct str pattern, struct str dialled);
+#endif
