@@ -1,0 +1,164 @@
+/* Carries out the core's intents, and brings in what other programs put into our rings. */
+#include "app/engine/engine.h"
+
+/* What travels between engines: a message for its owner, or bytes for a connection that the other
+ * engine holds. */
+struct peer_record {
+    uint8_t kind; /* 1 message, 2 send, 3 close */
+    uint8_t verified, pad[2];
+    struct flow flow;
+};
+
+static void to_engine(struct engine *e, uint8_t engine, uint8_t kind, const struct intent *i,
+                      bool verified)
+{
+    struct peer_record r = {.kind = kind, .verified = verified, .flow = i->flow};
+    if (engine >= IPC_ENGINES_MAX ||
+        child_put2(&e->child.to[engine], str_of((const char *)&r, sizeof r), i->bytes) != OK) {
+        counters_hit(&e->child.stats->reasons, REASON_ring_full);
+        if (i->kind == INTENT_SEND)
+            core_send_failed(e->core, i->ref, e->loop.now);
+    }
+}
+
+static void send_udp(struct engine *e, const struct intent *i)
+{
+    struct dgram_tx *tx = &e->tx[i->flow.listener];
+    int fd = e->child.listener[i->flow.listener];
+    if (fd < 0)
+        return;
+    if (!dgram_queue(tx, &i->flow.peer, i->bytes)) {
+        (void)dgram_flush(tx, fd);
+        (void)dgram_queue(tx, &i->flow.peer, i->bytes);
+    }
+    stat_add(e->child.stats, STAT_sip_out, 1);
+    stat_add(e->child.stats, STAT_sip_bytes_out, i->bytes.n);
+}
+
+static void ask_vault(struct engine *e, const struct intent *i)
+{
+    stat_add(e->child.stats, STAT_asks, 1);
+    if (child_put(&e->child.ask[e->index], i->bytes.p, i->bytes.n) != OK)
+        counters_hit(&e->child.stats->reasons,
+                     REASON_ring_full); /* the core's time-out answers 503 */
+}
+
+static void tell_fact(struct engine *e, const struct intent *i)
+{
+    stat_add(e->child.stats, STAT_facts, 1);
+    if (child_put(&e->child.fact[e->index], i->bytes.p, i->bytes.n) != OK) {
+        counters_hit(&e->child.stats->reasons, REASON_ring_full);
+        stat_add(e->child.stats, STAT_facts_lost, 1);
+    }
+}
+
+static void carry_one(struct engine *e, const struct intent *i)
+{
+    bool stream = i->flow.proto != PROTO_UDP;
+    bool elsewhere = stream && handle_is(i->flow.conn) && i->flow.engine != e->index;
+    switch ((enum intent_kind)i->kind) {
+    case INTENT_SEND:
+        if (elsewhere)
+            to_engine(e, i->flow.engine, 2, i, false);
+        else if (stream)
+            streams_send(e, i);
+        else
+            send_udp(e, i);
+        break;
+    case INTENT_FORWARD:
+        to_engine(e, i->engine, 1, i, i->verified);
+        break;
+    case INTENT_ASK:
+        ask_vault(e, i);
+        break;
+    case INTENT_FACT:
+        tell_fact(e, i);
+        break;
+    case INTENT_CLOSE:
+        if (elsewhere)
+            to_engine(e, i->flow.engine, 3, i, false);
+        else
+            streams_close(e, &i->flow);
+        break;
+    }
+}
+
+/* Carrying out can make new intents (a send fails, the core tries the next peer): they are appended
+ * behind and reached in the same walk. */
+void carry_out(struct engine *e)
+{
+    for (size_t k = 0; k < e->intents.n; k++) {
+        struct intent i = e->intents.v[k];
+        carry_one(e, &i);
+    }
+    for (unsigned l = 0; l < e->policy->n_listeners; l++)
+        if (e->tx[l].n)
+            (void)dgram_flush(&e->tx[l], e->child.listener[l]);
+    intents_reset(&e->intents);
+}
+
+static void peer_record(struct engine *e, const uint8_t *rec, size_t n)
+{
+    struct peer_record r;
+    if (n < sizeof r) {
+        counters_hit(&e->child.stats->reasons, REASON_ipc_malformed);
+        return;
+    }
+    memcpy(&r, rec, sizeof r);
+    struct str bytes = str_of((const char *)rec + sizeof r, n - sizeof r);
+    if (r.flow.listener >= e->policy->n_listeners || r.flow.proto > PROTO_TLS) {
+        counters_hit(&e->child.stats->reasons, REASON_ipc_malformed);
+        return;
+    }
+    if (r.kind == 1) {
+        core_message(e->core, &r.flow, bytes, r.verified, e->loop.now);
+    } else if (r.kind == 2) {
+        struct intent i = {.kind = INTENT_SEND, .flow = r.flow, .bytes = bytes};
+        streams_send(e, &i);
+    } else {
+        streams_close(e, &r.flow);
+    }
+}
+
+static bool answers_in(struct engine *e)
+{
+    struct answer a;
+    size_t n;
+    bool any = false;
+    while (child_get(&e->child.answer[e->index], &a, sizeof a, &n) == OK) {
+        any = true;
+        stat_add(e->child.stats, STAT_answers, 1);
+        if (answer_valid(&a, n) != OK)
+            counters_hit(&e->child.stats->reasons, REASON_ipc_malformed);
+        else if (a.id & SIGN_ID)
+            streams_signed(e, &a);
+        else
+            core_answer(e->core, &a, e->loop.now);
+        if (e->intents.n > INTENTS_CAP / 2)
+            carry_out(e);
+    }
+    return any;
+}
+
+bool rings_in(struct engine *e)
+{
+    size_t n;
+    bool any = answers_in(e);
+    for (unsigned k = 0; k < e->child.setup.engines; k++) {
+        if (k == e->index)
+            continue;
+        for (unsigned burst = 0; burst < 256; burst++) {
+            if (child_get(&e->child.from[k], e->scratch, SCRATCH_BYTES * 2, &n) != OK)
+                break;
+            any = true;
+            peer_record(e, e->scratch, n);
+            if (e->intents.n > INTENTS_CAP / 2)
+                carry_out(e);
+        }
+    }
+    struct binding b;
+    while (child_get(&e->child.restore[e->index], &b, sizeof b, &n) == OK)
+        if (n == sizeof b)
+            core_restore(e->core, &b, 1, e->loop.now);
+    return any;
+}

@@ -1,0 +1,96 @@
+/* The engine program: one core behind sockets. Each turn: wait, take what came (datagrams, stream
+ * bytes, packets, rings, timers) into the core, carry out its intents, flush. Nothing here waits or
+ * locks; memory is taken at start, except buffers of slow connections, which have caps. */
+#ifndef APP_ENGINE_ENGINE_H
+#define APP_ENGINE_ENGINE_H
+#include "base/pool.h"
+#include "base/timer.h"
+#include "call/core.h"
+#include "crypto/tls.h"
+#include "io/dgram.h"
+#include "io/loop.h"
+#include "io/stream.h"
+#include "ipc/child.h"
+#include "wire/sip/frame.h"
+
+#define SIP_BATCH        32u
+#define MEDIA_BATCH      64u
+#define INTENTS_CAP      2048u
+#define INTENTS_BYTES    (4u << 20)
+#define CONN_QUEUE_MAX   (256u << 10) /* bytes that may wait for a slow peer */
+#define CONN_EARLY_MAX   (64u << 10)  /* bytes that may wait for a connection to open */
+#define CONN_HANDSHAKE_S 10
+#define CONN_MESSAGE_S   30   /* a message begun must be whole by then */
+#define CONN_IDLE_S      3700 /* longest silence: a registration's default life and some */
+#define SIGN_SLOTS       1024u
+#define SOURCE_SLOTS     (1u << 16)
+
+struct engine;
+enum conn_state { CONN_CONNECTING, CONN_HANDSHAKE, CONN_UP };
+struct conn {
+    struct engine *e;
+    struct stream stream;
+    struct tls *tls; /* NULL on TCP */
+    struct flow flow;
+    struct timer timer;
+    struct sip_frame_scan scan;
+    uint8_t *in; /* an incomplete message; NULL when there is none */
+    uint32_t in_n, in_cap;
+    uint8_t *early; /* outgoing, not open yet: plain bytes that wait */
+    uint32_t early_n;
+    struct handle ref; /* newest transaction whose bytes wait in early */
+    uint32_t source;   /* slot in e->sources; incoming only */
+    uint8_t state;     /* enum conn_state */
+    bool incoming, signing, verified;
+    uint32_t req, sign_id; /* newest question to the monitor, to the vault */
+};
+
+struct engine {
+    struct child child;
+    struct loop loop;
+    struct core *core;
+    struct intents intents;
+    const struct policy *policy;
+    struct wheel wheel; /* connections' timers */
+    struct dgram_rx rx;
+    struct dgram_tx tx[POLICY_LISTENERS];
+    struct pool conns;
+    struct handle out[POLICY_PEERS][POLICY_PEER_TARGETS]; /* connections that we opened */
+    uint16_t sources[SOURCE_SLOTS]; /* incoming connections by hashed source */
+    struct tls_ctx *server[POLICY_LISTENERS], *client;
+    struct handle sign[SIGN_SLOTS]; /* connection whose signature the vault makes */
+    uint32_t sign_next, connect_next;
+    uint8_t index;
+    bool stop, draining, drained_told;
+    /* media */
+    int port_fd[65536];        /* -1: not open */
+    uint16_t fd_port[1 << 18]; /* media port of a descriptor */
+    uint32_t port_at;          /* next pair to try to open */
+    uint16_t port_min, port_max;
+    bool v6; /* dual-stack media sockets */
+    struct pkt pkts[MEDIA_BATCH];
+    uint32_t n_pkts;
+    uint8_t *pkt_mem, *scratch; /* scratch: SCRATCH_BYTES */
+};
+#define SCRATCH_BYTES (64u << 10)
+
+/* streams.c */
+MUST_CHECK enum err streams_init(struct engine *e, uint32_t cap);
+void streams_contexts(struct engine *e); /* certificates or listeners changed */
+void streams_listen(struct engine *e);
+void streams_send(struct engine *e, const struct intent *i);
+void streams_close(struct engine *e, const struct flow *f);
+void streams_signed(struct engine *e, const struct answer *a);
+void streams_connected(struct engine *e, const struct msg_connected *m, int fd);
+void streams_tick(struct engine *e);
+#define SIGN_ID 0x80000000u /* ids of our own questions to the vault; the core's are below */
+/* media_io.c */
+MUST_CHECK enum err media_io_init(struct engine *e);
+void media_io_top_up(struct engine *e);
+void media_io_flush(struct engine *e);
+/* carry.c: intents out, rings in */
+void carry_out(struct engine *e);
+bool rings_in(struct engine *e); /* true if anything came */
+/* query.c */
+void query_answer(struct engine *e);
+#endif

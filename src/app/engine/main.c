@@ -1,0 +1,246 @@
+/* ringwall-engine: started by the monitor, never by hand. */
+#include "app/engine/engine.h"
+#include "crypto/hash.h"
+#include "io/clock.h"
+#include "io/file.h"
+#include "io/rand.h"
+#include <sys/mman.h>
+#include <unistd.h>
+
+static struct engine engine; /* one a process */
+
+static void *map_zero(size_t n)
+{
+    void *p =
+        mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+/* Other engines' shards are mapped read-only: a write there would be a crash, not a race. */
+static struct location_shard *shard_view(const struct child_map *m)
+{
+    return (struct location_shard *)(uintptr_t)m->p;
+}
+
+static uint32_t share(uint32_t whole, unsigned engines, uint32_t least)
+{
+    return MAX(whole / MAX(engines, 1u), least);
+}
+
+static enum err core_make(struct engine *e)
+{
+    const struct msg_setup *s = &e->child.setup;
+    const struct policy_limits *l = &e->policy->limits;
+    struct core_cfg cfg = {.engine = s->engine,
+                           .engines = s->engines,
+                           .policy = e->policy,
+                           .directory = e->child.directory.p,
+                           .token_keys = {s->token_seal, s->token_mask},
+                           .hash_key = s->hash,
+                           .nonce_key = s->nonce,
+                           .calls_cap = share(l->calls, s->engines, 16),
+                           .trans_cap = share(l->transactions, s->engines, 256),
+                           .pending_cap = 8192,
+                           .ports_cap_pairs = (uint32_t)(s->media_max - s->media_min + 1) / 2,
+                           .counters = &e->child.stats->reasons,
+                           .intents = &e->intents};
+    cfg.blocks_bytes = (size_t)cfg.calls_cap * 8192 + (size_t)cfg.trans_cap * 1536 + (64u << 20);
+    for (unsigned i = 0; i < s->engines; i++)
+        cfg.shards[i] = i == s->engine ? e->child.location_own : shard_view(&e->child.location[i]);
+    if (rand_bytes(cfg.seed, sizeof cfg.seed) != OK)
+        return ERR_SYSTEM;
+    if (location_attach(e->child.location_own, s->location_cap) != OK)
+        return ERR_SYNTAX;
+    void *mem = map_zero(core_bytes(&cfg)), *iv = map_zero(INTENTS_CAP * sizeof(struct intent)),
+         *im = map_zero(INTENTS_BYTES);
+    e->scratch = map_zero(SCRATCH_BYTES * 2);
+    if (!mem || !iv || !im || !e->scratch)
+        return ERR_FULL;
+    intents_init(&e->intents, iv, INTENTS_CAP, im, INTENTS_BYTES);
+    e->core = core_init(mem, &cfg, e->loop.now);
+    mem_wipe(cfg.seed, sizeof cfg.seed);
+    return e->core ? OK : ERR_RANGE;
+}
+
+static void udp_in(void *ctx, int fd, uint32_t events)
+{
+    struct engine *e = (struct engine *)ctx;
+    (void)events;
+    uint8_t listener = 0;
+    while (listener < e->policy->n_listeners && e->child.listener[listener] != fd)
+        listener++;
+    if (listener == e->policy->n_listeners)
+        return;
+    uint32_t n = dgram_recv(&e->rx, fd, SIP_BATCH);
+    for (uint32_t i = 0; i < n; i++) {
+        struct dgram *d = &e->rx.d[i];
+        struct flow f = {
+            .proto = PROTO_UDP, .listener = listener, .engine = e->index, .peer = d->from};
+        stat_add(e->child.stats, STAT_sip_in, 1);
+        stat_add(e->child.stats, STAT_sip_bytes_in, d->n);
+        if (d->cut || d->n > e->policy->limits.message_bytes)
+            counters_hit(&e->child.stats->reasons, REASON_sip_too_large);
+        else
+            core_message(e->core, &f, str_of((const char *)d->p, d->n), false, e->loop.now);
+    }
+    if (e->intents.n > INTENTS_CAP / 2)
+        carry_out(e);
+}
+
+static void wake_in(void *ctx, int fd, uint32_t events)
+{
+    (void)ctx, (void)fd, (void)events; /* child_awake drains it */
+}
+
+static void attached(struct engine *e)
+{
+    uint8_t kind = e->child.msg.u.attach.kind;
+    if (kind == ATTACH_POLICY) {
+        const struct policy *p = e->child.policy.p;
+        if (policy_valid(p, e->child.policy.n) != OK) {
+            child_note(&e->child, SEV_ALERT, "policy snapshot is not valid: engine stops");
+            e->stop = true;
+            return;
+        }
+        e->policy = p;
+        core_policy(e->core, p, e->loop.now);
+        streams_contexts(e);
+    } else if (kind == ATTACH_DIRECTORY) {
+        const struct directory *d = e->child.directory.p;
+        core_directory(e->core, directory_valid(d, e->child.directory.n) == OK ? d : NULL);
+    } else if (kind == ATTACH_CHAIN || kind == ATTACH_CA) {
+        streams_contexts(e);
+    }
+}
+
+static void channel_in(void *ctx, int fd, uint32_t events)
+{
+    struct engine *e = (struct engine *)ctx;
+    enum child_event ev;
+    enum err r;
+    (void)fd, (void)events;
+    while ((r = child_next(&e->child, &ev)) == OK) {
+        switch (ev) {
+        case CHILD_ATTACHED:
+            attached(e);
+            break;
+        case CHILD_QUERY:
+            query_answer(e);
+            break;
+        case CHILD_CONNECTED: {
+            int s = e->child.msg.fds[0];
+            e->child.msg.fds[0] = -1;
+            streams_connected(e, &e->child.msg.u.connected, e->child.msg.n_fds ? s : -1);
+            break;
+        }
+        case CHILD_FACT:
+            break;
+        case CHILD_DRAIN:
+            e->draining = e->child.msg.u.drain.on != 0;
+            e->drained_told = false;
+            core_drain(e->core, e->draining);
+            break;
+        case CHILD_STOP:
+            e->stop = true;
+            break;
+        }
+    }
+    if (r != ERR_AGAIN)
+        e->stop = true;
+}
+
+static struct dur wait_for(struct engine *e)
+{
+    struct instant next = core_next(e->core), conns = wheel_next(&e->wheel);
+    if (conns.us < next.us)
+        next = conns;
+    int64_t us = next.us == INT64_MAX ? 1000000 : next.us - clock_now().mono.us;
+    return DUR_US(us < 0 ? 0 : MIN(us, (int64_t)1000000));
+}
+
+static void turn(struct engine *e)
+{
+    uint32_t calls;
+    bool may_sleep = child_sleep(&e->child);
+    if (loop_turn(&e->loop, may_sleep ? wait_for(e) : DUR_US(0), &calls) != OK)
+        e->stop = true;
+    child_awake(&e->child);
+    (void)rings_in(e);
+    media_io_flush(e);
+    core_tick(e->core, e->loop.now);
+    streams_tick(e);
+    media_io_top_up(e);
+    carry_out(e);
+    child_flush(&e->child);
+    stat_add(e->child.stats, STAT_turns, 1);
+}
+
+static void gauges(struct engine *e, struct instant *next)
+{
+    if (e->loop.now.mono.us < next->us)
+        return;
+    *next = instant_add(e->loop.now.mono, DUR_MS(500));
+    struct core_usage u = core_usage(e->core);
+    stat_set(e->child.stats, STAT_calls, u.calls);
+    stat_set(e->child.stats, STAT_calls_total, u.calls_total);
+    stat_set(e->child.stats, STAT_transactions, u.transactions);
+    stat_set(e->child.stats, STAT_bindings, u.bindings);
+    stat_set(e->child.stats, STAT_ports_taken, u.media.ports_taken);
+    stat_set(e->child.stats, STAT_cpu_us, clock_cpu_us());
+    if (e->draining && !u.calls && !e->drained_told)
+        e->drained_told = child_drained(&e->child) == OK;
+}
+
+static enum err prepare(struct engine *e)
+{
+    e->index = e->child.setup.engine;
+    e->policy = e->child.policy.p;
+    if (!e->policy || policy_valid(e->policy, e->child.policy.n) != OK || !e->child.location_own)
+        return ERR_SYNTAX;
+    if (e->child.directory.p && directory_valid(e->child.directory.p, e->child.directory.n) != OK)
+        return ERR_SYNTAX;
+    if (loop_init(&e->loop, ARRAY_LEN(e->fd_port)) != OK || core_make(e) != OK)
+        return ERR_FULL;
+    uint8_t *slots = map_zero((size_t)SIP_BATCH * (SIP_MSG_MAX + 1));
+    if (!slots)
+        return ERR_FULL;
+    dgram_rx_init(&e->rx, slots, SIP_BATCH, SIP_MSG_MAX + 1);
+    if (streams_init(e, share(e->policy->limits.connections, e->child.setup.engines, 64)) != OK ||
+        media_io_init(e) != OK)
+        return ERR_FULL;
+    for (unsigned i = 0; i < e->policy->n_listeners; i++) {
+        dgram_tx_init(&e->tx[i]);
+        if (e->policy->listeners[i].proto == PROTO_UDP && e->child.listener[i] >= 0 &&
+            loop_add(&e->loop, e->child.listener[i], EPOLLIN, udp_in, e) != OK)
+            return ERR_SYSTEM;
+    }
+    streams_listen(e);
+    if (loop_add(&e->loop, e->child.ch.fd, EPOLLIN, channel_in, e) != OK ||
+        loop_add(&e->loop, e->child.wake, EPOLLIN, wake_in, e) != OK)
+        return ERR_SYSTEM;
+    return OK;
+}
+
+int main(void)
+{
+    struct engine *e = &engine;
+    if (child_start(&e->child, ROLE_ENGINE, NULL) != OK)
+        return 1;
+    enum err r = crypto_init();
+    if (r == OK)
+        r = prepare(e);
+    if (r != OK) {
+        child_note(&e->child, SEV_ALERT, "engine cannot start: %s", err_name(r));
+        return 1;
+    }
+    if (child_running(&e->child) != OK)
+        return 1;
+    struct instant next_gauges = {0};
+    while (!e->stop) {
+        turn(e);
+        gauges(e, &next_gauges);
+    }
+    carry_out(e);
+    child_flush(&e->child);
+    return 0;
+}

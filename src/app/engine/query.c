@@ -1,0 +1,62 @@
+/* Answers the operator's questions: calls, peers, transactions. */
+#include "app/engine/engine.h"
+#include "ipc/control.h"
+
+#define REPLY_CAP (4u << 20)
+
+static void calls_put(struct engine *e, struct out *o)
+{
+    uint32_t it = 0;
+    OUT_LIT(o, "{\"calls\":[");
+    while (core_calls_json(e->core, &it, o, e->loop.now))
+        ;
+    out_ch(o, ']');
+    if (it)
+        OUT_LIT(o, ",\"cut\":true");
+    out_ch(o, '}');
+}
+
+static void usage_put(struct engine *e, struct out *o)
+{
+    struct core_usage u = core_usage(e->core);
+    out_ch(o, '{');
+    out_json_ku64(o, STR("calls"), u.calls);
+    out_json_ku64(o, STR("legs"), u.legs);
+    out_json_ku64(o, STR("transactions"), u.transactions);
+    out_json_ku64(o, STR("pending"), u.pending);
+    out_json_ku64(o, STR("bindings"), u.bindings);
+    out_json_ku64(o, STR("blocks_used"), u.blocks_used);
+    out_json_ku64(o, STR("media_legs"), u.media.legs);
+    out_json_ku64(o, STR("ports_taken"), u.media.ports_taken);
+    out_json_ku64(o, STR("srtp_contexts"), u.media.srtp_contexts);
+    out_json_ku64(o, STR("calls_total"), u.calls_total);
+    out_json_ku64(o, STR("registrations_total"), u.registrations_total);
+    out_json_ku64(o, STR("connections"), e->conns.used);
+    out_ch(o, '}');
+}
+
+void query_answer(struct engine *e)
+{
+    static char text[REPLY_CAP]; /* touched only by long answers */
+    struct out o = out_of(text, sizeof text);
+    struct str q = msg_text(&e->child.msg, sizeof(struct msg_query)),
+               cmd = control_member(q, "cmd");
+    uint32_t code = CONTROL_OK;
+    if (str_eq(cmd, STR("calls"))) {
+        calls_put(e, &o);
+    } else if (str_eq(cmd, STR("peers"))) {
+        core_peers_json(e->core, &o, e->loop.now);
+    } else if (str_eq(cmd, STR("transactions"))) {
+        usage_put(e, &o);
+    } else {
+        code = CONTROL_BAD_REQUEST;
+        OUT_LIT(&o, "{\"error\":\"an engine does not answer this\"}");
+    }
+    if (o.full) {
+        code = CONTROL_FAILED;
+        o = out_of(text, sizeof text);
+        OUT_LIT(&o, "{\"error\":\"the answer is larger than 4 MiB\"}");
+    }
+    if (child_reply(&e->child, e->child.msg.u.query.id, code, out_str(&o)) != OK)
+        counters_hit(&e->child.stats->reasons, REASON_ipc_malformed);
+}

@@ -1,0 +1,558 @@
+/* TCP and TLS connections: accepted from phones, opened to peers by the monitor. A connection is
+ * one flow; messages are framed here and handed to the core whole. */
+#include "app/engine/engine.h"
+#include <stdlib.h>
+#include <unistd.h>
+
+static struct str chain_of(struct engine *e, unsigned key)
+{
+    const struct child_map *m = &e->child.chain[key < CHILD_CHAINS ? key : 0];
+    return str_of((const char *)m->p, m->p ? m->n : 0);
+}
+
+static uint32_t source_slot(struct engine *e, const struct addr *peer)
+{
+    struct addr a = *peer;
+    a.port = 0;
+    return (uint32_t)addr_hash(&e->child.setup.hash, &a) & (SOURCE_SLOTS - 1);
+}
+
+static void conn_free(struct conn *c)
+{
+    struct engine *e = c->e;
+    timer_stop(&e->wheel, &c->timer);
+    if (c->stream.fd >= 0) {
+        loop_del(&e->loop, c->stream.fd);
+        stream_close(&c->stream);
+    }
+    if (c->tls)
+        tls_free(c->tls);
+    free(c->in);
+    free(c->early);
+    if (c->incoming && e->sources[c->source])
+        e->sources[c->source]--;
+    pool_free(&e->conns, c);
+    stat_set(e->child.stats, STAT_connections, e->conns.used);
+}
+
+/* Ends a connection and tells the core. why REASON_NONE: in good order. */
+static void conn_end(struct conn *c, enum reason why)
+{
+    struct engine *e = c->e;
+    struct flow f = c->flow;
+    struct handle ref = c->early_n ? c->ref : HANDLE_NONE;
+    if (why != REASON_NONE)
+        counters_hit(&e->child.stats->reasons, why);
+    conn_free(c);
+    if (handle_is(ref))
+        core_send_failed(e->core, ref, e->loop.now);
+    core_flow_closed(e->core, &f, e->loop.now);
+}
+
+static enum err conn_pump(struct conn *c) /* what TLS wants on the wire */
+{
+    if (!c->tls)
+        return OK;
+    for (;;) {
+        struct str s = tls_take(c->tls);
+        if (!s.n)
+            break;
+        enum err r = stream_write(&c->stream, s);
+        if (r != OK)
+            return r;
+        tls_sent(c->tls, s.n);
+    }
+    return loop_mod(&c->e->loop, c->stream.fd,
+                    EPOLLIN | EPOLLRDHUP | (stream_wants_out(&c->stream) ? (uint32_t)EPOLLOUT : 0));
+}
+
+static enum err conn_write(struct conn *c, struct str plain)
+{
+    if (c->tls) {
+        enum err r = tls_write(c->tls, plain);
+        return r != OK ? r : conn_pump(c);
+    }
+    enum err r = stream_write(&c->stream, plain);
+    if (r != OK)
+        return r;
+    return loop_mod(&c->e->loop, c->stream.fd,
+                    EPOLLIN | EPOLLRDHUP | (stream_wants_out(&c->stream) ? (uint32_t)EPOLLOUT : 0));
+}
+
+static void conn_idle(struct conn *c)
+{
+    timer_arm(&c->e->wheel, &c->timer,
+              instant_add(c->e->loop.now.mono, DUR_S(c->in_n ? CONN_MESSAGE_S : CONN_IDLE_S)));
+}
+
+static bool conn_keep(struct conn *c, struct str rest)
+{
+    if (!rest.n) {
+        free(c->in);
+        c->in = NULL;
+        c->in_n = c->in_cap = 0;
+        return true;
+    }
+    if (rest.n > c->in_cap) {
+        size_t cap = MIN(MAX(rest.n * 2, (size_t)2048), (size_t)SIP_MSG_MAX + SCRATCH_BYTES);
+        uint8_t *p = malloc(cap);
+        if (!p || rest.n > cap) {
+            free(p);
+            return false;
+        }
+        memcpy(p, rest.p, rest.n);
+        free(c->in);
+        c->in = p;
+        c->in_cap = (uint32_t)cap;
+    } else {
+        memmove(c->in, rest.p, rest.n);
+    }
+    c->in_n = (uint32_t)rest.n;
+    return true;
+}
+
+/* Takes messages off the front of data; false: the connection must end. */
+static bool conn_frames(struct conn *c, struct str data)
+{
+    struct engine *e = c->e;
+    for (;;) {
+        struct sip_frame f = sip_frame_next(&c->scan, data, e->policy->limits.message_bytes);
+        if (f.kind == FRAME_MORE)
+            break;
+        if (f.kind == FRAME_BAD) {
+            conn_end(c, f.reason);
+            return false;
+        }
+        struct str msg = str_head(data, f.bytes);
+        data = str_skip(data, f.bytes);
+        memset(&c->scan, 0, sizeof c->scan);
+        if (f.kind == FRAME_PING && conn_write(c, STR("\r\n")) != OK) { /* RFC 5626 3.5.1 */
+            conn_end(c, REASON_stream_backlog);
+            return false;
+        }
+        if (f.kind != FRAME_MESSAGE)
+            continue;
+        stat_add(e->child.stats, STAT_sip_in, 1);
+        stat_add(e->child.stats, STAT_sip_bytes_in, msg.n);
+        core_message(e->core, &c->flow, msg, c->verified, e->loop.now);
+    }
+    if (!conn_keep(c, data)) {
+        conn_end(c, REASON_capacity_memory);
+        return false;
+    }
+    return true;
+}
+
+static bool conn_plain(struct conn *c, struct str bytes)
+{
+    if (!c->in_n)
+        return conn_frames(c, bytes);
+    if ((size_t)c->in_n + bytes.n > c->in_cap) {
+        size_t cap = ((size_t)c->in_n + bytes.n) * 2;
+        uint8_t *p = cap <= 4 * (size_t)SIP_MSG_MAX ? realloc(c->in, cap) : NULL;
+        if (!p) {
+            conn_end(c, REASON_capacity_memory);
+            return false;
+        }
+        c->in = p;
+        c->in_cap = (uint32_t)cap;
+    }
+    memcpy(c->in + c->in_n, bytes.p, bytes.n);
+    c->in_n += (uint32_t)bytes.n;
+    return conn_frames(c, str_of((const char *)c->in, c->in_n));
+}
+
+static void sign_ask(struct conn *c)
+{
+    struct engine *e = c->e;
+    struct str digest;
+    uint16_t key;
+    if (c->signing || !tls_sign_want(c->tls, &digest, &key))
+        return;
+    uint32_t slot = e->sign_next++ & (SIGN_SLOTS - 1);
+    struct ask q = {
+        .id = SIGN_ID | ((e->sign_next & 0x1fffff) << 10) | slot, .kind = ASK_SIGN, .key = key};
+    if (!ask_add(&q, digest, &q.ha2) ||
+        child_put(&e->child.ask[e->index], &q, ask_size(&q)) != OK) {
+        counters_hit(&e->child.stats->reasons, REASON_ring_full);
+        return; /* the handshake's deadline ends it */
+    }
+    stat_add(e->child.stats, STAT_signs, 1);
+    e->sign[slot] = pool_handle(&e->conns, c);
+    c->sign_id = q.id;
+    c->signing = true;
+}
+
+static bool conn_opened(struct conn *c) /* TCP connected, or TLS up */
+{
+    struct engine *e = c->e;
+    c->state = CONN_UP;
+    c->verified = c->tls && tls_peer_verified(c->tls);
+    conn_idle(c);
+    if (!c->early_n)
+        return true;
+    uint8_t *early = c->early;
+    struct str s = str_of((const char *)early, c->early_n);
+    c->early = NULL;
+    enum err r = conn_write(c, s);
+    free(early);
+    if (r != OK) {
+        conn_end(c, REASON_stream_backlog);
+        return false;
+    }
+    c->early_n = 0;
+    stat_add(e->child.stats, STAT_sip_out, 1);
+    return true;
+}
+
+static bool tls_progress(struct conn *c, enum err fed)
+{
+    sign_ask(c);
+    enum err sent = conn_pump(c);
+    if (fed != OK || sent != OK) {
+        conn_end(c, fed == ERR_CLOSED ? REASON_NONE
+                    : fed == ERR_AUTH ? REASON_tls_peer_cert
+                    : fed != OK
+                        ? (c->state == CONN_UP ? REASON_stream_framing : REASON_tls_handshake)
+                        : REASON_stream_backlog);
+        return false;
+    }
+    if (c->state == CONN_HANDSHAKE && tls_up(c->tls))
+        return conn_opened(c);
+    return true;
+}
+
+static bool conn_bytes(struct conn *c, struct str bytes)
+{
+    struct engine *e = c->e;
+    if (!c->tls)
+        return conn_plain(c, bytes);
+    if (!tls_progress(c, tls_feed(c->tls, bytes)))
+        return false;
+    uint8_t *plain = e->scratch + SCRATCH_BYTES;
+    for (;;) {
+        size_t n = tls_read(c->tls, plain, SCRATCH_BYTES);
+        if (!n)
+            return true;
+        if (!conn_plain(c, str_of((const char *)plain, n)))
+            return false;
+    }
+}
+
+static void conn_event(void *ctx, int fd, uint32_t events)
+{
+    struct conn *c = (struct conn *)ctx;
+    struct engine *e = c->e;
+    if (c->state == CONN_CONNECTING) {
+        if (!(events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
+            return;
+        if (sock_error(fd) != 0) {
+            conn_end(c, REASON_sip_transport_failed);
+            return;
+        }
+        sock_nodelay(fd);
+        c->state = CONN_HANDSHAKE;
+        if (c->tls ? !tls_progress(c, tls_feed(c->tls, STR_NONE)) : !conn_opened(c))
+            return;
+        (void)loop_mod(&e->loop, fd,
+                       EPOLLIN | EPOLLRDHUP |
+                           (stream_wants_out(&c->stream) ? (uint32_t)EPOLLOUT : 0));
+        return;
+    }
+    if (events & EPOLLOUT) {
+        enum err r = stream_flush(&c->stream);
+        if (r != OK && r != ERR_AGAIN) {
+            conn_end(c, REASON_NONE);
+            return;
+        }
+        (void)loop_mod(&e->loop, fd,
+                       EPOLLIN | EPOLLRDHUP |
+                           (stream_wants_out(&c->stream) ? (uint32_t)EPOLLOUT : 0));
+    }
+    if (!(events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
+        return;
+    size_t n;
+    enum err r = stream_read(&c->stream, e->scratch, SCRATCH_BYTES, &n);
+    if (r == ERR_AGAIN)
+        return;
+    if (r != OK) {
+        conn_end(c, REASON_NONE);
+        return;
+    }
+    if (conn_bytes(c, str_of((const char *)e->scratch, n)) && c->state == CONN_UP)
+        conn_idle(c);
+    if (e->intents.n > INTENTS_CAP / 2)
+        carry_out(e);
+}
+
+static struct conn *conn_new(struct engine *e, int fd, const struct flow *f)
+{
+    struct handle h;
+    struct conn *c = pool_new(&e->conns, &h);
+    if (!c) {
+        counters_hit(&e->child.stats->reasons, REASON_capacity_connections);
+        (void)close(fd);
+        return NULL;
+    }
+    c->e = e;
+    c->flow = *f;
+    c->flow.conn = h;
+    c->flow.engine = e->index;
+    stream_init(&c->stream, fd, CONN_QUEUE_MAX);
+    if (loop_add(&e->loop, fd, EPOLLIN | EPOLLRDHUP, conn_event, c) != OK) {
+        counters_hit(&e->child.stats->reasons, REASON_capacity_connections);
+        stream_close(&c->stream);
+        pool_free(&e->conns, c);
+        return NULL;
+    }
+    stat_set(e->child.stats, STAT_connections, e->conns.used);
+    return c;
+}
+
+static void accept_one(struct engine *e, uint8_t listener, int fd, const struct addr *peer)
+{
+    const struct policy_listener *l = &e->policy->listeners[listener];
+    struct flow f = {.proto = l->proto, .listener = listener, .peer = *peer};
+    uint32_t slot = source_slot(e, peer);
+    if (e->sources[slot] >= e->policy->limits.connections_per_source ||
+        e->conns.used >= e->policy->limits.connections) {
+        counters_hit(&e->child.stats->reasons,
+                     e->sources[slot] >= e->policy->limits.connections_per_source
+                         ? REASON_capacity_connections_source
+                         : REASON_capacity_connections);
+        (void)close(fd);
+        return;
+    }
+    struct conn *c = conn_new(e, fd, &f);
+    if (!c)
+        return;
+    sock_nodelay(fd);
+    c->incoming = true;
+    c->source = slot;
+    e->sources[slot]++;
+    c->state = CONN_UP;
+    if (l->proto == PROTO_TLS) {
+        c->state = CONN_HANDSHAKE;
+        if (!e->server[listener] || tls_new(e->server[listener], STR_NONE, &c->tls) != OK) {
+            conn_end(c, REASON_tls_handshake);
+            return;
+        }
+    }
+    timer_arm(&e->wheel, &c->timer, instant_add(e->loop.now.mono, DUR_S(CONN_HANDSHAKE_S)));
+}
+
+static void listener_event(void *ctx, int fd, uint32_t events)
+{
+    struct engine *e = (struct engine *)ctx;
+    (void)events;
+    uint8_t listener = 0;
+    while (listener < e->policy->n_listeners && e->child.listener[listener] != fd)
+        listener++;
+    for (unsigned burst = 0; burst < 32 && listener < e->policy->n_listeners; burst++) {
+        struct addr peer;
+        int s;
+        if (stream_accept(fd, &s, &peer) != OK)
+            return;
+        accept_one(e, listener, s, &peer);
+    }
+}
+
+static void make_contexts(struct engine *e)
+{
+    struct str ca = str_of((const char *)e->child.ca.p, e->child.ca.p ? e->child.ca.n : 0);
+    for (unsigned i = 0; i < e->policy->n_listeners; i++) {
+        const struct policy_listener *l = &e->policy->listeners[i];
+        if (l->proto != PROTO_TLS)
+            continue;
+        struct tls_cfg cfg = {.server = true,
+                              .chain_pem = chain_of(e, l->key),
+                              .ca_pem = ca,
+                              .verify = (enum tls_verify)l->client_cert,
+                              .key = l->key};
+        struct tls_ctx *fresh;
+        if (tls_ctx_new(&cfg, &fresh) != OK) {
+            child_note(&e->child, SEV_ALERT,
+                       "listener " STR_FMT ": certificate cannot be used, TLS is refused there",
+                       STR_ARG(policy_text(e->policy, l->name)));
+            continue;
+        }
+        if (e->server[i])
+            tls_ctx_free(e->server[i]);
+        e->server[i] = fresh;
+    }
+    struct tls_cfg cfg = {.chain_pem = chain_of(e, 0), .ca_pem = ca, .verify = TLS_VERIFY_REQUIRED};
+    struct tls_ctx *fresh;
+    if (tls_ctx_new(&cfg, &fresh) != OK)
+        return;
+    if (e->client)
+        tls_ctx_free(e->client);
+    e->client = fresh;
+}
+
+enum err streams_init(struct engine *e, uint32_t cap)
+{
+    size_t n = pool_bytes(sizeof(struct conn), cap);
+    void *mem = calloc(1, n); /* large: pages come when touched */
+    if (!mem)
+        return ERR_FULL;
+    pool_init(&e->conns, mem, sizeof(struct conn), cap);
+    wheel_init(&e->wheel, e->loop.now.mono);
+    make_contexts(e);
+    return OK;
+}
+
+void streams_contexts(struct engine *e)
+{
+    make_contexts(e);
+}
+
+void streams_listen(struct engine *e)
+{
+    for (unsigned i = 0; i < e->policy->n_listeners; i++)
+        if (e->policy->listeners[i].proto != PROTO_UDP && e->child.listener[i] >= 0 &&
+            loop_add(&e->loop, e->child.listener[i], EPOLLIN, listener_event, e) != OK)
+            child_note(&e->child, SEV_ALERT, "listener %u cannot be watched", i);
+}
+
+/* Index of the flow's address among its peer's targets; false if the policy does not name it. */
+static bool target_of(const struct engine *e, const struct flow *f, uint8_t *ret_target)
+{
+    if (!f->peer_id || f->peer_id > e->policy->n_peers)
+        return false;
+    const struct policy_peer *r = &e->policy->peers[f->peer_id - 1];
+    for (uint8_t i = 0; i < r->n_targets; i++)
+        if (addr_eq(&r->targets[i], &f->peer)) {
+            *ret_target = i;
+            return true;
+        }
+    return false;
+}
+
+/* The open, opening or newly begun connection to a peer's target. */
+static struct conn *connect_out(struct engine *e, const struct flow *f)
+{
+    uint8_t target;
+    struct handle h;
+    if (!target_of(e, f, &target))
+        return NULL;
+    struct handle *known = &e->out[f->peer_id - 1][target];
+    struct conn *c = pool_get(&e->conns, *known);
+    if (c)
+        return c;
+    c = pool_new(&e->conns, &h);
+    if (!c)
+        return NULL;
+    c->e = e;
+    c->flow = *f;
+    c->flow.conn = h;
+    c->flow.engine = e->index;
+    c->stream.fd = -1;
+    c->state = CONN_CONNECTING;
+    c->req = ++e->connect_next;
+    timer_arm(&e->wheel, &c->timer, instant_add(e->loop.now.mono, DUR_S(CONN_HANDSHAKE_S)));
+    struct str name = policy_text(e->policy, e->policy->peers[f->peer_id - 1].tls_name);
+    if ((f->proto == PROTO_TLS && (!e->client || tls_new(e->client, name, &c->tls) != OK)) ||
+        child_connect(&e->child, c->req, (uint8_t)(f->peer_id - 1), target,
+                      e->policy->generation) != OK) {
+        conn_free(c);
+        return NULL;
+    }
+    *known = h;
+    return c;
+}
+
+void streams_connected(struct engine *e, const struct msg_connected *m, int fd)
+{
+    uint32_t it = 0;
+    struct conn *c = NULL;
+    while ((c = pool_next(&e->conns, &it)) &&
+           !(c->state == CONN_CONNECTING && c->req == m->req && c->stream.fd < 0))
+        ;
+    if (!c) {
+        if (fd >= 0)
+            (void)close(fd);
+        return;
+    }
+    if (m->error || fd < 0) {
+        conn_end(c, REASON_sip_transport_failed);
+        return;
+    }
+    stream_init(&c->stream, fd, CONN_QUEUE_MAX);
+    if (loop_add(&e->loop, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP, conn_event, c) != OK)
+        conn_end(c, REASON_capacity_connections);
+}
+
+static bool early_add(struct conn *c, const struct intent *i)
+{
+    if (c->early_n + i->bytes.n > CONN_EARLY_MAX)
+        return false;
+    uint8_t *p = realloc(c->early, c->early_n + i->bytes.n);
+    if (!p)
+        return false;
+    memcpy(p + c->early_n, i->bytes.p, i->bytes.n);
+    c->early = p;
+    c->early_n += (uint32_t)i->bytes.n;
+    c->ref = i->ref;
+    return true;
+}
+
+void streams_send(struct engine *e, const struct intent *i)
+{
+    struct conn *c =
+        handle_is(i->flow.conn) ? pool_get(&e->conns, i->flow.conn) : connect_out(e, &i->flow);
+    if (!c) {
+        counters_hit(&e->child.stats->reasons, REASON_route_flow_gone);
+        core_send_failed(e->core, i->ref, e->loop.now);
+        return;
+    }
+    if (c->state != CONN_UP) {
+        if (!early_add(c, i))
+            core_send_failed(e->core, i->ref, e->loop.now);
+        return;
+    }
+    if (conn_write(c, i->bytes) != OK) {
+        struct handle ref = i->ref;
+        conn_end(c, REASON_stream_backlog);
+        core_send_failed(e->core, ref, e->loop.now);
+        return;
+    }
+    stat_add(e->child.stats, STAT_sip_out, 1);
+    stat_add(e->child.stats, STAT_sip_bytes_out, i->bytes.n);
+}
+
+void streams_close(struct engine *e, const struct flow *f)
+{
+    struct conn *c = pool_get(&e->conns, f->conn);
+    if (!c)
+        return;
+    if (c->tls) {
+        tls_close(c->tls);
+        (void)conn_pump(c);
+    }
+    conn_end(c, REASON_NONE);
+}
+
+void streams_signed(struct engine *e, const struct answer *a)
+{
+    struct conn *c = pool_get(&e->conns, e->sign[a->id & (SIGN_SLOTS - 1)]);
+    if (!c || !c->signing || c->sign_id != a->id || !c->tls)
+        return;
+    c->signing = false;
+    struct str sig = str_of((const char *)a->bytes, a->reason == REASON_NONE ? a->n : 0);
+    if (!tls_progress(c, tls_signed(c->tls, sig)))
+        return;
+    uint8_t *plain = e->scratch + SCRATCH_BYTES; /* data that came with the client's last flight */
+    for (size_t n; (n = tls_read(c->tls, plain, SCRATCH_BYTES));)
+        if (!conn_plain(c, str_of((const char *)plain, n)))
+            return;
+}
+
+void streams_tick(struct engine *e)
+{
+    for (struct timer *t; (t = wheel_pop(&e->wheel, e->loop.now.mono));) {
+        struct conn *c = (struct conn *)(void *)((char *)t - offsetof(struct conn, timer));
+        conn_end(c, c->state == CONN_UP ? REASON_stream_timeout
+                    : c->incoming       ? REASON_tls_handshake
+                                        : REASON_sip_transport_failed);
+    }
+}
