@@ -1,0 +1,265 @@
+/* peers, roles, routes, limits. */
+#include "app/config/yaml.h"
+#include "base/lex.h"
+
+#define AT(type, member) offsetof(struct type, member)
+
+static void rd_targets(struct load *l, const struct field *f, struct fy_node *n, void *dst)
+{
+    struct policy_peer *pe = dst;
+    void *it = NULL;
+    if (!seq_open(l, f, n))
+        return;
+    for (struct fy_node *e; (e = seq_next(n, &it)) && pe->n_targets < POLICY_PEER_TARGETS;) {
+        struct addr *a = &pe->targets[pe->n_targets];
+        rd_addr(l, f, e, a);
+        if (!a->family)
+            continue;
+        if (addr_any(a))
+            problem(l, pos_of(e), NULL, "%s: a wildcard is no address of a peer", f->key);
+        pe->n_targets++;
+    }
+}
+
+static const struct word KIND[] = {{"pbx", 0}, {"trunk", 1}, {NULL, 0}};
+static const struct word TRANSPORT[] = {{"udp", PROTO_UDP}, {"tcp", PROTO_TCP}, {"tls", PROTO_TLS}, {NULL, 0}};
+enum { P_NAME, P_KIND, P_ZONE, P_LISTENER, P_TRANSPORT, P_ADDRESS, P_TLS_NAME, P_USERNAME, P_REALM_HOST, P_OPTIONS, P_TRUST };
+static const struct field PEER[] = {
+    [P_NAME] = {"name", rd_name, AT(policy_peer, name), true, 1, 30, NULL},
+    [P_KIND] = {"kind", rd_word, AT(policy_peer, trunk), true, 0, 0, KIND},
+    [P_ZONE] = {"zone", rd_ref, AT(policy_peer, zone), true, 0, 0, &REF_ZONE},
+    [P_LISTENER] = {"listener", rd_ref, AT(policy_peer, listener), true, 0, 0, &REF_LISTENER},
+    [P_TRANSPORT] = {"transport", rd_word, AT(policy_peer, proto), false, 0, 0, TRANSPORT},
+    [P_ADDRESS] = {"address", rd_targets, 0, true, 0, POLICY_PEER_TARGETS, NULL},
+    [P_TLS_NAME] = {"tls_name", rd_host, AT(policy_peer, tls_name), false, 0, 0, NULL},
+    [P_USERNAME] = {"username", rd_text, AT(policy_peer, username), false, 1, 64, NULL},
+    [P_REALM_HOST] = {"realm_host", rd_host, AT(policy_peer, realm_host), false, 0, 0, NULL},
+    [P_OPTIONS] = {"options", rd_seconds16, AT(policy_peer, options_s), false, 5, 3600, NULL},
+    [P_TRUST] = {"trust_identity", rd_bool, AT(policy_peer, trust_identity), false, 0, 0, NULL},
+};
+
+static void peer_begin(void *entry)
+{
+    struct policy_peer *pe = entry;
+    pe->zone = pe->listener = POLICY_NONE;
+}
+
+static void peer_transport(struct load *l, struct policy_peer *pe, bool given, struct pos at)
+{
+    static const char *const NAME[] = {"udp", "tcp", "tls"};
+    if (pe->listener == POLICY_NONE)
+        return;
+    uint8_t proto = l->p->listeners[pe->listener].proto;
+    if (given && pe->proto != proto)
+        problem(l, at, "requests leave by the peer's listener: choose one of the same transport",
+                "transport: %s, but its listener speaks %s", NAME[pe->proto], NAME[proto]);
+    pe->proto = proto;
+}
+
+static void peer_end(struct load *l, void *entry, uint32_t seen, struct pos at)
+{
+    struct policy_peer *pe = entry;
+    peer_transport(l, pe, seen >> P_TRANSPORT & 1, at);
+    for (unsigned i = 0; i < pe->n_targets; i++)
+        if (pe->targets[i].port == 0)
+            pe->targets[i].port = pe->proto == PROTO_TLS ? 5061 : 5060;
+    if (pe->listener != POLICY_NONE && pe->proto == PROTO_TLS && !(seen >> P_TLS_NAME & 1))
+        problem(l, at, "the name that the peer's certificate must hold", "peer: \"tls_name\" is missing");
+    if (pe->listener != POLICY_NONE && pe->proto != PROTO_TLS && (seen >> P_TLS_NAME & 1))
+        problem(l, at, "take it out, or use a tls listener", "tls_name: only a tls peer has a certificate");
+    pe->has_secret = pe->username.len > 0;
+}
+
+void read_peers(struct load *l, struct fy_node *n)
+{
+    struct list d = {"peer", PEER, ARRAY_LEN(PEER), &REF_PEER, POLICY_PEERS, l->peer_at, peer_begin, peer_end};
+    list_read(l, n, "peers", &d);
+}
+
+static const struct field ROLE[] = {
+    {"name", rd_name, AT(policy_role, name), true, 1, 20, NULL},
+    {"outbound", rd_bool, AT(policy_role, outbound), false, 0, 0, NULL},
+};
+
+void read_roles(struct load *l, struct fy_node *n)
+{
+    struct list d = {"role", ROLE, ARRAY_LEN(ROLE), &REF_ROLE, POLICY_ROLES, l->role_at, NULL, NULL};
+    list_read(l, n, "roles", &d);
+}
+
+void role_user_first(struct load *l)
+{
+    struct policy *p = l->p;
+    unsigned i = 0;
+    while (i < p->n_roles && !str_eq(policy_text(p, p->roles[i].name), STR("user")))
+        i++;
+    if (i == p->n_roles) {
+        if (p->n_roles == POLICY_ROLES) {
+            problem(l, l->role_at[0], "call one of them \"user\"", "roles: at most %u besides \"user\"", POLICY_ROLES - 1);
+            return;
+        }
+        struct policy_role user = {0};
+        (void)text_add(l, (struct pos){0, 0}, STR("user"), &user.name);
+        p->roles[p->n_roles++] = user;
+    }
+    struct policy_role r = p->roles[i];
+    p->roles[i] = p->roles[0];
+    p->roles[0] = r;
+}
+
+static const struct field FROM[] = {
+    {"zone", rd_ref, AT(policy_route, from_zone), false, 0, 0, &REF_ZONE},
+    {"peer", rd_ref, AT(policy_route, from_peer), false, 0, 0, &REF_PEER},
+    {"role", rd_ref, AT(policy_route, role), false, 0, 0, &REF_ROLE},
+};
+
+static void rd_from(struct load *l, const struct field *f, struct fy_node *n, void *dst)
+{
+    (void)f;
+    (void)map_read(l, n, "from", FROM, ARRAY_LEN(FROM), dst);
+}
+
+static void rd_pattern(struct load *l, const struct field *f, struct fy_node *n, void *dst)
+{
+    struct str s;
+    if (!scalar(l, f->key, n, &s))
+        return;
+    bool good = s.n <= 40;
+    for (size_t i = 0; i < s.n && good; i++) {
+        char c = s.p[i];
+        good = lex_in(&LEX_ALNUM, c) || memchr("+#_-", c, 4) || (c == '.' && i > 0 && i + 1 == s.n) || (c == '*' && i + 1 == s.n);
+    }
+    if (good)
+        (void)text_add(l, pos_of(n), s, dst);
+    else
+        problem(l, pos_of(n), "digits, letters, '+'; X a digit, N 2 to 9; at the end '.' one or more of anything, '*' anything",
+                "%s: \"%.*s\" is not a pattern of numbers", f->key, (int)MIN(s.n, 40u), s.p);
+}
+
+static void rd_prefix(struct load *l, const struct field *f, struct fy_node *n, void *dst)
+{
+    struct str s;
+    if (!scalar(l, f->key, n, &s))
+        return;
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.n <= 20 && (lex_in(&LEX_ALNUM, s.p[i]) || memchr("+*#", s.p[i], 3)))
+            continue;
+        problem(l, pos_of(n), "at most 20 digits, '+', '*' and '#'", "%s: \"%.*s\" cannot be dialled", f->key,
+                (int)MIN(s.n, 40u), s.p);
+        return;
+    }
+    (void)text_add(l, pos_of(n), s, dst);
+}
+
+static void rd_route_peers(struct load *l, const struct field *f, struct fy_node *n, void *dst)
+{
+    struct policy_route *r = dst;
+    void *it = NULL;
+    if (!seq_open(l, f, n))
+        return;
+    for (struct fy_node *e; (e = seq_next(n, &it)) && r->n_peers < POLICY_ROUTE_PEERS;) {
+        uint8_t i = ref_find(l, &REF_PEER, f->key, e);
+        if (i == POLICY_NONE)
+            continue;
+        if (memchr(r->peers, i, r->n_peers))
+            problem(l, pos_of(e), NULL, "%s: the same peer twice", f->key);
+        r->peers[r->n_peers++] = i;
+    }
+}
+
+static const struct field TO[] = {
+    {"peers", rd_route_peers, 0, true, 0, POLICY_ROUTE_PEERS, NULL},
+};
+static const struct word TO_WORD[] = {{"users", ROUTE_USERS}, {"refuse", ROUTE_REFUSE}, {NULL, 0}};
+
+static void rd_to(struct load *l, const struct field *f, struct fy_node *n, void *dst)
+{
+    struct policy_route *r = dst;
+    if (fy_node_is_scalar(n)) {
+        int v = word_find(l, f->key, n, TO_WORD);
+        if (v >= 0)
+            r->to = (uint8_t)v;
+        return;
+    }
+    r->to = ROUTE_PEERS;
+    (void)map_read(l, n, "to", TO, ARRAY_LEN(TO), r);
+}
+
+static const struct field ROUTE[] = {
+    {"name", rd_name, AT(policy_route, name), true, 1, 30, NULL},
+    {"from", rd_from, 0, false, 0, 0, NULL},
+    {"pattern", rd_pattern, AT(policy_route, pattern), true, 0, 0, NULL},
+    {"strip", rd_u8, AT(policy_route, strip), false, 0, 30, NULL},
+    {"prefix", rd_prefix, AT(policy_route, prefix), false, 0, 0, NULL},
+    {"to", rd_to, 0, true, 0, 0, NULL},
+};
+static const struct ref_kind REF_ROUTE = {"route", offsetof(struct policy, routes), sizeof(struct policy_route),
+                                          offsetof(struct policy, n_routes)};
+
+static void route_begin(void *entry)
+{
+    struct policy_route *r = entry;
+    r->from_zone = r->from_peer = r->role = POLICY_NONE;
+    r->to = ROUTE_REFUSE;
+}
+
+static void route_end(struct load *l, void *entry, uint32_t seen, struct pos at)
+{
+    (void)seen;
+    struct policy_route *r = entry;
+    struct str pat = policy_text(l->p, r->pattern);
+    bool open = pat.n == 0 || pat.p[pat.n - 1] == '.' || pat.p[pat.n - 1] == '*';
+    if (!open && r->strip >= pat.n && r->prefix.len == 0)
+        problem(l, at, NULL, "strip: %u characters taken from a pattern of %zu leave nothing to dial", r->strip, pat.n);
+}
+
+void read_routes(struct load *l, struct fy_node *n)
+{
+    struct list d = {"route", ROUTE, ARRAY_LEN(ROUTE), &REF_ROUTE, POLICY_ROUTES, l->route_at, route_begin, route_end};
+    list_read(l, n, "routes", &d);
+}
+
+static const struct field LIMITS[] = {
+    {"calls", rd_u32, AT(policy_limits, calls), false, 1, 1000000, NULL},
+    {"bindings", rd_u32, AT(policy_limits, bindings), false, 1, 10000000, NULL},
+    {"transactions", rd_u32, AT(policy_limits, transactions), false, 100, 10000000, NULL},
+    {"connections", rd_u32, AT(policy_limits, connections), false, 1, 1000000, NULL},
+    {"connections_per_source", rd_u32, AT(policy_limits, connections_per_source), false, 1, 1000000, NULL},
+    {"contacts_per_user", rd_u32, AT(policy_limits, contacts_per_user), false, 1, 64, NULL},
+    {"register_min", rd_seconds, AT(policy_limits, register_min_s), false, 10, 86400, NULL},
+    {"register_max", rd_seconds, AT(policy_limits, register_max_s), false, 10, 604800, NULL},
+    {"register_default", rd_seconds, AT(policy_limits, register_default_s), false, 10, 604800, NULL},
+    {"ring", rd_seconds, AT(policy_limits, ring_s), false, 5, 3600, NULL},
+    {"call_max", rd_seconds, AT(policy_limits, call_max_s), false, 10, 604800, NULL},
+    {"media_timeout", rd_seconds, AT(policy_limits, media_timeout_s), false, 0, 86400, NULL},
+    {"message_bytes", rd_u32, AT(policy_limits, message_bytes), false, 1500, 65535, NULL},
+    {"session_expires", rd_seconds, AT(policy_limits, session_expires_s), false, 90, 86400, NULL},
+};
+
+void limits_default(struct policy_limits *lim)
+{
+    *lim = (struct policy_limits){.calls = 2000,
+                                  .bindings = 10000,
+                                  .transactions = 20000,
+                                  .connections = 5000,
+                                  .connections_per_source = 200, /* an office behind one address */
+                                  .contacts_per_user = 8,
+                                  .register_min_s = 60,
+                                  .register_max_s = 7200,
+                                  .register_default_s = 3600,
+                                  .ring_s = 180,
+                                  .call_max_s = 4 * 3600,
+                                  .media_timeout_s = 300,
+                                  .message_bytes = 32768,
+                                  .session_expires_s = 1800};
+}
+
+void read_limits(struct load *l, struct fy_node *n)
+{
+    (void)map_read(l, n, "limits", LIMITS, ARRAY_LEN(LIMITS), &l->p->limits);
+    const struct policy_limits *m = &l->p->limits;
+    if (m->register_min_s > m->register_max_s || m->register_default_s < m->register_min_s ||
+        m->register_default_s > m->register_max_s)
+        problem(l, pos_of(n), NULL, "limits: register_min <= register_default <= register_max must hold, got %us, %us, %us",
+                m->register_min_s, m->register_default_s, m->register_max_s);
+}
