@@ -70,8 +70,7 @@ enum err directory_add(struct directory *d, struct str aor, struct str role, str
     memcpy(u->role_name, role.p, role.n);
     memcpy((char *)d + d->text_off + d->text_n, aor.p, aor.n);
     d->text_n += aor.n;
-    if (md5_until.us > d->md5_latest.us)
-        d->md5_latest = md5_until;
+    d->n_md5 += md5_until.us > 0;
     uint32_t *slot = (uint32_t *)(void *)((uint8_t *)d + d->slots_off);
     uint32_t i = (uint32_t)fnv(user, host) & (d->n_slots - 1);
     while (slot[i])

@@ -21,7 +21,7 @@ struct directory {
     uint64_t bytes;            /* of the whole blob */
     uint32_t n_users, n_slots; /* n_slots a power of two >= 2 * n_users */
     uint64_t users_off, slots_off /* uint32_t user index + 1 */, text_off, text_n, text_cap;
-    struct wall md5_latest; /* newest md5_until of all: MD5 is offered to everybody or nobody */
+    uint32_t n_md5, pad; /* users with an MD5 waiver */
 };
 size_t directory_bytes(uint32_t n_users, size_t text_bytes);
 /* Builds into mem (zeroed, directory_bytes): directory_begin, directory_add for each, done. */

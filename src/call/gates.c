@@ -54,13 +54,30 @@ struct verdict gates_resume(const struct gate_env *e, struct request *r, const s
     return run_from(e, r, GATE_IDENTITY + 1, NULL);
 }
 
+/* Phones that know only MD5 stumble over any other challenge, so a user with a live MD5 waiver is
+ * offered MD5 alone and everybody else never. A name that does not exist is treated as one with a
+ * waiver as often as those that exist, always the same way, so the answer tells nothing. */
+static bool offer_md5(const struct gate_env *e, const struct request *r)
+{
+    const struct directory *d = e->directory;
+    struct str uri = sip_text(r->m, r->m->method == SIP_REGISTER ? r->m->to_uri : r->m->from_uri);
+    struct sip_uri u;
+    if (!d || !d->n_md5 || sip_uri_parse(uri, &u) != OK)
+        return false;
+    const struct directory_user *known =
+        directory_find(d, u.user, policy_text(e->policy, e->policy->domains[0]));
+    if (known)
+        return known->md5_until.us > r->now.wall.us;
+    return (siphash(&e->nonce_key, u.user) >> 32) * d->n_users < (uint64_t)d->n_md5 << 32;
+}
+
 void gates_challenge_put(const struct gate_env *e, const struct request *r, struct out *o)
 {
     char nonce[NONCE_CHARS];
     nonce_mint(&e->nonce_key, r->now.wall, e->rng, nonce);
-    bool md5 = e->directory && e->directory->md5_latest.us > r->now.wall.us;
+    bool md5 = offer_md5(e, r);
     for (unsigned a = 0; a < DIGEST_ALG_COUNT; a++) {
-        if (a == DIGEST_MD5 && !md5)
+        if ((a == DIGEST_MD5) != md5)
             continue;
         OUT_LIT(o, "WWW-Authenticate: Digest realm=\"");
         out_put(o, policy_text(e->policy, e->policy->domains[0]));
