@@ -41,6 +41,7 @@ enum reason dialog_cseq(struct dialog *d, const struct sip_msg *m);
  * caller goes on with Contact and so on, then sip_end. */
 void dialog_request(struct dialog *d, struct out *o, struct str method, uint32_t cseq,
                     struct str proto, struct str sent_by, struct str branch);
-/* Where the next request goes: first route's URI if loose (";lr"), else the target. */
+/* Where the next request goes: the first route, else the target. A first route without ";lr"
+ * becomes the Request-URI, too (RFC 3261 12.2.1.1). */
 struct str dialog_next_hop(const struct dialog *d);
 #endif
