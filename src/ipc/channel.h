@@ -102,7 +102,7 @@ struct msg_attach {
 
 enum msg_type {
     MSG_NONE,
-#define M(name, dir, roles, phases, min, max, fds) MSG_##name,
+#define M(name, dir, roles, phases, min, max, fds_min, fds_max) MSG_##name,
 #include "ipc/messages.def"
 #undef M
     MSG_COUNT

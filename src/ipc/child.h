@@ -86,6 +86,10 @@ void child_flush(struct child *c);
 /* Before waiting: announces sleep on all rings that this child reads; false if records came
  * meanwhile (then do not wait). */
 bool child_sleep(struct child *c);
-void child_awake(
-    struct child *c); /* after waiting: takes the announcements back, drains the eventfd */
+/* After waiting: takes the announcements back and drains the eventfd. The engine, which counts system
+ * calls, does it in two: the first every turn, the second when epoll says that the eventfd is
+ * readable. */
+void child_awake(struct child *c);
+void child_awake_quiet(struct child *c);
+void child_wake_clear(struct child *c);
 #endif
