@@ -1,0 +1,42 @@
+import os, shutil, subprocess, sys, time
+import pytest
+sys.path.insert(0, os.path.dirname(__file__))
+import gateway
+from gateway import Gateway
+
+
+@pytest.fixture(scope="session")
+def gw(capture):
+    """One gateway for most tests: two engines, users alice and bob (SHA-256), mdora and mdaniel (MD5 by waiver)."""
+    g = Gateway()
+    for u in ("alice", "bob", "carol"):
+        g.user(u)
+    g.user("mdora", md5=True)
+    g.user("mdaniel", md5=True)
+    g.user("ivan", role="internal")
+    g.peer_secret = g.run("peer-secret", "trunk", "--state", g.state, stdin="Trunk-secret-4711\n")
+    g.start()
+    yield g
+    try:
+        assert g.idle(), "calls are left at the end: %s" % g.ask("calls")
+    finally:
+        g.close()
+
+
+@pytest.fixture(scope="session")
+def capture(tmp_path_factory):
+    """Everything on loopback during the session, where that is allowed; tests that read it come last."""
+    path = str(tmp_path_factory.mktemp("capture") / "lo.pcap")
+    if os.geteuid() != 0 or not shutil.which("tshark"):
+        yield None
+        return
+    p = subprocess.Popen(["dumpcap", "-q", "-i", "lo", "-s", "2000", "-w", path, "-f", "net 127.0.1.0/24 or net 127.0.2.0/24"],
+                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(0.7)
+    yield path
+    p.terminate()
+    p.wait(5)
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda i: "test_zz" in str(i.fspath))
