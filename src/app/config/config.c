@@ -1,4 +1,5 @@
 #include "app/config/config.h"
+#include "app/config/values.h"
 #include "app/config/yaml.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -8,13 +9,20 @@
 #define STATE_DEFAULT "/var/lib/ringwall"
 
 struct top { /* the file's keys; NULL: not there */
-    struct fy_node *domains, *state, *engines, *media, *certificates, *listeners, *zones, *waivers, *peers, *roles, *routes,
-        *limits;
+    struct fy_node *domains, *state, *engines, *media, *certificates, *listeners, *zones, *waivers,
+        *peers, *roles, *routes, *limits;
 };
-#define KEY(k)      {#k, rd_node, offsetof(struct top, k), false, 0, 0, NULL}
-#define KEY_MUST(k) {#k, rd_node, offsetof(struct top, k), true, 0, 0, NULL}
-static const struct field TOP[] = {KEY_MUST(domains), KEY(state), KEY(engines), KEY(media),  KEY(certificates), KEY(listeners),
-                                   KEY(zones),        KEY(peers), KEY(roles),   KEY(routes), KEY(waivers),      KEY(limits)};
+#define KEY(k)                                                                                     \
+    {                                                                                              \
+#k, rd_node, offsetof(struct top, k), false, 0, 0, NULL                                    \
+    }
+#define KEY_MUST(k)                                                                                \
+    {                                                                                              \
+#k, rd_node, offsetof(struct top, k), true, 0, 0, NULL                                     \
+    }
+static const struct field TOP[] = {KEY_MUST(domains), KEY(state),     KEY(engines), KEY(media),
+                                   KEY(certificates), KEY(listeners), KEY(zones),   KEY(peers),
+                                   KEY(roles),        KEY(routes),    KEY(waivers), KEY(limits)};
 
 static void read_state(struct load *l, struct fy_node *n)
 {
@@ -53,12 +61,18 @@ static void read_sections(struct load *l, const struct top *t)
         size_t off;
         void (*read)(struct load *, struct fy_node *);
     } ORDER[] = {
-        {offsetof(struct top, state), read_state},         {offsetof(struct top, domains), read_domains},
-        {offsetof(struct top, engines), read_engines},     {offsetof(struct top, media), read_media},
-        {offsetof(struct top, limits), read_limits},       {offsetof(struct top, certificates), read_certificates},
-        {offsetof(struct top, listeners), read_listeners}, {offsetof(struct top, zones), read_zones},
-        {offsetof(struct top, peers), read_peers},         {offsetof(struct top, waivers), read_waivers},
-        {offsetof(struct top, roles), read_roles},         {offsetof(struct top, routes), read_routes},
+        {offsetof(struct top, state), read_state},
+        {offsetof(struct top, domains), read_domains},
+        {offsetof(struct top, engines), read_engines},
+        {offsetof(struct top, media), read_media},
+        {offsetof(struct top, limits), read_limits},
+        {offsetof(struct top, certificates), read_certificates},
+        {offsetof(struct top, listeners), read_listeners},
+        {offsetof(struct top, zones), read_zones},
+        {offsetof(struct top, peers), read_peers},
+        {offsetof(struct top, waivers), read_waivers},
+        {offsetof(struct top, roles), read_roles},
+        {offsetof(struct top, routes), read_routes},
     };
     for (unsigned i = 0; i < ARRAY_LEN(ORDER); i++) {
         struct fy_node *n;
@@ -87,12 +101,14 @@ static void defaults(struct load *l)
     memcpy(l->c->state, state, strnlen(state, CONFIG_PATH - 1));
 }
 
-/* The parser's own complaints; libfyaml counts lines from 1 and columns from 0 in them. */
+/* The parser's own complaints; it stops at its first. */
 static void parser_problems(struct load *l, struct fy_diag *diag)
 {
     void *it = NULL;
     for (struct fy_diag_error *e; (e = fy_diag_errors_iterate(diag, &it));) {
         struct pos at = {(uint32_t)MAX(e->line, 0), (uint32_t)MAX(e->column, 0)};
+        if (e->type < FYET_ERROR)
+            continue;
         problem(l, at, NULL, "not YAML: %s", e->msg ? e->msg : "unreadable");
     }
     if (l->e->n_errors == 0)
@@ -102,9 +118,10 @@ static void parser_problems(struct load *l, struct fy_diag *diag)
 static void read_document(struct load *l, struct fy_document *doc)
 {
     struct top top = {0};
-    struct fy_node *root = fy_document_root(doc);
+    struct fy_node *root = doc ? fy_document_root(doc) : NULL;
     if (!root || (fy_node_is_scalar(root) && pos_of(root).line == 0)) {
-        problem(l, (struct pos){0, 0}, "a smallest file is: \"domains: [example.com]\"", "the file is empty");
+        problem(l, (struct pos){0, 0}, "a smallest file is: \"domains: [example.com]\"",
+                "the file is empty");
         return;
     }
     (void)map_read(l, root, "the file", TOP, ARRAY_LEN(TOP), &top);
@@ -112,7 +129,24 @@ static void read_document(struct load *l, struct fy_document *doc)
     if (l->e->n_errors == 0)
         judge(l);
     if (l->e->n_errors == 0 && policy_valid(l->p, sizeof *l->p) != OK)
-        problem(l, (struct pos){0, 0}, "report this as a defect", "the snapshot made from this file contradicts itself");
+        problem(l, (struct pos){0, 0}, "report this as a defect",
+                "the snapshot made from this file contradicts itself");
+}
+
+static void read_stream(struct load *l, struct fy_parser *parser, struct fy_diag *diag)
+{
+    struct fy_document *doc = fy_parse_load_document(parser);
+    struct fy_document *more = doc ? fy_parse_load_document(parser) : NULL;
+    bool broken = fy_parser_get_stream_error(parser);
+    if (broken)
+        parser_problems(l, diag);
+    else if (more)
+        problem(l, pos_of(fy_document_root(more)), "keep one document in the file",
+                "a second YAML document (after \"---\")");
+    else
+        read_document(l, doc);
+    fy_parse_document_destroy(parser, more);
+    fy_parse_document_destroy(parser, doc);
 }
 
 static bool parse(struct load *l, struct str text)
@@ -125,19 +159,44 @@ static bool parse(struct load *l, struct str text)
     if (!diag)
         return false;
     fy_diag_set_collect_errors(diag, true);
-    struct fy_parse_cfg pc = {.flags = FYPCF_QUIET | FYPCF_DEFAULT_VERSION_1_2 | FYPCF_JSON_NONE, .diag = diag};
-    struct fy_document *doc = fy_document_build_from_string(&pc, text.p, text.n);
-    if (doc)
-        read_document(l, doc);
-    else
-        parser_problems(l, diag);
-    fy_document_destroy(doc);
+    struct fy_parse_cfg pc = {.flags = FYPCF_QUIET | FYPCF_DEFAULT_VERSION_1_2 | FYPCF_JSON_NONE |
+                                       FYPCF_ALLOW_DUPLICATE_KEYS /* map_read names them */,
+                              .diag = diag};
+    struct fy_parser *parser = fy_parser_create(&pc);
+    bool ok = parser && fy_parser_set_string(parser, text.n ? text.p : "", text.n) == 0;
+    if (ok)
+        read_stream(l, parser, diag);
+    fy_parser_destroy(parser);
     fy_diag_destroy(diag);
-    return true;
+    return ok;
 }
 
-enum err config_load_text(struct str text, const char *name, const struct config_opts *o, struct config *ret_c,
-                          struct config_errors *ret_e)
+/* What the YAML parser must never see: it can loop on broken UTF-8. */
+static bool text_sound(struct load *l, struct str text)
+{
+    struct pos at = {1, 1};
+    size_t bad = value_text(text);
+    if (text.n > CONFIG_BYTES) {
+        problem(l, (struct pos){0, 0}, NULL, "longer than %u bytes", CONFIG_BYTES);
+        return false;
+    }
+    for (size_t i = 0; i < text.n; i++) {
+        if (i == bad) {
+            problem(l, at, "is it a text file in UTF-8?", "the byte 0x%02x does not belong here",
+                    (unsigned char)text.p[i]);
+            return false;
+        }
+        if (text.p[i] == '%' && at.column == 1)
+            problem(l, at, "take the line out", "YAML directives (%%) are not read");
+        at.column++;
+        if (text.p[i] == '\n')
+            at = (struct pos){at.line + 1, 1};
+    }
+    return l->e->n_errors == 0;
+}
+
+enum err config_load_text(struct str text, const char *name, const struct config_opts *o,
+                          struct config *ret_c, struct config_errors *ret_e)
 {
     struct config *c = calloc(1, sizeof *c);
     if (!c)
@@ -147,12 +206,7 @@ enum err config_load_text(struct str text, const char *name, const struct config
     memcpy(ret_e->file, name, strnlen(name, sizeof ret_e->file - 1));
     defaults(&l);
     bool ran = true;
-    const char *nul = text.n ? memchr(text.p, 0, text.n) : NULL;
-    if (text.n > CONFIG_BYTES)
-        problem(&l, (struct pos){0, 0}, NULL, "longer than %u bytes", CONFIG_BYTES);
-    else if (nul)
-        problem(&l, (struct pos){0, 0}, "is it a text file?", "a NUL byte at offset %zu", (size_t)(nul - text.p));
-    else
+    if (text_sound(&l, text))
         ran = parse(&l, text);
     problems_sort(ret_e);
     enum err e = !ran ? ERR_SYSTEM : ret_e->n_errors ? ERR_SYNTAX : OK;
@@ -162,18 +216,20 @@ enum err config_load_text(struct str text, const char *name, const struct config
     return e;
 }
 
-static enum err unreadable(const char *path, const struct config_opts *o, struct config_errors *ret_e)
+static enum err unreadable(const char *path, const struct config_opts *o,
+                           struct config_errors *ret_e)
 {
     struct load l = {.e = ret_e, .o = o};
     int why = errno;
     memset(ret_e, 0, sizeof *ret_e);
     memcpy(ret_e->file, path, strnlen(path, sizeof ret_e->file - 1));
-    problem(&l, (struct pos){0, 0}, why == ENOENT ? "`ringwall init` writes a first one" : NULL, "cannot be read: %s",
-            strerror(why));
+    problem(&l, (struct pos){0, 0}, why == ENOENT ? "`ringwall init` writes a first one" : NULL,
+            "cannot be read: %s", strerror(why));
     return ERR_SYSTEM;
 }
 
-enum err config_load(const char *path, const struct config_opts *o, struct config *ret_c, struct config_errors *ret_e)
+enum err config_load(const char *path, const struct config_opts *o, struct config *ret_c,
+                     struct config_errors *ret_e)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)

@@ -1,6 +1,7 @@
-/* ringwall.yaml to a snapshot for the engines (struct policy) and to what only the monitor and the vault need (struct
- * config). Strict: unknown key, wrong type, missing, out of range or dangling reference is an error with line, column and
- * a hint; all errors at once. Secure by default: what is not said is refused. Reads files; used by monitor and CLI only. */
+/* ringwall.yaml to a snapshot for the engines (struct policy) and to what only the monitor and the
+ * vault need (struct config). Strict: unknown key, wrong type, missing, out of range or dangling
+ * reference is an error with line, column and a hint; all errors at once. Secure by default: what
+ * is not said is refused. Reads files; used by monitor and CLI only. */
 #ifndef APP_CONFIG_CONFIG_H
 #define APP_CONFIG_CONFIG_H
 #include "base/instant.h"
@@ -43,8 +44,9 @@ struct config_opts {
     uint32_t generation;
     bool no_files; /* do not look whether named files are there */
 };
-/* Reads and judges. OK: *ret_c is whole (warnings may be in *ret_e); ERR_SYNTAX: *ret_e says why and *ret_c is not
- * written. ERR_SYSTEM: the file cannot be read (also told in ret_e). Both outputs are large: not for the stack. */
+/* Reads and judges. OK: *ret_c is whole (warnings may be in *ret_e); ERR_SYNTAX: *ret_e says why
+ * and *ret_c is not written. ERR_SYSTEM: the file cannot be read (also told in ret_e). Both outputs
+ * are large: not for the stack. */
 MUST_CHECK enum err config_load(const char *path, const struct config_opts *o, struct config *ret_c,
                                 struct config_errors *ret_e);
 /* The same from memory; name stands for the file in messages. */
@@ -52,19 +54,20 @@ MUST_CHECK enum err config_load_text(struct str text, const char *name, const st
                                      struct config *ret_c, struct config_errors *ret_e);
 /* One line a problem: "file:12:5: error: text; hint". */
 void config_errors_put(struct out *o, const struct config_errors *e);
-/* {"file":..,"errors":n,"warnings":n,"problems":[{"line":..,"column":..,"level":..,"text":..,"hint":..}]} */
+/* {"file":..,"errors":n,"warnings":n,"problems":[{"line":..,"column":..,"level":..,"text":..,"hint":..}]}
+ */
 void config_errors_json(struct out *o, const struct config_errors *e);
 
 struct config_default {
-    const char *domain;   /* NULL = "localhost" */
-    const char *pbx;      /* host:port of the plain PBX, NULL = 127.0.0.1:5070 */
-    struct wall now;      /* the plain PBX's waiver ends 90 days later */
-    const char *owner;    /* of the waiver; NULL = "operator" */
+    const char *domain;    /* NULL = "localhost" */
+    const char *pbx;       /* host:port of the plain PBX, NULL = 127.0.0.1:5070 */
+    struct wall now;       /* the plain PBX's waiver ends 90 days later */
+    const char *owner;     /* of the waiver; NULL = "operator" */
     const char *public_ip; /* what the TLS listener tells peers; NULL: none */
 };
 /* Text of the embedded default (what `ringwall init` writes to DIR/ringwall.yaml). */
 void config_default_text(struct out *o, const char *state, const struct config_default *d);
-/* Makes dir (0750) and dir/ringwall.yaml (0640) unless there. ERR_EXISTS: a configuration is there already;
- * ERR_SYSTEM with errno. Keys and certificates are made by the vault program, not here. */
+/* Makes dir (0750) and dir/ringwall.yaml (0640) unless there. ERR_EXISTS: a configuration is there
+ * already; ERR_SYSTEM with errno. Keys and certificates are made by the vault program, not here. */
 MUST_CHECK enum err config_default_write(const char *dir, const struct config_default *d);
 #endif

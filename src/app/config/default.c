@@ -1,4 +1,5 @@
-/* The embedded default: TLS and SRTP for phones everywhere, one plain PBX on the own machine by a waiver that ends. */
+/* The embedded default: TLS and SRTP for phones everywhere, one plain PBX on the own machine by a
+ * waiver that ends. */
 #include "app/config/config.h"
 #include "app/config/values.h"
 #include <errno.h>
@@ -15,8 +16,10 @@ void config_default_text(struct out *o, const char *state, const struct config_d
     char expires[VALUE_DATE_TEXT];
     value_date_text((struct wall){d->now.us + INT64_C(90) * 86400 * 1000000}, expires);
     out_fmt(o,
-            "# Ringwall: written by `ringwall init`. Every key is explained in ringwall.yaml(5)'s example,\n"
-            "# share/doc/ringwall/ringwall.yaml. `ringwall check FILE` judges a change, `ringwall reload` takes it.\n"
+            "# Ringwall: written by `ringwall init`. Every key is explained in ringwall.yaml(5)'s "
+            "example,\n"
+            "# share/doc/ringwall/ringwall.yaml. `ringwall check FILE` judges a change, `ringwall "
+            "reload` takes it.\n"
             "domains: [%s]            # the first is the realm of all users\n"
             "state: %s\n"
             "engines: auto\n\n"
@@ -25,28 +28,37 @@ void config_default_text(struct out *o, const char *state, const struct config_d
             domain, state);
     out_fmt(o,
             "listeners:\n"
-            "  - name: tls\n    transport: tls\n    address: 0.0.0.0:5061\n    advertise: %s     # what phones reach this machine by\n"
+            "  - name: tls\n    transport: tls\n    address: 0.0.0.0:5061\n    advertise: %s     # "
+            "what phones reach this machine by\n"
             "  - name: pbx-side\n    transport: udp\n    address: 127.0.0.1:5060\n\n"
             "zones:\n"
-            "  - name: phones\n    listeners: [tls]\n    sources: [0.0.0.0/0]\n    media: srtp\n    nat: yes\n"
+            "  - name: phones\n    listeners: [tls]\n    sources: [0.0.0.0/0]\n    media: srtp\n   "
+            " nat: yes\n"
             "    registration: yes\n    authenticate: yes\n"
-            "  - name: pbx\n    listeners: [pbx-side]\n    sources: [127.0.0.0/8]\n    media: rtp\n    authenticate: no\n\n",
+            "  - name: pbx\n    listeners: [pbx-side]\n    sources: [127.0.0.0/8]\n    media: "
+            "rtp\n    authenticate: no\n\n",
             public_ip);
     out_fmt(o,
-            "# The PBX speaks plain SIP and RTP. That is let through until the date below and is reported until then.\n"
+            "# The PBX speaks plain SIP and RTP. That is let through until the date below and is "
+            "reported until then.\n"
             "waivers:\n"
-            "  - name: pbx-on-this-machine\n    zone: pbx\n    allow: [plain-signalling, plain-media]\n    owner: \"%s\"\n"
-            "    reason: \"the PBX runs on this machine and speaks neither TLS nor SRTP\"\n    expires: %s\n\n",
+            "  - name: pbx-on-this-machine\n    zone: pbx\n    allow: [plain-signalling, "
+            "plain-media]\n    owner: \"%s\"\n"
+            "    reason: \"the PBX runs on this machine and speaks neither TLS nor SRTP\"\n    "
+            "expires: %s\n\n",
             owner, expires);
     out_fmt(o,
             "peers:\n"
-            "  - name: pbx\n    kind: pbx\n    zone: pbx\n    listener: pbx-side\n    address: %s\n    options: 30s\n"
+            "  - name: pbx\n    kind: pbx\n    zone: pbx\n    listener: pbx-side\n    address: "
+            "%s\n    options: 30s\n"
             "    trust_identity: yes\n\n"
             "roles:\n  - {name: user, outbound: yes}\n\n"
             "# The first rule that fits decides; no rule, no call.\n"
             "routes:\n"
-            "  - name: numbers-to-pbx\n    from: {zone: phones}\n    pattern: \"X.\"\n    to: {peers: [pbx]}\n"
-            "  - name: plus-numbers-to-pbx\n    from: {zone: phones}\n    pattern: \"+X.\"\n    to: {peers: [pbx]}\n"
+            "  - name: numbers-to-pbx\n    from: {zone: phones}\n    pattern: \"X.\"\n    to: "
+            "{peers: [pbx]}\n"
+            "  - name: plus-numbers-to-pbx\n    from: {zone: phones}\n    pattern: \"+X.\"\n    "
+            "to: {peers: [pbx]}\n"
             "  - name: between-users\n    from: {zone: phones}\n    pattern: \"*\"\n    to: users\n"
             "  - name: from-pbx\n    from: {peer: pbx}\n    pattern: \"*\"\n    to: users\n",
             pbx);

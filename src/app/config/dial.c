@@ -22,8 +22,21 @@ static void rd_targets(struct load *l, const struct field *f, struct fy_node *n,
 }
 
 static const struct word KIND[] = {{"pbx", 0}, {"trunk", 1}, {NULL, 0}};
-static const struct word TRANSPORT[] = {{"udp", PROTO_UDP}, {"tcp", PROTO_TCP}, {"tls", PROTO_TLS}, {NULL, 0}};
-enum { P_NAME, P_KIND, P_ZONE, P_LISTENER, P_TRANSPORT, P_ADDRESS, P_TLS_NAME, P_USERNAME, P_REALM_HOST, P_OPTIONS, P_TRUST };
+static const struct word TRANSPORT[] = {
+    {"udp", PROTO_UDP}, {"tcp", PROTO_TCP}, {"tls", PROTO_TLS}, {NULL, 0}};
+enum {
+    P_NAME,
+    P_KIND,
+    P_ZONE,
+    P_LISTENER,
+    P_TRANSPORT,
+    P_ADDRESS,
+    P_TLS_NAME,
+    P_USERNAME,
+    P_REALM_HOST,
+    P_OPTIONS,
+    P_TRUST
+};
 static const struct field PEER[] = {
     [P_NAME] = {"name", rd_name, AT(policy_peer, name), true, 1, 30, NULL},
     [P_KIND] = {"kind", rd_word, AT(policy_peer, trunk), true, 0, 0, KIND},
@@ -64,15 +77,18 @@ static void peer_end(struct load *l, void *entry, uint32_t seen, struct pos at)
         if (pe->targets[i].port == 0)
             pe->targets[i].port = pe->proto == PROTO_TLS ? 5061 : 5060;
     if (pe->listener != POLICY_NONE && pe->proto == PROTO_TLS && !(seen >> P_TLS_NAME & 1))
-        problem(l, at, "the name that the peer's certificate must hold", "peer: \"tls_name\" is missing");
+        problem(l, at, "the name that the peer's certificate must hold",
+                "peer: \"tls_name\" is missing");
     if (pe->listener != POLICY_NONE && pe->proto != PROTO_TLS && (seen >> P_TLS_NAME & 1))
-        problem(l, at, "take it out, or use a tls listener", "tls_name: only a tls peer has a certificate");
+        problem(l, at, "take it out, or use a tls listener",
+                "tls_name: only a tls peer has a certificate");
     pe->has_secret = pe->username.len > 0;
 }
 
 void read_peers(struct load *l, struct fy_node *n)
 {
-    struct list d = {"peer", PEER, ARRAY_LEN(PEER), &REF_PEER, POLICY_PEERS, l->peer_at, peer_begin, peer_end};
+    struct list d = {"peer",       PEER,       ARRAY_LEN(PEER), &REF_PEER,
+                     POLICY_PEERS, l->peer_at, peer_begin,      peer_end};
     list_read(l, n, "peers", &d);
 }
 
@@ -83,7 +99,8 @@ static const struct field ROLE[] = {
 
 void read_roles(struct load *l, struct fy_node *n)
 {
-    struct list d = {"role", ROLE, ARRAY_LEN(ROLE), &REF_ROLE, POLICY_ROLES, l->role_at, NULL, NULL};
+    struct list d = {"role", ROLE, ARRAY_LEN(ROLE), &REF_ROLE, POLICY_ROLES, l->role_at,
+                     NULL,   NULL};
     list_read(l, n, "roles", &d);
 }
 
@@ -95,7 +112,8 @@ void role_user_first(struct load *l)
         i++;
     if (i == p->n_roles) {
         if (p->n_roles == POLICY_ROLES) {
-            problem(l, l->role_at[0], "call one of them \"user\"", "roles: at most %u besides \"user\"", POLICY_ROLES - 1);
+            problem(l, l->role_at[0], "call one of them \"user\"",
+                    "roles: at most %u besides \"user\"", POLICY_ROLES - 1);
             return;
         }
         struct policy_role user = {0};
@@ -127,12 +145,15 @@ static void rd_pattern(struct load *l, const struct field *f, struct fy_node *n,
     bool good = s.n <= 40;
     for (size_t i = 0; i < s.n && good; i++) {
         char c = s.p[i];
-        good = lex_in(&LEX_ALNUM, c) || memchr("+#_-", c, 4) || (c == '.' && i > 0 && i + 1 == s.n) || (c == '*' && i + 1 == s.n);
+        good = lex_in(&LEX_ALNUM, c) || memchr("+#_-", c, 4) ||
+               (c == '.' && i > 0 && i + 1 == s.n) || (c == '*' && i + 1 == s.n);
     }
     if (good)
         (void)text_add(l, pos_of(n), s, dst);
     else
-        problem(l, pos_of(n), "digits, letters, '+'; X a digit, N 2 to 9; at the end '.' one or more of anything, '*' anything",
+        problem(l, pos_of(n),
+                "digits, letters, '+'; X a digit, N 2 to 9; at the end '.' one or more of "
+                "anything, '*' anything",
                 "%s: \"%.*s\" is not a pattern of numbers", f->key, (int)MIN(s.n, 40u), s.p);
 }
 
@@ -144,8 +165,8 @@ static void rd_prefix(struct load *l, const struct field *f, struct fy_node *n, 
     for (size_t i = 0; i < s.n; i++) {
         if (s.n <= 20 && (lex_in(&LEX_ALNUM, s.p[i]) || memchr("+*#", s.p[i], 3)))
             continue;
-        problem(l, pos_of(n), "at most 20 digits, '+', '*' and '#'", "%s: \"%.*s\" cannot be dialled", f->key,
-                (int)MIN(s.n, 40u), s.p);
+        problem(l, pos_of(n), "at most 20 digits, '+', '*' and '#'",
+                "%s: \"%.*s\" cannot be dialled", f->key, (int)MIN(s.n, 40u), s.p);
         return;
     }
     (void)text_add(l, pos_of(n), s, dst);
@@ -193,7 +214,8 @@ static const struct field ROUTE[] = {
     {"prefix", rd_prefix, AT(policy_route, prefix), false, 0, 0, NULL},
     {"to", rd_to, 0, true, 0, 0, NULL},
 };
-static const struct ref_kind REF_ROUTE = {"route", offsetof(struct policy, routes), sizeof(struct policy_route),
+static const struct ref_kind REF_ROUTE = {"route", offsetof(struct policy, routes),
+                                          sizeof(struct policy_route),
                                           offsetof(struct policy, n_routes)};
 
 static void route_begin(void *entry)
@@ -210,12 +232,15 @@ static void route_end(struct load *l, void *entry, uint32_t seen, struct pos at)
     struct str pat = policy_text(l->p, r->pattern);
     bool open = pat.n == 0 || pat.p[pat.n - 1] == '.' || pat.p[pat.n - 1] == '*';
     if (!open && r->strip >= pat.n && r->prefix.len == 0)
-        problem(l, at, NULL, "strip: %u characters taken from a pattern of %zu leave nothing to dial", r->strip, pat.n);
+        problem(l, at, NULL,
+                "strip: %u characters taken from a pattern of %zu leave nothing to dial", r->strip,
+                pat.n);
 }
 
 void read_routes(struct load *l, struct fy_node *n)
 {
-    struct list d = {"route", ROUTE, ARRAY_LEN(ROUTE), &REF_ROUTE, POLICY_ROUTES, l->route_at, route_begin, route_end};
+    struct list d = {"route",       ROUTE,       ARRAY_LEN(ROUTE), &REF_ROUTE,
+                     POLICY_ROUTES, l->route_at, route_begin,      route_end};
     list_read(l, n, "routes", &d);
 }
 
@@ -224,11 +249,13 @@ static const struct field LIMITS[] = {
     {"bindings", rd_u32, AT(policy_limits, bindings), false, 1, 10000000, NULL},
     {"transactions", rd_u32, AT(policy_limits, transactions), false, 100, 10000000, NULL},
     {"connections", rd_u32, AT(policy_limits, connections), false, 1, 1000000, NULL},
-    {"connections_per_source", rd_u32, AT(policy_limits, connections_per_source), false, 1, 1000000, NULL},
+    {"connections_per_source", rd_u32, AT(policy_limits, connections_per_source), false, 1, 1000000,
+     NULL},
     {"contacts_per_user", rd_u32, AT(policy_limits, contacts_per_user), false, 1, 64, NULL},
     {"register_min", rd_seconds, AT(policy_limits, register_min_s), false, 10, 86400, NULL},
     {"register_max", rd_seconds, AT(policy_limits, register_max_s), false, 10, 604800, NULL},
-    {"register_default", rd_seconds, AT(policy_limits, register_default_s), false, 10, 604800, NULL},
+    {"register_default", rd_seconds, AT(policy_limits, register_default_s), false, 10, 604800,
+     NULL},
     {"ring", rd_seconds, AT(policy_limits, ring_s), false, 5, 3600, NULL},
     {"call_max", rd_seconds, AT(policy_limits, call_max_s), false, 10, 604800, NULL},
     {"media_timeout", rd_seconds, AT(policy_limits, media_timeout_s), false, 0, 86400, NULL},
@@ -260,6 +287,8 @@ void read_limits(struct load *l, struct fy_node *n)
     const struct policy_limits *m = &l->p->limits;
     if (m->register_min_s > m->register_max_s || m->register_default_s < m->register_min_s ||
         m->register_default_s > m->register_max_s)
-        problem(l, pos_of(n), NULL, "limits: register_min <= register_default <= register_max must hold, got %us, %us, %us",
-                m->register_min_s, m->register_default_s, m->register_max_s);
+        problem(
+            l, pos_of(n), NULL,
+            "limits: register_min <= register_default <= register_max must hold, got %us, %us, %us",
+            m->register_min_s, m->register_default_s, m->register_max_s);
 }

@@ -1,4 +1,5 @@
-/* What holds between sections. Errors are what cannot work or would open a door; warnings are what will refuse peers. */
+/* What holds between sections. Errors are what cannot work or would open a door; warnings are what
+ * will refuse peers. */
 #include "app/config/values.h"
 #include "app/config/yaml.h"
 #include <unistd.h>
@@ -20,16 +21,17 @@ static void judge_listeners(struct load *l)
         struct policy_listener *a = &p->listeners[i];
         for (unsigned j = 0; j < i; j++) {
             const struct policy_listener *b = &p->listeners[j];
-            if (a->bind.port == b->bind.port && (a->proto == PROTO_UDP) == (b->proto == PROTO_UDP) &&
+            if (a->bind.port == b->bind.port &&
+                (a->proto == PROTO_UDP) == (b->proto == PROTO_UDP) &&
                 same_place(&a->bind, &b->bind))
                 problem(l, l->listener_at[i], "give one of them another port or address",
-                        "listeners \"%.*s\" and \"%.*s\" both want %s port %u", NAME(l, b->name), NAME(l, a->name),
-                        NET(a->proto), a->bind.port);
+                        "listeners \"%.*s\" and \"%.*s\" both want %s port %u", NAME(l, b->name),
+                        NAME(l, a->name), NET(a->proto), a->bind.port);
         }
         if (a->proto == PROTO_UDP && a->bind.port >= p->rtp_min && a->bind.port <= p->rtp_max)
             problem(l, l->listener_at[i], "move the listener or media.ports",
-                    "listener \"%.*s\": udp port %u lies in the media ports %u-%u", NAME(l, a->name), a->bind.port, p->rtp_min,
-                    p->rtp_max);
+                    "listener \"%.*s\": udp port %u lies in the media ports %u-%u",
+                    NAME(l, a->name), a->bind.port, p->rtp_min, p->rtp_max);
         bool used = false;
         for (unsigned z = 0; z < p->n_zones; z++)
             used = used || (p->zones[z].listeners >> i & 1);
@@ -38,7 +40,8 @@ static void judge_listeners(struct load *l)
                     "listener \"%.*s\" belongs to no zone and refuses everybody", NAME(l, a->name));
     }
     if (p->n_listeners == 0)
-        warning(l, (struct pos){0, 0}, "define one under \"listeners:\"", "no listener: nobody can reach this gateway");
+        warning(l, (struct pos){0, 0}, "define one under \"listeners:\"",
+                "no listener: nobody can reach this gateway");
 }
 
 /* Strictest of the listener's zones decides the handshake. */
@@ -55,7 +58,8 @@ static void judge_client_certs(struct load *l)
         }
         if (p->listeners[i].client_cert == 2 && lo < 2)
             warning(l, l->listener_at[i], "give such a zone its own listener",
-                    "listener \"%.*s\": one of its zones requires client certificates, so all its zones do",
+                    "listener \"%.*s\": one of its zones requires client certificates, so all its "
+                    "zones do",
                     NAME(l, p->listeners[i].name));
     }
 }
@@ -85,16 +89,18 @@ static void judge_zone_plain(struct load *l, unsigned zi)
     }
     int sig = waived(l, zi, WAIVE_PLAIN_SIGNALLING), med = waived(l, zi, WAIVE_PLAIN_MEDIA);
     if (plain && sig < 2)
-        warning(l, l->zone_at[zi], "add a waiver that allows [plain-signalling], or use tls listeners only",
-                "zone \"%.*s\" has a plaintext listener and %s: its requests there are refused", NAME(l, z->name),
-                sig ? "its waiver has expired" : "no waiver");
+        warning(l, l->zone_at[zi],
+                "add a waiver that allows [plain-signalling], or use tls listeners only",
+                "zone \"%.*s\" has a plaintext listener and %s: its requests there are refused",
+                NAME(l, z->name), sig ? "its waiver has expired" : "no waiver");
     if (z->media == ZONE_RTP && med < 2)
         warning(l, l->zone_at[zi], "add a waiver that allows [plain-media], or say media: srtp",
                 "zone \"%.*s\" has media: rtp and %s: its calls are refused", NAME(l, z->name),
                 med ? "its waiver has expired" : "no waiver");
     if (z->media == ZONE_SRTP && z->listeners && !tls)
         warning(l, l->zone_at[zi], "add a tls listener, or say media: rtp with a waiver",
-                "zone \"%.*s\" has media: srtp but no tls listener: keys never travel in plaintext, so its calls are refused",
+                "zone \"%.*s\" has media: srtp but no tls listener: keys never travel in "
+                "plaintext, so its calls are refused",
                 NAME(l, z->name));
 }
 
@@ -106,14 +112,15 @@ static void judge_zone_unauthenticated(struct load *l, unsigned zi)
     if (z->authenticate)
         return;
     if (z->registration)
-        problem(l, l->zone_at[zi], "say authenticate: yes", "zone \"%.*s\" takes registrations without authentication",
-                NAME(l, z->name));
+        problem(l, l->zone_at[zi], "say authenticate: yes",
+                "zone \"%.*s\" takes registrations without authentication", NAME(l, z->name));
     bool has_peer = false;
     for (unsigned i = 0; i < p->n_peers; i++)
         has_peer = has_peer || p->peers[i].zone == zi;
     if (!has_peer)
         warning(l, l->zone_at[zi], "define a peer in it, or say authenticate: yes",
-                "zone \"%.*s\" believes only the addresses of its peers and has none: it refuses everybody",
+                "zone \"%.*s\" believes only the addresses of its peers and has none: it refuses "
+                "everybody",
                 NAME(l, z->name));
 }
 
@@ -126,7 +133,8 @@ static void judge_waivers(struct load *l)
             continue;
         value_date_text((struct wall){w->expires.us - 1}, date);
         warning(l, l->waiver_at[i], "renew it or take away what it allowed",
-                "waiver \"%.*s\" expired on %s: what it allowed is refused", NAME(l, w->name), date);
+                "waiver \"%.*s\" expired on %s: what it allowed is refused", NAME(l, w->name),
+                date);
     }
 }
 
@@ -138,8 +146,9 @@ static void judge_peer(struct load *l, unsigned pi)
         return;
     const struct policy_zone *z = &p->zones[pe->zone];
     if (!(z->listeners >> pe->listener & 1))
-        problem(l, l->peer_at[pi], "add the listener to the zone, or choose another", "peer \"%.*s\": listener \"%.*s\" is not one of zone \"%.*s\"",
-                NAME(l, pe->name), NAME(l, p->listeners[pe->listener].name), NAME(l, z->name));
+        problem(l, l->peer_at[pi], "add the listener to the zone, or choose another",
+                "peer \"%.*s\": listener \"%.*s\" is not one of zone \"%.*s\"", NAME(l, pe->name),
+                NAME(l, p->listeners[pe->listener].name), NAME(l, z->name));
     for (unsigned t = 0; t < pe->n_targets; t++) {
         bool in = false;
         for (unsigned s = 0; s < z->n_sources; s++)
@@ -150,10 +159,12 @@ static void judge_peer(struct load *l, unsigned pi)
         text[o.n] = 0;
         if (!in)
             warning(l, l->peer_at[pi], "add the address to the zone's sources",
-                    "peer \"%.*s\": %s lies in no source of zone \"%.*s\", so its own calls are refused", NAME(l, pe->name), text,
-                    NAME(l, z->name));
+                    "peer \"%.*s\": %s lies in no source of zone \"%.*s\", so its own calls are "
+                    "refused",
+                    NAME(l, pe->name), text, NAME(l, z->name));
         if (pe->targets[t].family != p->listeners[pe->listener].bind.family)
-            problem(l, l->peer_at[pi], "choose a listener of the same family", "peer \"%.*s\": %s cannot be reached from its listener's address family",
+            problem(l, l->peer_at[pi], "choose a listener of the same family",
+                    "peer \"%.*s\": %s cannot be reached from its listener's address family",
                     NAME(l, pe->name), text);
     }
 }
@@ -172,10 +183,11 @@ static void judge_routes(struct load *l)
             const struct policy_route *a = &p->routes[j];
             struct str pat = policy_text(p, a->pattern);
             bool all = str_eq(pat, STR("*")) || str_eq(pat, policy_text(p, r->pattern));
-            if (!all || !covers(a->from_zone, r->from_zone) || !covers(a->from_peer, r->from_peer) ||
-                !covers(a->role, r->role))
+            if (!all || !covers(a->from_zone, r->from_zone) ||
+                !covers(a->from_peer, r->from_peer) || !covers(a->role, r->role))
                 continue;
-            warning(l, l->route_at[i], "put the narrower rule first", "route \"%.*s\" is never reached: \"%.*s\" in line %u takes its calls",
+            warning(l, l->route_at[i], "put the narrower rule first",
+                    "route \"%.*s\" is never reached: \"%.*s\" in line %u takes its calls",
                     NAME(l, r->name), NAME(l, a->name), l->route_at[j].line);
             break;
         }
@@ -188,11 +200,12 @@ static void judge_media(struct load *l)
     unsigned ports = (unsigned)p->rtp_max - p->rtp_min + 1u;
     unsigned engines = p->engines ? p->engines : 1u;
     if (ports / engines < 64)
-        problem(l, l->media_at, "widen media.ports, or lower engines", "media.ports: %u ports for %u engines; each needs 64 at least", ports,
-                engines);
+        problem(l, l->media_at, "widen media.ports, or lower engines",
+                "media.ports: %u ports for %u engines; each needs 64 at least", ports, engines);
     else if (ports / 4 < p->limits.calls)
         warning(l, l->media_at, "widen media.ports, or lower limits.calls",
-                "media.ports: %u ports carry about %u calls, limits.calls allows %u", ports, ports / 4, p->limits.calls);
+                "media.ports: %u ports carry about %u calls, limits.calls allows %u", ports,
+                ports / 4, p->limits.calls);
 }
 
 static void judge_files(struct load *l)
@@ -201,7 +214,8 @@ static void judge_files(struct load *l)
         return;
     for (unsigned i = 0; i < l->c->n_certs; i++)
         if (l->c->certs[i].chain[0] && access(l->c->certs[i].chain, R_OK) != 0)
-            problem(l, l->certs_at, "`ringwall init` makes a first one", "certificate \"%s\": %s cannot be read", l->c->certs[i].name,
+            problem(l, l->certs_at, "`ringwall init` makes a first one",
+                    "certificate \"%s\": %s cannot be read", l->c->certs[i].name,
                     l->c->certs[i].chain);
 }
 

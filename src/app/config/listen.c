@@ -48,7 +48,8 @@ void read_certificates(struct load *l, struct fy_node *n)
     void *it = NULL;
     l->certs_at = pos_of(n);
     if (!fy_node_is_mapping(n)) {
-        problem(l, pos_of(n), "default: {chain: server.pem, key: server}", "certificates: a mapping is wanted here");
+        problem(l, pos_of(n), "default: {chain: server.pem, key: server}",
+                "certificates: a mapping is wanted here");
         return;
     }
     for (struct fy_node_pair *pair; (pair = fy_node_mapping_iterate(n, &it));) {
@@ -64,6 +65,9 @@ void read_certificates(struct load *l, struct fy_node *n)
             continue;
         struct config_cert *cert = &c->certs[c->n_certs++];
         struct str s = policy_text(l->p, name);
+        for (struct config_cert *o = c->certs; o < cert; o++)
+            if (str_eq(s, str_c(o->name)))
+                problem(l, pos_of(k), NULL, "certificates: \"%s\" is there twice", o->name);
         memcpy(cert->name, s.p, s.n);
         if (v)
             (void)map_read(l, v, "certificate", CERT, ARRAY_LEN(CERT), cert);
@@ -83,11 +87,14 @@ static void rd_ports(struct load *l, const struct field *f, struct fy_node *n, v
         return;
     enum err e = value_ports(s, &lo, &hi);
     if (e != OK) {
-        problem(l, pos_of(n), "for instance 20000-29999", "%s: \"%.*s\" %s", f->key, (int)MIN(s.n, 40u), s.p,
-                e == ERR_RANGE ? "must lie within 1024-65535, low port first" : "is not a range of ports");
+        problem(l, pos_of(n), "for instance 20000-29999", "media.%s: \"%.*s\" %s", f->key,
+                (int)MIN(s.n, 40u), s.p,
+                e == ERR_RANGE ? "must lie within 1024-65535, low port first"
+                               : "is not a range of ports");
         return;
     }
-    p->rtp_min = (uint16_t)(lo + (lo & 1)); /* RTP is even, its RTCP the next (RFC 3550 section 11) */
+    p->rtp_min =
+        (uint16_t)(lo + (lo & 1)); /* RTP is even, its RTCP the next (RFC 3550 section 11) */
     p->rtp_max = hi;
 }
 
@@ -102,7 +109,8 @@ void read_media(struct load *l, struct fy_node *n)
     (void)map_read(l, n, "media", MEDIA, ARRAY_LEN(MEDIA), l->p);
 }
 
-static const struct word TRANSPORT[] = {{"udp", PROTO_UDP}, {"tcp", PROTO_TCP}, {"tls", PROTO_TLS}, {NULL, 0}};
+static const struct word TRANSPORT[] = {
+    {"udp", PROTO_UDP}, {"tcp", PROTO_TCP}, {"tls", PROTO_TLS}, {NULL, 0}};
 
 static void rd_certificate(struct load *l, const struct field *f, struct fy_node *n, void *dst)
 {
@@ -115,8 +123,8 @@ static void rd_certificate(struct load *l, const struct field *f, struct fy_node
             return;
         }
     }
-    problem(l, pos_of(n), "certificates are defined under \"certificates:\"", "%s: there is no certificate named \"%.*s\"",
-            f->key, (int)MIN(s.n, 40u), s.p);
+    problem(l, pos_of(n), "certificates are defined under \"certificates:\"",
+            "%s: there is no certificate named \"%.*s\"", f->key, (int)MIN(s.n, 40u), s.p);
 }
 
 enum { L_NAME, L_TRANSPORT, L_ADDRESS, L_ADVERTISE, L_CERTIFICATE };
@@ -128,11 +136,13 @@ static const struct field LISTENER[] = {
     [L_CERTIFICATE] = {"certificate", rd_certificate, AT(policy_listener, key), false, 0, 0, NULL},
 };
 
-static void listener_certificate(struct load *l, struct policy_listener *li, bool given, struct pos at)
+static void listener_certificate(struct load *l, struct policy_listener *li, bool given,
+                                 struct pos at)
 {
     bool tls = li->proto == PROTO_TLS;
     if (given && !tls)
-        problem(l, at, "take it out, or make the transport tls", "certificate: only a tls listener has one");
+        problem(l, at, "take it out, or make the transport tls",
+                "certificate: only a tls listener has one");
     if (given || !tls)
         return;
     for (uint16_t i = 0; i < l->c->n_certs; i++) {
@@ -141,7 +151,8 @@ static void listener_certificate(struct load *l, struct policy_listener *li, boo
             return;
         }
     }
-    problem(l, at, "name one, or define a certificate named \"default\"", "a tls listener without a certificate");
+    problem(l, at, "name one, or define a certificate named \"default\"",
+            "a tls listener without a certificate");
 }
 
 static void listener_end(struct load *l, void *entry, uint32_t seen, struct pos at)
@@ -160,7 +171,8 @@ static void listener_end(struct load *l, void *entry, uint32_t seen, struct pos 
             problem(l, at, "advertise: the address that peers reach this listener at",
                     "the address is a wildcard, so \"advertise\" is needed");
     } else if (li->advertise.family && addr_any(&li->advertise)) {
-        problem(l, at, "the address that peers reach this listener at", "advertise: a wildcard tells peers nothing");
+        problem(l, at, "the address that peers reach this listener at",
+                "advertise: a wildcard tells peers nothing");
     }
     if (li->advertise.port == 0)
         li->advertise.port = li->bind.port;
@@ -168,8 +180,9 @@ static void listener_end(struct load *l, void *entry, uint32_t seen, struct pos 
 
 void read_listeners(struct load *l, struct fy_node *n)
 {
-    static const struct list LIST = {"listener", LISTENER, ARRAY_LEN(LISTENER), &REF_LISTENER, POLICY_LISTENERS, NULL,
-                                     NULL,       listener_end};
+    static const struct list LIST = {"listener",    LISTENER,         ARRAY_LEN(LISTENER),
+                                     &REF_LISTENER, POLICY_LISTENERS, NULL,
+                                     NULL,          listener_end};
     struct list d = LIST;
     d.at = l->listener_at;
     list_read(l, n, "listeners", &d);
@@ -237,7 +250,8 @@ static void rd_suites(struct load *l, const struct field *f, struct fy_node *n, 
     }
 }
 
-static const struct word ZONE_MEDIA[] = {{"srtp", ZONE_SRTP}, {"rtp", ZONE_RTP}, {"either", ZONE_EITHER}, {NULL, 0}};
+static const struct word ZONE_MEDIA[] = {
+    {"srtp", ZONE_SRTP}, {"rtp", ZONE_RTP}, {"either", ZONE_EITHER}, {NULL, 0}};
 static const struct word CLIENT_CERT[] = {{"none", 0}, {"optional", 1}, {"required", 2}, {NULL, 0}};
 static const struct field ZONE[] = {
     {"name", rd_name, AT(policy_zone, name), true, 1, 30, NULL},
@@ -261,7 +275,8 @@ static void zone_begin(void *entry)
 
 void read_zones(struct load *l, struct fy_node *n)
 {
-    struct list d = {"zone", ZONE, ARRAY_LEN(ZONE), &REF_ZONE, POLICY_ZONES, l->zone_at, zone_begin, NULL};
+    struct list d = {"zone",       ZONE,       ARRAY_LEN(ZONE), &REF_ZONE,
+                     POLICY_ZONES, l->zone_at, zone_begin,      NULL};
     list_read(l, n, "zones", &d);
 }
 
@@ -288,7 +303,8 @@ static const struct field WAIVER[] = {
     {"reason", rd_text, AT(policy_waiver, reason), true, 1, 200, NULL},
     {"expires", rd_date, AT(policy_waiver, expires), true, 0, 0, NULL},
 };
-static const struct ref_kind REF_WAIVER = {"waiver", offsetof(struct policy, waivers), sizeof(struct policy_waiver),
+static const struct ref_kind REF_WAIVER = {"waiver", offsetof(struct policy, waivers),
+                                           sizeof(struct policy_waiver),
                                            offsetof(struct policy, n_waivers)};
 
 static void waiver_begin(void *entry)
@@ -299,7 +315,7 @@ static void waiver_begin(void *entry)
 
 void read_waivers(struct load *l, struct fy_node *n)
 {
-    struct list d = {"waiver",      WAIVER,       ARRAY_LEN(WAIVER), &REF_WAIVER, POLICY_WAIVERS,
-                     l->waiver_at, waiver_begin, NULL};
+    struct list d = {"waiver",       WAIVER,       ARRAY_LEN(WAIVER), &REF_WAIVER,
+                     POLICY_WAIVERS, l->waiver_at, waiver_begin,      NULL};
     list_read(l, n, "waivers", &d);
 }

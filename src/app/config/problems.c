@@ -8,8 +8,8 @@ static void printable(char *s)
             *s = '?';
 }
 
-static void add(struct config_errors *e, bool warning, struct pos at, const char *hint, const char *fmt,
-                va_list args)
+static void add(struct config_errors *e, bool warning, struct pos at, const char *hint,
+                const char *fmt, va_list args)
 {
     if (warning)
         e->n_warnings++;
@@ -53,6 +53,8 @@ static int by_place(const void *va, const void *vb)
         return a->line < b->line ? -1 : 1;
     if (a->column != b->column)
         return a->column < b->column ? -1 : 1;
+    if (a->warning != b->warning)
+        return a->warning ? 1 : -1;
     return strcmp(a->text, b->text);
 }
 

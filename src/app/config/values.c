@@ -69,7 +69,8 @@ void value_date_text(struct wall w, char ret[VALUE_DATE_TEXT])
     int64_t day = doy - (153 * mp + 2) / 5 + 1;
     int64_t month = mp < 10 ? mp + 3 : mp - 9;
     int64_t year = yoe + era * 400 + (month <= 2 ? 1 : 0);
-    int n = snprintf(ret, VALUE_DATE_TEXT, "%04d-%02d-%02d", (int)(year % 10000), (int)month, (int)day);
+    int n =
+        snprintf(ret, VALUE_DATE_TEXT, "%04d-%02d-%02d", (int)(year % 10000), (int)month, (int)day);
     DCHECK(n == 10);
     (void)n;
 }
@@ -110,6 +111,41 @@ bool value_host(struct str s)
                 return false;
     }
     return true;
+}
+
+/* Bytes of the well-formed UTF-8 sequence at p, 0 if there is none. */
+static size_t utf8_len(const unsigned char *p, size_t n)
+{
+    static const struct {
+        unsigned char lo, hi, lo2, hi2, len; /* first byte, bounds of the second, length */
+    } ROWS[] = {{0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+                {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3},
+                {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4},
+                {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4}};
+    for (size_t r = 0; r < ARRAY_LEN(ROWS); r++) {
+        if (p[0] < ROWS[r].lo || p[0] > ROWS[r].hi)
+            continue;
+        if (n < ROWS[r].len || p[1] < ROWS[r].lo2 || p[1] > ROWS[r].hi2)
+            return 0;
+        for (size_t i = 2; i < ROWS[r].len; i++)
+            if ((p[i] & 0xc0) != 0x80)
+                return 0;
+        return ROWS[r].len;
+    }
+    return 0;
+}
+
+size_t value_text(struct str s)
+{
+    for (size_t i = 0; i < s.n;) {
+        unsigned char c = (unsigned char)s.p[i];
+        bool ascii = (c >= 0x20 && c < 0x7f) || c == '\t' || c == '\n' || c == '\r';
+        size_t len = ascii ? 1 : c < 0x80 ? 0 : utf8_len((const unsigned char *)s.p + i, s.n - i);
+        if (len == 0)
+            return i;
+        i += len;
+    }
+    return s.n;
 }
 
 unsigned value_distance(struct str a, struct str b)

@@ -17,7 +17,13 @@ struct pos pos_of(struct fy_node *n)
         }
         struct fy_token *t = fy_node_get_scalar_token(n);
         const struct fy_mark *m = t ? fy_token_start_mark(t) : NULL;
-        return m ? (struct pos){(uint32_t)m->line + 1, (uint32_t)m->column + 1} : (struct pos){0, 0};
+        if (!m)
+            break;
+        enum fy_node_style style = fy_node_get_style(n);
+        bool quoted =
+            style == FYNS_SINGLE_QUOTED || style == FYNS_DOUBLE_QUOTED; /* their mark is inside */
+        return (struct pos){(uint32_t)m->line + 1,
+                            (uint32_t)m->column + (quoted && m->column ? 0u : 1u)};
     }
     return (struct pos){0, 0};
 }
@@ -51,7 +57,8 @@ bool scalar(struct load *l, const char *key, struct fy_node *n, struct str *ret_
         return false;
     if (!fy_node_is_scalar(n)) {
         problem(l, at, "an address in brackets needs quotes: \"[2001:db8::1]:5060\"",
-                "%s: one value is wanted here, not a %s", key, fy_node_is_mapping(n) ? "mapping" : "list");
+                "%s: one value is wanted here, not a %s", key,
+                fy_node_is_mapping(n) ? "mapping" : "list");
         return false;
     }
     *ret_s = raw(n);
@@ -68,7 +75,8 @@ bool scalar(struct load *l, const char *key, struct fy_node *n, struct str *ret_
 }
 
 /* A scalar that is not text: quoted ones are text by their writer's will. */
-static bool bare(struct load *l, const char *key, struct fy_node *n, const char *want, struct str *ret_s)
+static bool bare(struct load *l, const char *key, struct fy_node *n, const char *want,
+                 struct str *ret_s)
 {
     if (!scalar(l, key, n, ret_s))
         return false;
@@ -83,7 +91,8 @@ bool text_add(struct load *l, struct pos at, struct str s, struct span *ret_sp)
     struct policy *p = l->p;
     if (s.n > POLICY_TEXT - p->text_n) {
         if (!l->text_full)
-            problem(l, at, "shorten names and reasons", "the file holds more than %u bytes of names and texts", POLICY_TEXT);
+            problem(l, at, "shorten names and reasons",
+                    "the file holds more than %u bytes of names and texts", POLICY_TEXT);
         l->text_full = true;
         return false;
     }
@@ -97,14 +106,14 @@ bool text_add(struct load *l, struct pos at, struct str s, struct span *ret_sp)
 static const char *nearest(struct str s, const char *best, unsigned *io_d, struct str candidate)
 {
     unsigned d = value_distance(s, candidate);
-    if (d >= *io_d || d > MAX(1u, (unsigned)s.n / 3 + 1))
+    if (d >= *io_d || d >= s.n || d > s.n / 3 + 1)
         return best;
     *io_d = d;
     return candidate.p;
 }
 
-static void unknown_key(struct load *l, struct fy_node *k, struct str key, const char *what, const struct field *fields,
-                        size_t n)
+static void unknown_key(struct load *l, struct fy_node *k, struct str key, const char *what,
+                        const struct field *fields, size_t n)
 {
     unsigned d = 99;
     const char *best = NULL;
@@ -123,8 +132,8 @@ static void unknown_key(struct load *l, struct fy_node *k, struct str key, const
     problem(l, pos_of(k), hint, "unknown key \"%.*s\" in %s", (int)MIN(key.n, 40u), key.p, what);
 }
 
-static uint32_t pair_read(struct load *l, struct fy_node_pair *pair, const char *what, const struct field *fields,
-                          size_t n_fields, void *base)
+static uint32_t pair_read(struct load *l, struct fy_node_pair *pair, const char *what,
+                          const struct field *fields, size_t n_fields, void *base)
 {
     struct fy_node *k = fy_node_pair_key(pair), *v = fy_node_pair_value(pair);
     struct pos at = pos_of(k);
@@ -147,8 +156,8 @@ static uint32_t pair_read(struct load *l, struct fy_node_pair *pair, const char 
     return 0;
 }
 
-uint32_t map_read(struct load *l, struct fy_node *n, const char *what, const struct field *fields, size_t n_fields,
-                  void *base)
+uint32_t map_read(struct load *l, struct fy_node *n, const char *what, const struct field *fields,
+                  size_t n_fields, void *base)
 {
     CHECK(n_fields <= 32);
     struct pos at = pos_of(n);
@@ -160,8 +169,13 @@ uint32_t map_read(struct load *l, struct fy_node *n, const char *what, const str
     }
     uint32_t seen = 0;
     void *it = NULL;
-    for (struct fy_node_pair *pair; (pair = fy_node_mapping_iterate(n, &it));)
-        seen |= pair_read(l, pair, what, fields, n_fields, base);
+    for (struct fy_node_pair *pair; (pair = fy_node_mapping_iterate(n, &it));) {
+        uint32_t bit = pair_read(l, pair, what, fields, n_fields, base);
+        if (seen & bit)
+            problem(l, pos_of(fy_node_pair_key(pair)), NULL, "%s: the key \"%s\" is there twice",
+                    what, fields[__builtin_ctz(bit)].key);
+        seen |= bit;
+    }
     for (size_t i = 0; i < n_fields; i++) {
         if (fields[i].required && !(seen >> i & 1))
             problem(l, at, NULL, "%s: \"%s\" is missing", what, fields[i].key);
@@ -179,7 +193,8 @@ static void name_twice(struct load *l, const struct list *d, uint32_t i)
         struct out o = out_of(hint, sizeof hint - 1);
         out_fmt(&o, "the other is in line %u", d->at[j].line);
         hint[o.n] = 0;
-        problem(l, d->at[i], hint, "two entries of %ss are named \"%.*s\"", d->what, (int)name.n, name.p);
+        problem(l, d->at[i], hint, "two entries of %ss are named \"%.*s\"", d->what, (int)name.n,
+                name.p);
         return;
     }
 }
@@ -214,7 +229,8 @@ bool seq_open(struct load *l, const struct field *f, struct fy_node *n)
     if (fy_node_is_scalar(n))
         return true;
     if (!fy_node_is_sequence(n)) {
-        problem(l, at, "write a list: one \"- \" line for each", "%s: a list is wanted here", f->key);
+        problem(l, at, "write a list: one \"- \" line for each", "%s: a list is wanted here",
+                f->key);
         return false;
     }
     int items = fy_node_sequence_item_count(n);
@@ -235,14 +251,15 @@ struct fy_node *seq_next(struct fy_node *n, void **it)
     return n;
 }
 
-const struct ref_kind REF_LISTENER = {"listener", offsetof(struct policy, listeners), sizeof(struct policy_listener),
+const struct ref_kind REF_LISTENER = {"listener", offsetof(struct policy, listeners),
+                                      sizeof(struct policy_listener),
                                       offsetof(struct policy, n_listeners)};
-const struct ref_kind REF_ZONE = {"zone", offsetof(struct policy, zones), sizeof(struct policy_zone),
-                                  offsetof(struct policy, n_zones)};
-const struct ref_kind REF_PEER = {"peer", offsetof(struct policy, peers), sizeof(struct policy_peer),
-                                  offsetof(struct policy, n_peers)};
-const struct ref_kind REF_ROLE = {"role", offsetof(struct policy, roles), sizeof(struct policy_role),
-                                  offsetof(struct policy, n_roles)};
+const struct ref_kind REF_ZONE = {"zone", offsetof(struct policy, zones),
+                                  sizeof(struct policy_zone), offsetof(struct policy, n_zones)};
+const struct ref_kind REF_PEER = {"peer", offsetof(struct policy, peers),
+                                  sizeof(struct policy_peer), offsetof(struct policy, n_peers)};
+const struct ref_kind REF_ROLE = {"role", offsetof(struct policy, roles),
+                                  sizeof(struct policy_role), offsetof(struct policy, n_roles)};
 
 uint32_t ref_count(const struct load *l, const struct ref_kind *k)
 {
@@ -279,7 +296,8 @@ uint8_t ref_find(struct load *l, const struct ref_kind *k, const char *key, stru
     else
         out_fmt(&o, "%ss are defined under \"%ss:\"", k->word, k->word);
     hint[o.n] = 0;
-    problem(l, pos_of(n), hint, "%s: there is no %s named \"%.*s\"", key, k->word, (int)MIN(s.n, 40u), s.p);
+    problem(l, pos_of(n), hint, "%s: there is no %s named \"%.*s\"", key, k->word,
+            (int)MIN(s.n, 40u), s.p);
     return POLICY_NONE;
 }
 
@@ -347,8 +365,8 @@ void rd_host(struct load *l, const struct field *f, struct fy_node *n, void *dst
     if (!scalar(l, f->key, n, &s))
         return;
     if (!value_host(s)) {
-        problem(l, pos_of(n), "for instance sip.example.com", "%s: \"%.*s\" is not a host name or address", f->key,
-                (int)MIN(s.n, 60u), s.p);
+        problem(l, pos_of(n), "for instance sip.example.com",
+                "%s: \"%.*s\" is not a host name or address", f->key, (int)MIN(s.n, 60u), s.p);
         return;
     }
     char low[256];
@@ -398,7 +416,8 @@ void rd_bool(struct load *l, const struct field *f, struct fy_node *n, void *dst
     if (yes || str_eq(s, STR("no")) || str_eq(s, STR("false")))
         *(bool *)dst = yes;
     else
-        problem(l, pos_of(n), "write yes or no", "%s: \"%.*s\" is neither yes nor no", f->key, (int)MIN(s.n, 40u), s.p);
+        problem(l, pos_of(n), "write yes or no", "%s: \"%.*s\" is neither yes nor no", f->key,
+                (int)MIN(s.n, 40u), s.p);
 }
 
 static bool number(struct load *l, const struct field *f, struct fy_node *n, uint32_t *ret_v)
@@ -408,9 +427,11 @@ static bool number(struct load *l, const struct field *f, struct fy_node *n, uin
         return false;
     enum err e = str_u32(s, UINT32_MAX, ret_v);
     if (e == ERR_SYNTAX)
-        problem(l, pos_of(n), NULL, "%s: \"%.*s\" is not a whole number", f->key, (int)MIN(s.n, 40u), s.p);
+        problem(l, pos_of(n), NULL, "%s: \"%.*s\" is not a whole number", f->key,
+                (int)MIN(s.n, 40u), s.p);
     else if (e != OK || *ret_v < f->min || *ret_v > f->max)
-        problem(l, pos_of(n), NULL, "%s: %.*s is outside %u to %u", f->key, (int)MIN(s.n, 40u), s.p, f->min, f->max);
+        problem(l, pos_of(n), NULL, "%s: %.*s is outside %u to %u", f->key, (int)MIN(s.n, 40u), s.p,
+                f->min, f->max);
     else
         return true;
     return false;
@@ -444,10 +465,11 @@ static bool seconds(struct load *l, const struct field *f, struct fy_node *n, ui
         return false;
     enum err e = value_seconds(s, ret_v);
     if (e == ERR_SYNTAX)
-        problem(l, pos_of(n), "for instance 30s, 5m, 1h or 1h30m", "%s: \"%.*s\" is not a length of time", f->key,
-                (int)MIN(s.n, 40u), s.p);
+        problem(l, pos_of(n), "for instance 30s, 5m, 1h or 1h30m",
+                "%s: \"%.*s\" is not a length of time", f->key, (int)MIN(s.n, 40u), s.p);
     else if (e != OK || *ret_v < f->min || *ret_v > f->max)
-        problem(l, pos_of(n), NULL, "%s: %.*s is outside %us to %us", f->key, (int)MIN(s.n, 40u), s.p, f->min, f->max);
+        problem(l, pos_of(n), NULL, "%s: %.*s is outside %us to %us", f->key, (int)MIN(s.n, 40u),
+                s.p, f->min, f->max);
     else
         return true;
     return false;
@@ -476,8 +498,11 @@ static void address(struct load *l, const struct field *f, struct fy_node *n, vo
     if ((port ? addr_parse(s, &a) : addr_parse_ip(s, &a)) == OK)
         memcpy(dst, &a, sizeof a);
     else
-        problem(l, pos_of(n), port ? "for instance 192.0.2.1:5060 or \"[2001:db8::1]:5060\"" : "for instance 192.0.2.1",
-                "%s: \"%.*s\" is not an IP address%s", f->key, (int)MIN(s.n, 60u), s.p, port ? " with a port" : "");
+        problem(l, pos_of(n),
+                port ? "for instance 192.0.2.1:5060 or \"[2001:db8::1]:5060\""
+                     : "for instance 192.0.2.1",
+                "%s: \"%.*s\" is not an IP address%s", f->key, (int)MIN(s.n, 60u), s.p,
+                port ? " with a port" : "");
 }
 
 void rd_addr(struct load *l, const struct field *f, struct fy_node *n, void *dst)
@@ -499,8 +524,8 @@ void rd_date(struct load *l, const struct field *f, struct fy_node *n, void *dst
     if (value_date(s, &w) == OK)
         memcpy(dst, &w, sizeof w);
     else
-        problem(l, pos_of(n), "year-month-day, for instance 2027-06-30", "%s: \"%.*s\" is not a date", f->key,
-                (int)MIN(s.n, 40u), s.p);
+        problem(l, pos_of(n), "year-month-day, for instance 2027-06-30",
+                "%s: \"%.*s\" is not a date", f->key, (int)MIN(s.n, 40u), s.p);
 }
 
 void rd_ref(struct load *l, const struct field *f, struct fy_node *n, void *dst)

@@ -1,5 +1,5 @@
-/* Typed reading of YAML nodes by field tables: a section of the file is a table of {key, reader, place, bounds}, and
- * one walker finds unknown, missing and wrong ones. Private to app/config. */
+/* Typed reading of YAML nodes by field tables: a section of the file is a table of {key, reader,
+ * place, bounds}, and one walker finds unknown, missing and wrong ones. Private to app/config. */
 #ifndef APP_CONFIG_YAML_H
 #define APP_CONFIG_YAML_H
 #include "app/config/config.h"
@@ -15,7 +15,8 @@ struct load { /* one reading of one file */
     const struct config_opts *o;
     bool text_full;
     struct pos listener_at[POLICY_LISTENERS], zone_at[POLICY_ZONES], waiver_at[POLICY_WAIVERS];
-    struct pos peer_at[POLICY_PEERS], route_at[POLICY_ROUTES], role_at[POLICY_ROLES], media_at, certs_at;
+    struct pos peer_at[POLICY_PEERS], route_at[POLICY_ROUTES], role_at[POLICY_ROLES], media_at,
+        certs_at;
 };
 
 /* hint may be NULL. */
@@ -45,21 +46,23 @@ struct ref_kind { /* named things of the policy, whose first member is struct sp
 extern const struct ref_kind REF_LISTENER, REF_ZONE, REF_PEER, REF_ROLE;
 
 struct pos pos_of(struct fy_node *n); /* of a mapping or list: of its first element */
-/* Reads a mapping into base; returns a bit for each field that was there (fields at most 32). what: "listener". */
-uint32_t map_read(struct load *l, struct fy_node *n, const char *what, const struct field *fields, size_t n_fields,
-                  void *base);
+/* Reads a mapping into base; returns a bit for each field that was there (fields at most 32). what:
+ * "listener". */
+uint32_t map_read(struct load *l, struct fy_node *n, const char *what, const struct field *fields,
+                  size_t n_fields, void *base);
 struct list { /* a list of named mappings in the policy */
     const char *what;
     const struct field *fields;
     size_t n_fields;
     const struct ref_kind *kind;
     uint32_t cap;
-    struct pos *at;                                    /* cap of them */
-    void (*begin)(void *entry);                        /* defaults; may be NULL */
+    struct pos *at;             /* cap of them */
+    void (*begin)(void *entry); /* defaults; may be NULL */
     void (*end)(struct load *l, void *entry, uint32_t seen, struct pos at); /* may be NULL */
 };
 void list_read(struct load *l, struct fy_node *n, const char *key, const struct list *d);
-/* A plain list: tells a problem unless n is a list of 1..f->max items; a single scalar counts as a list of one. */
+/* A plain list: tells a problem unless n is a list of 1..f->max items; a single scalar counts as a
+ * list of one. */
 bool seq_open(struct load *l, const struct field *f, struct fy_node *n);
 struct fy_node *seq_next(struct fy_node *n, void **it); /* NULL at the end */
 
@@ -71,17 +74,17 @@ uint8_t ref_find(struct load *l, const struct ref_kind *k, const char *key, stru
 struct str ref_name(const struct load *l, const struct ref_kind *k, uint32_t i);
 uint32_t ref_count(const struct load *l, const struct ref_kind *k);
 
-field_fn rd_node;                 /* dst: struct fy_node * */
-field_fn rd_name;                 /* dst: struct span; letters, digits, '.', '_', '-' */
-field_fn rd_text, rd_host;        /* dst: struct span */
-field_fn rd_chars;                /* dst: char[max + 1] */
-field_fn rd_bool;                 /* dst: bool */
-field_fn rd_u8, rd_u16, rd_u32;   /* min..max */
+field_fn rd_node;               /* dst: struct fy_node * */
+field_fn rd_name;               /* dst: struct span; letters, digits, '.', '_', '-' */
+field_fn rd_text, rd_host;      /* dst: struct span */
+field_fn rd_chars;              /* dst: char[max + 1] */
+field_fn rd_bool;               /* dst: bool */
+field_fn rd_u8, rd_u16, rd_u32; /* min..max */
 field_fn rd_seconds, rd_seconds16;
-field_fn rd_word;                 /* dst: uint8_t; more: struct word[], ended by NULL */
-field_fn rd_addr, rd_ip;          /* dst: struct addr; port 0 if there is none */
-field_fn rd_date;                 /* dst: struct wall */
-field_fn rd_ref;                  /* dst: uint8_t; more: struct ref_kind */
+field_fn rd_word;        /* dst: uint8_t; more: struct word[], ended by NULL */
+field_fn rd_addr, rd_ip; /* dst: struct addr; port 0 if there is none */
+field_fn rd_date;        /* dst: struct wall */
+field_fn rd_ref;         /* dst: uint8_t; more: struct ref_kind */
 /* Value of the word, or -1 and a problem that names the choices. */
 int word_find(struct load *l, const char *key, struct fy_node *n, const struct word *words);
 

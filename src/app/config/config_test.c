@@ -1,0 +1,563 @@
+/* Every rule of the file from its bad side, by the exact words that a person reads; and the good
+ * files. */
+#include "app/config/config.h"
+#include "base/test.h"
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const struct config_opts OPTS = {.now = {INT64_C(1795000000) * 1000000} /* 2026-11-18 */,
+                                        .state = "/srv/ringwall",
+                                        .cpus = 2,
+                                        .generation = 3,
+                                        .no_files = true};
+static struct config cfg;
+static struct config_errors errs;
+static char said[CONFIG_PROBLEMS * 400];
+
+static enum err load(const char *text)
+{
+    enum err e = config_load_text(str_c(text), "f", &OPTS, &cfg, &errs);
+    struct out o = out_of(said, sizeof said - 1);
+    config_errors_put(&o, &errs);
+    assert_false(o.full);
+    said[o.n] = 0;
+    assert_int_equal(e == OK, errs.n_errors == 0);
+    return e;
+}
+
+/* The parts that a rule's row does not care about. */
+#define CERTS "certificates: {default: {chain: c.pem, key: k}}\n"
+#define TLS   "listeners: [{name: tls, transport: tls, address: 192.0.2.1}]\n"
+#define UDP   "listeners: [{name: udp, transport: udp, address: 192.0.2.1}]\n"
+#define ZONE  "zones: [{name: phones, listeners: tls, sources: 0.0.0.0/0}]\n"
+#define PBXZ                                                                                       \
+    "zones: [{name: pbx, listeners: udp, sources: 192.0.2.7, media: rtp, authenticate: no}]\n"
+#define PBX "peers: [{name: pbx, kind: pbx, zone: pbx, listener: udp, address: 192.0.2.7}]\n"
+#define WAIVE                                                                                      \
+    "waivers: [{name: w, zone: pbx, allow: [plain-signalling, plain-media], owner: o, reason: r, " \
+    "expires: 2027-06-30}]\n"
+#define D     "domains: example.com\n"
+#define PLAIN D UDP PBXZ PBX WAIVE
+
+struct row {
+    const char *text, *said;
+};
+static void check_rows(const struct row *rows, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        (void)load(rows[i].text);
+        if (strcmp(said, rows[i].said) != 0)
+            print_error("file:\n%s\ngot:\n%s\nwant:\n%s\n", rows[i].text, said, rows[i].said);
+        assert_string_equal(said, rows[i].said);
+    }
+}
+
+static void smallest_file_refuses_all(void **state)
+{
+    (void)state;
+    assert_ok(load("domains: [Example.COM]\n"));
+    assert_string_equal(said, "f: warning: no listener: nobody can reach this gateway; define one "
+                              "under \"listeners:\"\n");
+    const struct policy *p = &cfg.policy;
+    assert_ok(policy_valid(p, sizeof *p));
+    assert_int_equal(p->n_domains, 1);
+    assert_str(policy_text(p, p->domains[0]), "example.com");
+    assert_int_equal(p->n_zones + p->n_peers + p->n_routes + p->n_waivers + p->n_listeners, 0);
+    assert_int_equal(p->n_roles, 1);
+    assert_str(policy_text(p, p->roles[0].name), "user");
+    assert_false(p->roles[0].outbound);
+    assert_int_equal(p->engines, 2);
+    assert_int_equal(p->generation, 3);
+    assert_int_equal(p->rtp_min, 20000);
+    assert_int_equal(p->rtp_max, 29999);
+    assert_string_equal(cfg.state, "/srv/ringwall");
+    struct addr any = {0};
+    assert_ok(addr_parse(STR("192.0.2.9:5060"), &any));
+    assert_int_equal(policy_zone_of(p, 0, &any), POLICY_NONE);
+}
+
+static void zone_defaults_are_closed(void **state)
+{
+    (void)state;
+    assert_ok(load(D CERTS TLS ZONE));
+    assert_string_equal(said, "");
+    const struct policy_zone *z = &cfg.policy.zones[0];
+    assert_true(z->authenticate);
+    assert_false(z->registration);
+    assert_false(z->nat);
+    assert_int_equal(z->media, ZONE_SRTP);
+    const struct policy_listener *li = &cfg.policy.listeners[0];
+    assert_int_equal(li->bind.port, 5061);
+    assert_true(addr_eq(&li->bind, &li->advertise));
+    assert_string_equal(cfg.certs[0].chain, "/srv/ringwall/c.pem");
+    assert_int_equal(cfg.policy.n_certs, 1);
+}
+
+static void whole_file(void **state)
+{
+    static const char TEXT[] = "domains: [example.com, example.net]\nstate: /var/x\nengines: 4\n"
+                               "media: {ports: 30001-39999, address: 192.0.2.1}\n"
+                               "certificates:\n  default: {chain: /etc/a.pem, key: server}\n  "
+                               "second: {chain: b.pem, key: other}\n"
+                               "listeners:\n"
+                               "  - {name: t, transport: tls, address: 0.0.0.0, advertise: "
+                               "198.51.100.1, certificate: second}\n"
+                               "  - {name: six, transport: tcp, address: \"[2001:db8::1]:5070\"}\n"
+                               "  - {name: u, transport: udp, address: 192.0.2.1:5080}\n"
+                               "zones:\n"
+                               "  - {name: p, listeners: [t], sources: [0.0.0.0/0, 10.0.0.0/8], "
+                               "nat: yes, registration: true, media: either,\n"
+                               "     silent: yes, srtp_suites: [AEAD_AES_256_GCM, "
+                               "AES_CM_128_HMAC_SHA1_80], rate_per_source: 7,\n"
+                               "     client_certificate: optional}\n"
+                               "  - {name: q, listeners: [u, six], sources: [192.0.2.0/24, "
+                               "'2001:db8::/32'], media: rtp, authenticate: no}\n"
+                               "waivers: [{name: w, zone: q, allow: [plain-signalling, "
+                               "plain-media], owner: O, reason: R, expires: 2027-06-30}]\n"
+                               "peers:\n"
+                               "  - {name: a, kind: pbx, zone: q, listener: u, transport: udp, "
+                               "address: [192.0.2.7:5070, 192.0.2.8], options: 30s}\n"
+                               "  - {name: b, kind: trunk, zone: p, listener: t, address: "
+                               "10.1.1.1, tls_name: sip.example.net, username: me,\n"
+                               "     realm_host: sip.example.net, trust_identity: yes}\n"
+                               "roles: [{name: guest}, {name: user, outbound: yes}]\n"
+                               "routes:\n"
+                               "  - {name: r1, from: {zone: p, role: user}, pattern: 0X., strip: "
+                               "1, prefix: \"+49\", to: {peers: [b, a]}}\n"
+                               "  - {name: r2, from: {peer: b}, pattern: '*', to: users}\n"
+                               "  - {name: r3, from: {role: guest}, pattern: '*', to: refuse}\n"
+                               "limits: {calls: 10, register_min: 2m, register_default: 5m, "
+                               "register_max: 1h, call_max: 1h30m, media_timeout: 0s}\n";
+    (void)state;
+    assert_ok(load(TEXT));
+    assert_string_equal(said, "");
+    const struct policy *p = &cfg.policy;
+    assert_string_equal(cfg.state, "/var/x");
+    assert_string_equal(cfg.certs[1].chain, "/var/x/b.pem");
+    assert_int_equal(p->engines, 4);
+    assert_int_equal(p->rtp_min, 30002);
+    assert_int_equal(p->listeners[0].key, 1);
+    assert_int_equal(p->listeners[0].client_cert, 1);
+    assert_int_equal(p->listeners[0].advertise.port, 5061);
+    assert_int_equal(p->listeners[1].bind.family, ADDR_V6);
+    assert_int_equal(p->zones[0].suites[0], SUITE_GCM_256);
+    assert_int_equal(p->zones[0].suites[1], SUITE_AES_CM_128_80);
+    assert_int_equal(p->zones[0].suites[2], SUITE_NONE);
+    assert_int_equal(p->zones[0].rate_per_source, 7);
+    assert_int_equal(p->zones[1].listeners, 6);
+    assert_int_equal(p->waivers[0].zone, 1);
+    assert_int_equal(policy_waived(p, 1, WAIVE_PLAIN_MEDIA, OPTS.now), REASON_NONE);
+    assert_int_equal(p->peers[0].targets[1].port, 5060);
+    assert_int_equal(p->peers[0].options_s, 30);
+    assert_false(p->peers[0].has_secret);
+    assert_true(p->peers[1].has_secret);
+    assert_int_equal(p->peers[1].proto, PROTO_TLS);
+    assert_int_equal(p->peers[1].targets[0].port, 5061);
+    assert_str(policy_text(p, p->roles[0].name), "user");
+    assert_str(policy_text(p, p->roles[1].name), "guest");
+    assert_true(p->roles[0].outbound);
+    assert_int_equal(p->routes[0].role, 0);
+    assert_int_equal(p->routes[2].role, 1);
+    assert_int_equal(p->routes[0].n_peers, 2);
+    assert_int_equal(p->routes[0].peers[0], 1);
+    assert_str(policy_text(p, p->routes[0].prefix), "+49");
+    assert_int_equal(p->limits.call_max_s, 5400);
+    assert_int_equal(p->limits.media_timeout_s, 0);
+    assert_int_equal(p->limits.ring_s, 180);
+}
+
+static void yaml_itself(void **state)
+{
+    static const struct row ROWS[] = {
+        {"", "f: error: the file is empty; a smallest file is: \"domains: [example.com]\"\n"},
+        {"# nothing\n",
+         "f: error: the file is empty; a smallest file is: \"domains: [example.com]\"\n"},
+        {"hello\n",
+         "f:1:1: error: the file: a mapping is wanted here; write \"key: value\" lines\n"},
+        {D "---\n" D,
+         "f:3:1: error: a second YAML document (after \"---\"); keep one document in the file\n"},
+        {D "engines: *x\n", "f:2:11: error: aliases (*name) are not read; write the value out\n"},
+        {D "\tengines: 2\n", "f:1:10: error: not YAML: invalid multiline plain key\n"},
+        {"domains: !!str a\n",
+         "f:1:16: error: anchors (&name) and tags (!type) are not read; leave it out\n"},
+        {"domains: &d a\n",
+         "f:1:13: error: anchors (&name) and tags (!type) are not read; leave it out\n"},
+        {D D, "f:2:1: error: the file: the key \"domains\" is there twice\n"},
+        {D "[a]: b\n", "f:2:2: error: the file: a key must be a plain word\n"},
+        {D "zones:\n", "f:2:1: error: zones: no value; give it a value, or take the key out\n"},
+        {D "zones: []\n", "f:2:1: error: zones: no value; give it a value, or take the key out\n"},
+        {"state: /x\n", "f:1:1: error: the file: \"domains\" is missing\n"},
+        {D "lisseners: 1\n",
+         "f:2:1: error: unknown key \"lisseners\" in the file; did you mean \"listeners\"?\n"},
+        {D "zone\x1b[2J: 1\n",
+         "f:2:5: error: the byte 0x1b does not belong here; is it a text file in UTF-8?\n"},
+        {D "# \xf0\xf0\n",
+         "f:2:3: error: the byte 0xf0 does not belong here; is it a text file in UTF-8?\n"},
+        {"%YAML 1.2\n---\n" D,
+         "f:1:1: error: YAML directives (%) are not read; take the line out\n"},
+        {D "\"\\e[2J\": 1\n", "f:2:1: error: unknown key \"?[2J\" in the file; known are: domains, "
+                              "state, engines, media, certificates, listeners, "
+                              "zones, peers, roles, routes, waivers, limits\n"},
+    };
+    (void)state;
+    check_rows(ROWS, ARRAY_LEN(ROWS));
+}
+
+static void scalars(void **state)
+{
+    static const struct row ROWS[] = {
+        {"domains: [a_b]\n", "f:1:11: error: domains: \"a_b\" is not a host name or address; for "
+                             "instance sip.example.com\n"},
+        {"domains: [a, A]\n", "f:1:14: error: domains: \"a\" is there twice\n"},
+        {"domains: {a: b}\n",
+         "f:1:11: error: domains: a list is wanted here; write a list: one \"- \" line for each\n"},
+        {"domains: [a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q]\n",
+         "f:1:11: error: domains: 17 entries, at most 16 are served\n"},
+        {D "state: var\n",
+         "f:2:8: error: state: \"var\" is not an absolute path; begin it with /\n"},
+        {D "engines: 0\n", "f:2:10: error: engines: 0 is outside 1 to 32\n"},
+        {D "engines: 33\n", "f:2:10: error: engines: 33 is outside 1 to 32\n"},
+        {D "engines: \"2\"\n",
+         "f:2:10: error: engines: a number is wanted, not a text; take the quotes away\n"},
+        {D "engines: two\n", "f:2:10: error: engines: \"two\" is not a whole number\n"},
+        {D "engines: [2]\n", "f:2:11: error: engines: one value is wanted here, not a list; an "
+                             "address in brackets needs "
+                             "quotes: \"[2001:db8::1]:5060\"\n"},
+        {D "media: {ports: 20000}\n", "f:2:16: error: media.ports: \"20000\" is not a range of "
+                                      "ports; for instance 20000-29999\n"},
+        {D "media: {ports: 20-30}\n", "f:2:16: error: media.ports: \"20-30\" must lie within "
+                                      "1024-65535, low port first; for instance 20000-29999\n"},
+        {D "media: {address: x}\n",
+         "f:2:18: error: address: \"x\" is not an IP address; for instance 192.0.2.1\n"},
+        {D "limits: {calls: 0}\n", "f:2:17: error: calls: 0 is outside 1 to 1000000\n"},
+        {D "limits: {ring: 30}\n", "f:2:16: error: ring: \"30\" is not a length of time; for "
+                                   "instance 30s, 5m, 1h or 1h30m\n"},
+        {D "limits: {ring: 2h}\n", "f:2:16: error: ring: 2h is outside 5s to 3600s\n"},
+        {D "limits: {register_min: 3h}\n",
+         "f:2:10: error: limits: register_min <= register_default <= register_max must "
+         "hold, got 10800s, 3600s, 7200s\n"},
+        {D "limits: {enabled: yes}\n",
+         "f:2:10: error: unknown key \"enabled\" in limits; known are: calls, bindings, "
+         "transactions, connections, connections_per_source, contacts_per_user, register_min, "
+         "register_max, register_default, ring, call_max\n"},
+    };
+    (void)state;
+    check_rows(ROWS, ARRAY_LEN(ROWS));
+}
+
+static void listeners_and_zones(void **state)
+{
+    static const struct row ROWS[] = {
+        {D "listeners: [{name: a b, transport: udp, address: 192.0.2.1}]\n",
+         "f:2:20: error: name: \"a b\" is not a name; letters, digits, '.', '_' and '-', a letter "
+         "or digit first\n"},
+        {D "listeners: [{name: a, transport: sctp, address: 192.0.2.1}]\n",
+         "f:2:34: error: transport: \"sctp\" is not known here; did you mean \"tcp\"?\n"},
+        {D "listeners: [{name: a, transport: udp}]\n",
+         "f:2:14: error: listener: \"address\" is missing\n"},
+        {D "listeners: [{name: a, transport: udp, address: host}]\n",
+         "f:2:48: error: address: \"host\" is not an IP address with a port; for instance "
+         "192.0.2.1:5060 or "
+         "\"[2001:db8::1]:5060\"\n"},
+        {D "listeners: [{name: a, transport: udp, address: 0.0.0.0}]\n",
+         "f:2:14: error: the address is a wildcard, so \"advertise\" is needed; advertise: the "
+         "address that peers reach this "
+         "listener at\n"},
+        {D TLS, "f:2:14: error: a tls listener without a certificate; name one, or define a "
+                "certificate named \"default\"\n"},
+        {D CERTS
+         "listeners: [{name: a, transport: udp, address: 192.0.2.1, certificate: default}]\n",
+         "f:3:14: error: certificate: only a tls listener has one; take it out, or make the "
+         "transport tls\n"},
+        {D CERTS "listeners: [{name: a, transport: tls, address: 192.0.2.1, certificate: x}]\n",
+         "f:3:72: error: certificate: there is no certificate named \"x\"; certificates are "
+         "defined under \"certificates:\"\n"},
+        {D "certificates: {a: {chain: c, key: k}, a: {chain: c, key: k}}\n",
+         "f:2:39: error: certificates: \"a\" is there twice\n"},
+        {D "certificates: {a: {chain: c}}\n", "f:2:20: error: certificate: \"key\" is missing\n"},
+        {D "listeners:\n- {name: a, transport: udp, address: 192.0.2.1}\n- {name: a, transport: "
+           "tcp, address: 192.0.2.1}\n",
+         "f:4:4: error: two entries of listeners are named \"a\"; the other is in line 3\n"},
+        {D CERTS TLS "zones: [{name: z, listeners: [tsl], sources: 0.0.0.0/0}]\n",
+         "f:4:31: error: listeners: there is no listener named \"tsl\"; did you mean \"tls\"?\n"},
+        {D CERTS TLS "zones: [{name: z, listeners: [tls, tls], sources: 0.0.0.0/0}]\n",
+         "f:4:36: error: listeners: the same listener twice\n"},
+        {D "zones: [{name: z, listeners: [x], sources: 0.0.0.0/0}]\n",
+         "f:2:31: error: listeners: there is no listener named \"x\"; the file defines no "
+         "listeners\n"},
+        {D CERTS TLS "zones: [{name: z, listeners: tls, sources: 0.0.0.0/33}]\n",
+         "f:4:44: error: sources: \"0.0.0.0/33\" is not an address or prefix; for instance "
+         "192.0.2.0/24, 2001:db8::/32 or "
+         "0.0.0.0/0\n"},
+        {D CERTS TLS "zones: [{name: z, listeners: tls, sources: 0.0.0.0/0, media: strp, nat: 1, "
+                     "srtp_suites: [DES]}]\n",
+         "f:4:62: error: media: \"strp\" is not known here; did you mean \"srtp\"?\n"
+         "f:4:73: error: nat: \"1\" is neither yes nor no; write yes or no\n"
+         "f:4:90: error: srtp_suites: \"DES\" is not known here; one of: AES_CM_128_HMAC_SHA1_80, "
+         "AES_CM_128_HMAC_SHA1_32, "
+         "AES_256_CM_HMAC_SHA1_80, AES_256_CM_HMAC_SHA1_32, AEAD_AES_128_GCM, AEAD_AES_256_GCM\n"},
+        {D CERTS TLS "zones: [{name: z, listeners: tls, sources: 0.0.0.0/0, registration: yes, "
+                     "authenticate: no}]\n",
+         "f:4:10: error: zone \"z\" takes registrations without authentication; say authenticate: "
+         "yes\n"
+         "f:4:10: warning: zone \"z\" believes only the addresses of its peers and has none: it "
+         "refuses everybody; define a "
+         "peer in it, or say authenticate: yes\n"},
+    };
+    (void)state;
+    check_rows(ROWS, ARRAY_LEN(ROWS));
+}
+
+static void waivers(void **state)
+{
+    static const struct row ROWS[] = {
+        {PLAIN, ""},
+        {D UDP PBXZ PBX, "f:3:10: warning: zone \"pbx\" has a plaintext listener and no waiver: "
+                         "its requests there are refused; add a waiver "
+                         "that allows [plain-signalling], or use tls listeners only\n"
+                         "f:3:10: warning: zone \"pbx\" has media: rtp and no waiver: its calls "
+                         "are refused; add a waiver that allows "
+                         "[plain-media], or say media: srtp\n"},
+        {D UDP PBXZ PBX "waivers: [{name: w, zone: pbx, allow: [plain-signalling, plain-media], "
+                        "owner: o, reason: r, "
+                        "expires: 2026-11-17}]\n",
+         "f:3:10: warning: zone \"pbx\" has a plaintext listener and its waiver has expired: its "
+         "requests there are refused; "
+         "add a waiver that allows [plain-signalling], or use tls listeners only\n"
+         "f:3:10: warning: zone \"pbx\" has media: rtp and its waiver has expired: its calls are "
+         "refused; add a waiver that "
+         "allows [plain-media], or say media: srtp\n"
+         "f:5:12: warning: waiver \"w\" expired on 2026-11-17: what it allowed is refused; renew "
+         "it or take away what it "
+         "allowed\n"},
+        {D UDP PBXZ PBX "waivers: [{name: w, zone: pbx, allow: [plain-signalling, plain-media]}]\n",
+         "f:5:12: error: waiver: \"expires\" is missing\nf:5:12: error: waiver: \"owner\" is "
+         "missing\n"
+         "f:5:12: error: waiver: \"reason\" is missing\n"},
+        {D UDP PBXZ PBX "waivers: [{name: w, zone: pxb, allow: [plain], owner: \"\", reason: r, "
+                        "expires: 2027-02-30}]\n",
+         "f:5:27: error: zone: there is no zone named \"pxb\"; did you mean \"pbx\"?\n"
+         "f:5:40: error: allow: \"plain\" is not known here; one of: plain-signalling, "
+         "plain-media\n"
+         "f:5:55: error: owner: no value; give it a value, or take the key out\n"
+         "f:5:79: error: expires: \"2027-02-30\" is not a date; year-month-day, for instance "
+         "2027-06-30\n"},
+    };
+    (void)state;
+    check_rows(ROWS, ARRAY_LEN(ROWS));
+}
+
+static void peers_and_routes(void **state)
+{
+    static const struct row ROWS[] = {
+        {D UDP PBXZ WAIVE "peers: [{name: p, kind: pbx, zone: pbx, listener: udp, transport: tls, "
+                          "address: 192.0.2.7}]\n",
+         "f:5:10: error: transport: tls, but its listener speaks udp; requests leave by the peer's "
+         "listener: choose one of the "
+         "same transport\n"},
+        {D CERTS TLS ZONE
+         "peers: [{name: p, kind: trunk, zone: phones, listener: tls, address: 192.0.2.7}]\n",
+         "f:5:10: error: peer: \"tls_name\" is missing; the name that the peer's certificate must "
+         "hold\n"},
+        {PLAIN "roles: [{name: x, outbound: no}, {name: x}]\n",
+         "f:6:35: error: two entries of roles are named \"x\"; the other "
+         "is in line 6\n"},
+        {D UDP PBXZ WAIVE
+         "peers: [{name: p, kind: pbx, zone: pbx, listener: udp, address: 0.0.0.0}]\n",
+         "f:5:65: error: address: a wildcard is no address of a peer\n"},
+        {D UDP PBXZ WAIVE
+         "peers: [{name: p, kind: pbx, zone: pbx, listener: udp, address: 192.0.2.8}]\n",
+         "f:5:10: warning: peer \"p\": 192.0.2.8:5060 lies in no source of zone \"pbx\", so its "
+         "own calls are refused; add the "
+         "address to the zone's sources\n"},
+        {D UDP PBXZ WAIVE
+         "peers: [{name: p, kind: pbx, zone: pbx, listener: udp, address: \"2001:db8::1\"}]\n",
+         "f:5:10: error: peer \"p\": [2001:db8::1]:5060 cannot be reached from its listener's "
+         "address family; choose a listener "
+         "of the same family\n"
+         "f:5:10: warning: peer \"p\": [2001:db8::1]:5060 lies in no source of zone \"pbx\", so "
+         "its own calls are refused; add "
+         "the address to the zone's sources\n"},
+        {PLAIN "routes: [{name: r, pattern: 1, to: pbx}]\n",
+         "f:6:36: error: to: \"pbx\" is not known here; one of: users, refuse\n"},
+        {PLAIN "routes: [{name: r, pattern: 1, to: {peers: [pxb]}}]\n",
+         "f:6:45: error: peers: there is no peer named \"pxb\"; did you mean \"pbx\"?\n"},
+        {PLAIN "routes: [{name: r, pattern: \"1.2\", to: users}]\n",
+         "f:6:29: error: pattern: \"1.2\" is not a pattern of numbers; digits, letters, '+'; X a "
+         "digit, N 2 to 9; at the end '.' "
+         "one or more of anything, '*' anything\n"},
+        {PLAIN "routes: [{name: r, pattern: XX, strip: 2, to: users}]\n",
+         "f:6:11: error: strip: 2 characters taken from a pattern of 2 leave nothing to dial\n"},
+        {PLAIN "routes: [{name: r, pattern: XX, prefix: \"a b\", to: users}]\n",
+         "f:6:41: error: prefix: \"a b\" cannot be dialled; at most 20 digits, '+', '*' and '#'\n"},
+        {PLAIN "routes: [{name: r, from: {zones: pbx}, pattern: XX, to: users}]\n",
+         "f:6:27: error: unknown key \"zones\" in from; did you mean \"zone\"?\n"},
+        {PLAIN "routes: [{name: a, pattern: '*', to: users}, {name: b, from: {peer: pbx}, pattern: "
+               "1X, to: refuse}]\n",
+         "f:6:47: warning: route \"b\" is never reached: \"a\" in line 6 takes its calls; put the "
+         "narrower rule first\n"},
+    };
+    (void)state;
+    check_rows(ROWS, ARRAY_LEN(ROWS));
+}
+
+static void between_sections(void **state)
+{
+    static const struct row ROWS[] = {
+        {D "listeners:\n- {name: a, transport: udp, address: 192.0.2.1}\n- {name: b, transport: "
+           "udp, address: 0.0.0.0:5060, "
+           "advertise: 192.0.2.1}\nzones: [{name: z, listeners: [a, b], sources: 192.0.2.0/24, "
+           "media: rtp}]\n"
+           "waivers: [{name: w, zone: z, allow: [plain-signalling, plain-media], owner: o, reason: "
+           "r, expires: 2027-06-30}]\n",
+         "f:4:4: error: listeners \"a\" and \"b\" both want udp port 5060; give one of them "
+         "another port or address\n"},
+        {D "listeners: [{name: a, transport: udp, address: 192.0.2.1:20002}]\n",
+         "f:2:14: error: listener \"a\": udp port 20002 lies in the media ports 20000-29999; move "
+         "the listener or media.ports\n"
+         "f:2:14: warning: listener \"a\" belongs to no zone and refuses everybody; name it in the "
+         "\"listeners\" of a zone\n"},
+        {D "media: {ports: 20000-20100}\n" UDP,
+         "f:2:9: error: media.ports: 101 ports for 2 engines; each needs 64 at least; widen "
+         "media.ports, or lower engines\n"
+         "f:3:14: warning: listener \"udp\" belongs to no zone and refuses everybody; name it in "
+         "the \"listeners\" of a zone\n"},
+        {PLAIN "media: {ports: 20000-20999}\n",
+         "f:6:9: warning: media.ports: 1000 ports carry about 250 calls, limits.calls allows 2000; "
+         "widen media.ports, or lower "
+         "limits.calls\n"},
+        {D UDP "zones: [{name: z, listeners: udp, sources: 192.0.2.7}]\n"
+               "waivers: [{name: w, zone: z, allow: plain-signalling, owner: o, reason: r, "
+               "expires: 2027-06-30}]\n",
+         "f:3:10: warning: zone \"z\" has media: srtp but no tls listener: keys never travel in "
+         "plaintext, so its calls are "
+         "refused; add a tls listener, or say media: rtp with a waiver\n"},
+        {D CERTS TLS
+         "zones:\n- {name: a, listeners: tls, sources: 192.0.2.7, client_certificate: required}\n"
+         "- {name: b, listeners: tls, sources: 192.0.2.8}\n",
+         "f:3:14: warning: listener \"tls\": one of its zones requires client certificates, so all "
+         "its zones do; give such a "
+         "zone its own listener\n"},
+        {D CERTS "listeners: [{name: a, transport: tls, address: 192.0.2.1}, {name: b, transport: "
+                 "udp, address: 192.0.2.1}]\n"
+                 "zones: [{name: a, listeners: a, sources: 192.0.2.7}, {name: b, listeners: b, "
+                 "sources: 192.0.2.7, media: rtp}]\n"
+                 "waivers: [{name: w, zone: b, allow: [plain-signalling, plain-media], owner: o, "
+                 "reason: r, expires: 2027-06-30}]\n"
+                 "peers: [{name: p, kind: pbx, zone: a, listener: b, address: 192.0.2.7}]\n",
+         "f:6:10: error: peer \"p\": listener \"b\" is not one of zone \"a\"; add the listener to "
+         "the zone, or choose another\n"},
+    };
+    (void)state;
+    check_rows(ROWS, ARRAY_LEN(ROWS));
+}
+
+static void missing_chain_is_told(void **state)
+{
+    struct config_opts o = OPTS;
+    (void)state;
+    o.no_files = false;
+    o.state = "/nonexistent";
+    assert_err(config_load_text(STR(D CERTS TLS ZONE), "f", &o, &cfg, &errs), ERR_SYNTAX);
+    assert_string_equal(errs.at[0].text,
+                        "certificate \"default\": /nonexistent/c.pem cannot be read");
+}
+
+static void all_at_once_and_bounded(void **state)
+{
+    static char text[16384];
+    (void)state;
+    struct out o = out_of(text, sizeof text - 1);
+    OUT_LIT(&o, D);
+    for (int i = 0; i < 150; i++)
+        out_fmt(&o, "k%d: 1\n", i);
+    text[o.n] = 0;
+    memset(&cfg, 0x55, sizeof cfg);
+    assert_err(load(text), ERR_SYNTAX);
+    assert_int_equal(errs.n, CONFIG_PROBLEMS);
+    assert_int_equal(errs.n_errors, 150);
+    assert_int_equal(errs.n_lost, 50);
+    assert_int_equal(errs.at[0].line, 2);
+    assert_int_equal(errs.at[99].line, 101);
+    assert_non_null(strstr(said, "and 50 further problems"));
+    for (size_t i = 0; i < sizeof cfg; i++) /* a refused file leaves the old one alone */
+        assert_int_equal(((const uint8_t *)&cfg)[i], 0x55);
+}
+
+static void json_form(void **state)
+{
+    char buf[1024];
+    (void)state;
+    assert_err(load("domains: [\"a\\\"b\"]\n"), ERR_SYNTAX);
+    struct out o = out_of(buf, sizeof buf);
+    config_errors_json(&o, &errs);
+    assert_str(out_str(&o), "{\"file\":\"f\",\"errors\":1,\"warnings\":0,\"problems\":[{\"line\":1,"
+                            "\"column\":11,\"level\":\"error\","
+                            "\"text\":\"domains: \\\"a\\\"b\\\" is not a host name or "
+                            "address\",\"hint\":\"for instance "
+                            "sip.example.com\"}]}");
+}
+
+static void default_is_good(void **state)
+{
+    char text[8192], dir[] = "/tmp/ringwall-config-XXXXXX", path[256];
+    struct config_default d = {.domain = "example.com", .now = OPTS.now, .public_ip = "192.0.2.1"};
+    (void)state;
+    struct out o = out_of(text, sizeof text - 1);
+    config_default_text(&o, "/srv/ringwall", &d);
+    assert_false(o.full);
+    text[o.n] = 0;
+    assert_ok(load(text));
+    assert_string_equal(said, "");
+    const struct policy *p = &cfg.policy;
+    const struct policy_route *r = policy_route(p, 0, POLICY_NONE, 0, STR("2001"));
+    assert_non_null(r);
+    assert_int_equal(r->to, ROUTE_PEERS);
+    assert_int_equal(policy_route(p, 0, POLICY_NONE, 0, STR("alice"))->to, ROUTE_USERS);
+    assert_int_equal(policy_route(p, 1, 0, POLICY_NONE, STR("alice"))->to, ROUTE_USERS);
+    assert_null(policy_route(p, 1, POLICY_NONE, POLICY_NONE, STR("alice")));
+
+    assert_non_null(mkdtemp(dir));
+    assert_ok(config_default_write(dir, &d));
+    assert_err(config_default_write(dir, &d), ERR_EXISTS);
+    struct stat st;
+    assert_true(snprintf(path, sizeof path, "%s/ringwall.yaml", dir) > 0);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0137, 0);
+    assert_ok(config_load(path, &OPTS, &cfg, &errs));
+    assert_string_equal(cfg.state, dir);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(dir), 0);
+    assert_err(config_load(path, &OPTS, &cfg, &errs), ERR_SYSTEM);
+    assert_int_equal(errs.n_errors, 1);
+}
+
+static void example_is_good(void **state)
+{
+    (void)state;
+    assert_ok(config_load(SOURCE_ROOT "/packaging/ringwall.yaml", &OPTS, &cfg, &errs));
+    for (uint32_t i = 0; i < errs.n; i++)
+        print_error("%u: %s\n", errs.at[i].line, errs.at[i].text);
+    assert_int_equal(errs.n, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(smallest_file_refuses_all),
+        cmocka_unit_test(zone_defaults_are_closed),
+        cmocka_unit_test(whole_file),
+        cmocka_unit_test(yaml_itself),
+        cmocka_unit_test(scalars),
+        cmocka_unit_test(listeners_and_zones),
+        cmocka_unit_test(waivers),
+        cmocka_unit_test(peers_and_routes),
+        cmocka_unit_test(between_sections),
+        cmocka_unit_test(missing_chain_is_told),
+        cmocka_unit_test(all_at_once_and_bounded),
+        cmocka_unit_test(json_form),
+        cmocka_unit_test(default_is_good),
+        cmocka_unit_test(example_is_good),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
