@@ -72,11 +72,8 @@ static const struct rule rules[] = {
     CALL(epoll_pwait2, ALL_ROLES),
     CALL(epoll_ctl, ALL_ROLES),
     CALL(recvmmsg, ENGINE),
-    CALL(sendmmsg, ENGINE),
     CALL(recvfrom, ENGINE),
-    CALL(sendto, ENGINE),
     CALL(recvmsg, ALL_ROLES),
-    CALL(sendmsg, ALL_ROLES),
     CALL(read, ALL_ROLES),
     CALL(write, ALL_ROLES),
     CALL(clock_gettime, ALL_ROLES),
@@ -86,6 +83,10 @@ static const struct rule rules[] = {
     CALL(close, ALL_ROLES),
     CALL(readv, ALL_ROLES),
     CALL(writev, ALL_ROLES),
+    /* MSG_FASTOPEN would dial without connect(), past Landlock too */
+    CALL1(sendmmsg, ENGINE, 3, MSG_FASTOPEN, 0),
+    CALL1(sendto, ENGINE, 3, MSG_FASTOPEN, 0),
+    CALL1(sendmsg, ALL_ROLES, 2, MSG_FASTOPEN, 0),
     /* memory: never executable */
     CALL1(mmap, ALL_ROLES, 2, PROT_EXEC, 0),
     CALL1(mprotect, ALL_ROLES, 2, PROT_EXEC, 0),
