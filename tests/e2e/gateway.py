@@ -27,10 +27,13 @@ zones:
   - {{name: phones, listeners: [tls, tls6], sources: [127.0.1.0/24, "::1/128"], media: srtp, nat: yes, registration: yes, authenticate: yes, rate_per_source: 5000}}
   - {{name: legacy, listeners: [udp, tcp, udp6], sources: [127.0.1.0/24, "::1/128"], media: rtp, nat: yes, registration: yes, authenticate: yes, rate_per_source: 5000}}
   - {{name: lan, listeners: [lan, lan-tcp], sources: [127.0.2.0/24], media: rtp, authenticate: no}}
+  - {{name: soft, listeners: [lan], sources: [127.0.6.0/24], media: rtp, nat: yes, authenticate: no}}
 waivers:
   - {{name: old-phones, zone: legacy, allow: [plain-signalling, plain-media], owner: alice@example.com, reason: "test phones without TLS", expires: {expires}}}
   - {{name: old-pbx, zone: lan, allow: [plain-signalling, plain-media], owner: alice@example.com, reason: "test PBX without TLS", expires: 2099-01-01}}
+  - {{name: soft-pbx, zone: soft, allow: [plain-signalling, plain-media], owner: alice@example.com, reason: "test softphone as PBX", expires: 2099-01-01}}
 peers:
+  - {{name: soft, kind: pbx, zone: soft, listener: lan, address: "127.0.6.10:5070", trust_identity: yes}}
   - {{name: pbx, kind: pbx, zone: lan, listener: lan, address: ["127.0.2.10:5070", "127.0.2.11:5070"], trust_identity: yes}}
   - {{name: trunk, kind: trunk, zone: lan, listener: lan, address: "127.0.2.20:5080", username: ringwall}}
 roles:
@@ -39,12 +42,14 @@ roles:
 routes:
   - {{name: to-trunk, from: {{zone: phones}}, pattern: "+X.", to: {{peers: [trunk]}}}}
   - {{name: to-trunk2, from: {{zone: legacy}}, pattern: "+X.", to: {{peers: [trunk]}}}}
+  - {{name: soft-pbx, pattern: "88X.", to: {{peers: [soft]}}}}
   - {{name: barred, pattern: "0900.", to: refuse}}
   - {{name: phones-pbx, from: {{zone: phones}}, pattern: "X.", to: {{peers: [pbx]}}}}
   - {{name: legacy-pbx, from: {{zone: legacy}}, pattern: "X.", to: {{peers: [pbx]}}}}
   - {{name: users, from: {{zone: phones}}, pattern: "*", to: users}}
   - {{name: users2, from: {{zone: legacy}}, pattern: "*", to: users}}
   - {{name: from-lan, from: {{zone: lan}}, pattern: "*", to: users}}
+  - {{name: from-soft, from: {{zone: soft}}, pattern: "*", to: users}}
 limits: {{register_min: 30s, connections_per_source: 1000, {limits}}}
 """
 

@@ -1,0 +1,34 @@
+"""Last: what was on the wire of the public side during all tests."""
+import os, re
+import pytest
+
+
+def test_public_side_shows_nothing_private(gw, capture):
+    if not capture:
+        pytest.skip("capturing needs root and tshark")
+    data = open(capture, "rb").read()
+    import struct
+    assert len(data) > 100000, "the capture is empty: it would find nothing"
+    # pcapng or pcap: walk by dumb search over packets split with tshark
+    import subprocess
+    r = subprocess.run(["tshark", "-r", capture, "-Y", "udp and ip.src == 127.0.1.1", "-T", "fields", "-e", "udp.srcport", "-e", "udp.payload"],
+                       capture_output=True, text=True)
+    seen = 0
+    for line in r.stdout.splitlines():
+        port, _, payload = line.partition("\t")
+        body = bytes.fromhex(payload.replace(":", ""))
+        if port == "5060":
+            seen += 1
+            for word in (b"127.0.2.", b"127.0.6.", b"Server:", b"pbxtag", b"secret-name"):
+                assert word not in body, f"{word} on the public side: {body[:600]}"
+    assert seen > 50
+
+
+def test_no_plain_sip_on_the_tls_port(gw, capture):
+    if not capture:
+        pytest.skip("capturing needs root and tshark")
+    import subprocess
+    r = subprocess.run(["tshark", "-r", capture, "-Y", "tcp.port == 5061 and tcp.len > 0", "-T", "fields", "-e", "tcp.payload"], capture_output=True, text=True)
+    rows = [bytes.fromhex(x.replace(":", "")) for x in r.stdout.split() if x]
+    assert len(rows) > 100
+    assert not [x for x in rows if b"SIP/2.0" in x or b"INVITE" in x]
