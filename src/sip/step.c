@@ -101,8 +101,8 @@ static bool clock_set(struct trans_table *t, struct trans *x, enum trans_clock c
         x->deadline = instant_add(now, DUR_MS(r->end_ms));
         x->interval_ms = reliable ? 0 : r->first_ms;
     } else {
-        x->interval_ms =
-            r->first_ms ? r->first_ms : (uint16_t)MIN(2u * x->interval_ms, (unsigned)r->cap_ms);
+        unsigned next = r->first_ms ? r->first_ms : MIN(2u * x->interval_ms, (unsigned)r->cap_ms);
+        x->interval_ms = reliable ? 0 : (uint16_t)next;
     }
     arm(t, x, now);
     return false;
