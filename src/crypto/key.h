@@ -6,6 +6,9 @@
 
 #define KEY_SIGNATURE_MAX 144u /* DER, up to P-521 */
 struct key;
+/* Before the sandbox closes: memory for private numbers that is locked (where permitted) and
+ * between guard pages. Without it keys lie in ordinary memory. */
+void key_room(void);
 MUST_CHECK enum err key_new(struct key **ret_k); /* a fresh P-256 key; gives: key_free */
 /* PEM, PKCS#8 or SEC1, without passphrase. ERR_SYNTAX: no key in it; ERR_UNSUPPORTED: not P-256.
  * Gives: key_free. */

@@ -1,0 +1,38 @@
+/* Requests of the administrator, the same whether they come over the control socket of a running
+ * gateway or from `ringwall-vault --state DIR ...` without one. One JSON object in, one out:
+ *
+ * {"cmd":"user-add","user":"alice@example.com","role"?,"password"?,"md5"?:{"until","owner","reason"}}
+ * {"cmd":"user-passwd","user","password"?}       both answer with "password" if they made it
+ * {"cmd":"user-md5","user","password"?,"md5":{"until","owner","reason"}}   or "md5":null to end it
+ * {"cmd":"user-role","user","role"}              {"cmd":"user-del","user"}
+ * {"cmd":"user-list","match"?}  ->
+ * {"users":[{"user","role","created","md5"?:{...,"live"}}],"total"}
+ * {"cmd":"peer-secret","peer","password"}        {"cmd":"peer-del","peer"}
+ * {"cmd":"peer-list"}           -> {"peers":[name]}
+ *
+ * until and created are Unix seconds. A user without @ is of the default domain. An unknown member
+ * is an error. What cannot be saved is not done. Codes: ipc/control.h. */
+#ifndef APP_VAULT_ADMIN_H
+#define APP_VAULT_ADMIN_H
+#include "app/vault/disk.h"
+#include "base/rng.h"
+#include "ipc/control.h"
+
+struct admin {
+    struct users *users;
+    struct peers *peers;
+    struct disk *disk; /* NULL: nothing is saved (tests, bulk) */
+    struct rng *rng;
+    struct wall now;
+    char domain[USER_AOR_MAX]; /* default domain; "" = none */
+    bool users_changed;        /* set by a request that changed them; the directory must be told */
+};
+struct admin_reply {
+    enum control_code code;
+    char *text; /* JSON; takes: admin_reply_done */
+    size_t n;
+};
+/* Wipes passwords of its own copies; the request is the caller's to wipe. */
+void admin_do(struct admin *a, struct str request, struct admin_reply *ret_r);
+void admin_reply_done(struct admin_reply *r);
+#endif

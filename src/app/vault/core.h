@@ -1,0 +1,51 @@
+/* The vault's judgement: may this response pass, what answers that challenge, a signature. Trusts
+ * no engine: every question is checked, limited and answered alike for known and unknown users, so
+ * that a captured engine can neither grind passwords nor learn who exists. No I/O; single thread.
+ */
+#ifndef APP_VAULT_CORE_H
+#define APP_VAULT_CORE_H
+#include "app/vault/peers.h"
+#include "app/vault/users.h"
+#include "crypto/key.h"
+#include "identity/ask.h"
+
+#define VAULT_ENGINES       32u
+#define VAULT_KEYS          16u
+#define VAULT_FAIL_BURST    10    /* failed tries of one user at once */
+#define VAULT_FAIL_REFILL_S 6     /* and one more after each of these */
+#define VAULT_ASK_RATE      40000 /* questions a second and engine; as many at once */
+#define VAULT_SIGN_RATE     20000 /* signatures a second and engine */
+#define VAULT_UNKNOWN_SLOTS 4096u /* buckets that unknown names share by keyed hash */
+#define VAULT_NONCES        65536u
+
+struct bucket {
+    int64_t tokens_milli;
+    struct instant filled;
+};
+struct vault {
+    struct users users;
+    struct peers peers;
+    struct key *keys[VAULT_KEYS]; /* NULL: not given */
+    struct sipkey nonce_key, hash_key;
+    struct nc_table *nonces;
+    struct bucket asks[VAULT_ENGINES], signs[VAULT_ENGINES];
+    struct bucket unknown[VAULT_UNKNOWN_SLOTS];
+    uint8_t dummy_ha1[DIGEST_ALG_COUNT][USER_HA1_BYTES]; /* random */
+    uint64_t verified, failed, limited, signed_, responded, hashes;
+};
+/* Gives: vault_free. nonce_key is shared with the engines; seed makes everything else. */
+MUST_CHECK enum err vault_new(const struct sipkey *nonce_key, const uint8_t seed[32],
+                              struct vault **ret_v);
+void vault_free(struct vault *v); /* wipes */
+/* The name of peer number index in the policy; STR_NONE if there is none. */
+typedef struct str vault_peer_fn(void *arg, uint16_t index);
+struct vault_env {
+    uint8_t engine; /* < VAULT_ENGINES */
+    struct now now;
+    vault_peer_fn *peer;
+    void *arg;
+};
+/* q passed ask_valid. Always fills *ret_a. About 2 us; SIGN 30 us. */
+void vault_answer(struct vault *v, const struct vault_env *env, const struct ask *q,
+                  struct answer *ret_a);
+#endif

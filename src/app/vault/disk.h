@@ -1,0 +1,27 @@
+/* The vault's folder: users, peers, keys/NAME.pem, lock. Everything in it is 0600 and belongs to
+ * whom the folder belongs to. A replaced file is the old or the new one, never half of each. */
+#ifndef APP_VAULT_DISK_H
+#define APP_VAULT_DISK_H
+#include "app/vault/peers.h"
+#include "app/vault/users.h"
+#include "crypto/key.h"
+
+#define DISK_WHY_MAX 800u
+struct disk {
+    const char *folder;     /* "." inside the sandbox */
+    int lock;               /* -1: not held */
+    char why[DISK_WHY_MAX]; /* after an error: what, where, and what to do */
+};
+/* Takes the lock. ERR_EXISTS: another vault (the running gateway) has it. */
+MUST_CHECK enum err disk_open(struct disk *d, const char *folder);
+void disk_close(struct disk *d);
+/* No file: empty, OK. A file that is not right is refused and left as it is. */
+MUST_CHECK enum err disk_users_load(struct disk *d, struct users *u);
+MUST_CHECK enum err disk_users_save(struct disk *d, const struct users *u);
+MUST_CHECK enum err disk_peers_load(struct disk *d, struct peers *p);
+MUST_CHECK enum err disk_peers_save(struct disk *d, const struct peers *p);
+/* name: letters, digits, - _ and inner dots. */
+MUST_CHECK enum err disk_key_load(struct disk *d, struct str name, struct key **ret_k);
+/* ERR_EXISTS: never overwrites a key. */
+MUST_CHECK enum err disk_key_save(struct disk *d, struct str name, const struct key *k);
+#endif

@@ -1,0 +1,7 @@
+/* `ringwall-vault --state DIR COMMAND ...`: the administrator's commands while no gateway runs. */
+#ifndef APP_VAULT_OFFLINE_H
+#define APP_VAULT_OFFLINE_H
+
+enum offline_exit { OFFLINE_OK, OFFLINE_FAILED, OFFLINE_USAGE, OFFLINE_NOT_FOUND, OFFLINE_RUNNING };
+int offline_main(int argc, char **argv);
+#endif

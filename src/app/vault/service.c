@@ -1,0 +1,239 @@
+#include "app/vault/service.h"
+#include "app/vault/admin.h"
+#include "app/vault/core.h"
+#include "call/directory.h"
+#include "call/policy.h"
+#include "crypto/hash.h"
+#include "io/clock.h"
+#include "io/rand.h"
+#include "ipc/child.h"
+#include <poll.h>
+
+#define BATCH      256u /* questions of one engine before the next has its turn */
+#define LOOK_TURNS 64u  /* busy turns between two looks at the control channel */
+#define SLEEP_MS   1000
+
+struct service {
+    struct child c;
+    struct vault *v;
+    struct disk disk;
+    struct rng rng;
+    struct now now;
+    const struct policy *policy; /* NULL: none that is valid */
+    bool told_ring[VAULT_ENGINES], told_ask[VAULT_ENGINES];
+};
+
+static struct str peer_name(void *arg, uint16_t index)
+{
+    const struct policy *p = ((struct service *)arg)->policy;
+    return p && index < p->n_peers ? policy_text(p, p->peers[index].name) : STR_NONE;
+}
+
+static void take_policy(struct service *s)
+{
+    const struct policy *p = s->c.policy.p;
+    s->policy = p && policy_valid(p, s->c.policy.n) == OK ? p : NULL;
+}
+
+static enum err publish(struct service *s)
+{
+    const struct users *u = &s->v->users;
+    size_t bytes = directory_bytes(u->n, u->aor_bytes);
+    struct directory *d = calloc(1, bytes);
+    enum err e = d ? OK : ERR_FULL;
+    if (d)
+        directory_begin(d, u->n, u->aor_bytes);
+    for (uint32_t i = 0; e == OK && i < u->n; i++) {
+        const struct user *x = u->v[i];
+        struct wall md5 = x->md5 ? x->md5->until : (struct wall){0};
+        e = directory_add(d, str_c(x->aor), str_c(x->role), md5);
+    }
+    if (e == OK)
+        e = child_directory(&s->c, d, bytes);
+    free(d);
+    return e;
+}
+
+/* strict: a key that is missing is an error, as when the vault starts. After a reload it leaves its
+ * number without a key and is told: the others go on. */
+static enum err load_keys(struct service *s, bool strict)
+{
+    const char *names = s->c.keys.p;
+    size_t n = names ? s->c.keys.n / IPC_KEY_NAME : 0;
+    if (n > VAULT_KEYS)
+        return ERR_LIMIT;
+    for (size_t i = 0; i < VAULT_KEYS; i++) {
+        struct key *k = NULL;
+        key_free(s->v->keys[i]);
+        s->v->keys[i] = NULL;
+        if (i >= n || names[i * IPC_KEY_NAME] == '\0')
+            continue;
+        const char *name = names + i * IPC_KEY_NAME;
+        enum err e = disk_key_load(&s->disk, str_of(name, strnlen(name, IPC_KEY_NAME)), &k);
+        if (e == OK)
+            s->v->keys[i] = k;
+        else if (strict)
+            return e;
+        else
+            child_note(&s->c, SEV_ALERT, "%s", s->disk.why);
+    }
+    return OK;
+}
+
+static void query(struct service *s)
+{
+    struct str text = msg_text(&s->c.msg, sizeof(struct msg_query));
+    struct admin a = {.users = &s->v->users,
+                      .peers = &s->v->peers,
+                      .disk = &s->disk,
+                      .rng = &s->rng,
+                      .now = s->now.wall};
+    struct admin_reply r;
+    if (s->policy && s->policy->n_domains > 0)
+        (void)snprintf(a.domain, sizeof(a.domain), STR_FMT,
+                       STR_ARG(policy_text(s->policy, s->policy->domains[0])));
+    admin_do(&a, text, &r);
+    enum err e = child_reply(&s->c, s->c.msg.u.query.id, r.code, str_of(r.text, r.n));
+    admin_reply_done(&r);
+    mem_wipe(s->c.msg.u.body, s->c.msg.n);
+    if (e == OK && a.users_changed)
+        e = publish(s);
+    if (e != OK)
+        child_note(&s->c, SEV_ALERT, "vault: a change of users did not reach the engines (%s)",
+                   err_name(e));
+}
+
+/* false: end the program. */
+static bool messages(struct service *s, bool *ret_stop)
+{
+    enum child_event ev;
+    enum err e;
+    while ((e = child_next(&s->c, &ev)) == OK) {
+        if (ev == CHILD_STOP)
+            return *ret_stop = true, false;
+        if (ev == CHILD_QUERY)
+            query(s);
+        if (ev != CHILD_ATTACHED)
+            continue;
+        const struct msg_attach *a = &s->c.msg.u.attach;
+        if (a->kind == ATTACH_POLICY)
+            take_policy(s);
+        else if (a->kind == ATTACH_KEYS && load_keys(s, false) != OK)
+            child_note(&s->c, SEV_ALERT, "vault: too many keys");
+    }
+    return e == ERR_AGAIN;
+}
+
+/* Answers up to BATCH questions of one engine; how many there were. */
+static uint32_t serve(struct service *s, uint8_t engine)
+{
+    struct ask q;
+    struct answer a;
+    struct vault_env env = {engine, s->now, peer_name, s};
+    uint32_t n = 0;
+    while (n < BATCH) {
+        size_t bytes = 0;
+        enum err e = child_get(&s->c.ask[engine], &q, sizeof(q), &bytes);
+        if (e == ERR_AGAIN)
+            break;
+        n++;
+        if (e == ERR_STATE && !s->told_ring[engine]) {
+            s->told_ring[engine] = true;
+            child_note(&s->c, SEV_ALERT, "vault: engine %u broke its ring of questions", engine);
+        }
+        if (e == ERR_STATE)
+            break;
+        if (e != OK || ask_valid(&q, bytes) != OK) {
+            if (!s->told_ask[engine])
+                child_note(&s->c, SEV_ALERT, "vault: engine %u asks what is no question", engine);
+            s->told_ask[engine] = true;
+            continue;
+        }
+        vault_answer(s->v, &env, &q, &a);
+        if (child_put(&s->c.answer[engine], &a, answer_size(&a)) == OK)
+            stat_add(s->c.stats, STAT_answers, 1);
+        else
+            counters_hit(&s->c.stats->reasons, REASON_ring_full);
+    }
+    mem_wipe(&a, sizeof(a));
+    return n;
+}
+
+static uint32_t serve_all(struct service *s)
+{
+    uint32_t n = 0;
+    s->now = clock_now();
+    for (uint8_t i = 0; i < VAULT_ENGINES; i++)
+        if (s->c.ask[i].mem)
+            n += serve(s, i);
+    if (n > 0) {
+        child_flush(&s->c);
+        stat_add(s->c.stats, STAT_asks, n);
+        stat_set(s->c.stats, STAT_signs, s->v->signed_);
+    }
+    return n;
+}
+
+static int run(struct service *s)
+{
+    bool stop = false;
+    for (uint32_t turn = 1;; turn++) {
+        uint32_t n = serve_all(s);
+        stat_add(s->c.stats, STAT_turns, 1);
+        if (n == 0 && child_sleep(&s->c)) {
+            struct pollfd p[] = {{s->c.wake, POLLIN, 0}, {s->c.ch.fd, POLLIN, 0}};
+            stat_set(s->c.stats, STAT_cpu_us, clock_cpu_us());
+            (void)poll(p, ARRAY_LEN(p), SLEEP_MS);
+            child_awake(&s->c);
+            s->now = clock_now();
+            if (p[1].revents && !messages(s, &stop))
+                return stop ? 0 : 1;
+        } else if (turn % LOOK_TURNS == 0 && !messages(s, &stop)) {
+            return stop ? 0 : 1;
+        }
+    }
+}
+
+static int failed(struct service *s, const char *what, const char *why)
+{
+    (void)fprintf(stderr, "ringwall-vault: %s%s%s\n", what, *why ? ": " : "", why);
+    child_note(&s->c, SEV_ALERT, "vault: %s%s%s", what, *why ? ": " : "", why);
+    return 1;
+}
+
+static int prepare(struct service *s)
+{
+    uint8_t seed[64];
+    if (rand_bytes(seed, sizeof(seed)) != OK)
+        return failed(s, "no random numbers", "");
+    rng_init(&s->rng, seed);
+    enum err e = vault_new(&s->c.setup.nonce, seed + 32, &s->v);
+    mem_wipe(seed, sizeof(seed));
+    if (e != OK)
+        return failed(s, "no memory", "");
+    if (disk_open(&s->disk, ".") != OK || disk_users_load(&s->disk, &s->v->users) != OK ||
+        disk_peers_load(&s->disk, &s->v->peers) != OK || load_keys(s, true) != OK)
+        return failed(s, "cannot begin", s->disk.why);
+    take_policy(s);
+    if (publish(s) != OK || child_running(&s->c) != OK)
+        return failed(s, "the monitor does not listen", "");
+    return 0;
+}
+
+int service_main(const char *folder)
+{
+    static struct service s;
+    key_room();
+    if (crypto_init() != OK) {
+        (void)fprintf(stderr, "ringwall-vault: libcrypto does not work\n");
+        return 1;
+    }
+    if (child_start(&s.c, ROLE_VAULT, folder) != OK)
+        return 1;
+    int code = prepare(&s);
+    if (code == 0)
+        code = run(&s);
+    vault_free(s.v);
+    disk_close(&s.disk);
+    return code;
+}
