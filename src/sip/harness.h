@@ -4,6 +4,7 @@
 #define SIP_HARNESS_H
 #include "sip/machine.h"
 #include "wire/sip/build.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 #define RIG_LOG    64u
