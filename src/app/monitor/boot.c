@@ -1,0 +1,361 @@
+/* What exists before any child: the configuration, folders, one instance's lock, listening sockets,
+ * shared memory, keys of this boot. */
+#include "app/monitor/state.h"
+#include "call/location.h"
+#include "io/clock.h"
+#include "io/file.h"
+#include "io/rand.h"
+#include "io/sock.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LISTEN_BACKLOG 1024
+#define UDP_BUFFER     (4 << 20)
+#define LOCATION_LEAST 1024u
+
+static void say_problems(const struct monitor *m)
+{
+    static char text[CONFIG_PROBLEMS * 512];
+    struct out o = out_of(text, sizeof text);
+    config_errors_put(&o, m->errors);
+    (void)fwrite(text, 1, o.n, stderr);
+}
+
+enum err boot_config(struct monitor *m)
+{
+    struct config_opts o = {.now = clock_now().wall, .state = m->cfg->state, .generation = 1};
+    m->conf = calloc(1, sizeof *m->conf);
+    m->next = calloc(1, sizeof *m->next);
+    m->errors = calloc(1, sizeof *m->errors);
+    if (!m->conf || !m->next || !m->errors)
+        return ERR_FULL;
+    enum err e = config_load(m->cfg->config, &o, m->conf, m->errors);
+    if (e != OK || !m->cfg->quiet)
+        say_problems(m);
+    if (e != OK)
+        return e;
+    (void)snprintf(m->state, sizeof m->state, "%s", m->conf->state);
+    m->generation = m->conf->policy.generation;
+    m->n_engines = m->conf->policy.engines;
+    if (m->n_engines == 0 || m->n_engines > IPC_ENGINES_MAX) {
+        monitor_log(m, SEV_ALERT, "engines: %u is not from 1 to %u", (unsigned)m->n_engines,
+                    IPC_ENGINES_MAX);
+        return ERR_RANGE;
+    }
+    return OK;
+}
+
+/* -- programs -- */
+
+static bool executable(char *ret, size_t cap, const char *dir, const char *way, const char *sub,
+                       const char *name)
+{
+    int n = snprintf(ret, cap, "%s%s%s/%s", dir, way, sub, name);
+    return n > 0 && (size_t)n < cap && access(ret, X_OK) == 0;
+}
+
+static bool find_program(struct monitor *m, enum role r, const char *own)
+{
+    char *path = m->program_path[r];
+    size_t cap = sizeof m->program_path[r];
+    const char *name = role_program(r);
+    if (m->cfg->programs)
+        return executable(path, cap, m->cfg->programs, "", "", name);
+    return executable(path, cap, own, "", "", name) ||
+           executable(path, cap, own, "/../libexec/ringwall", "", name) ||
+           executable(path, cap, own, "/../lib/ringwall", "", name) ||
+           executable(path, cap, own, "/../", role_name(r), name);
+}
+
+static enum err find_programs(struct monitor *m)
+{
+    char own[CONFIG_PATH];
+    ssize_t n = readlink("/proc/self/exe", own, sizeof own - 1);
+    own[n > 0 ? n : 0] = 0;
+    char *slash = strrchr(own, '/');
+    if (slash)
+        *slash = 0;
+    for (int r = 0; r < ROLE_COUNT; r++) {
+        if (find_program(m, (enum role)r, own))
+            continue;
+        monitor_log(m, SEV_ALERT,
+                    "program %s is not found beside %s/ringwall nor in ../libexec/ringwall; say "
+                    "where by --programs",
+                    role_program((enum role)r), own);
+        return ERR_NOT_FOUND;
+    }
+    return OK;
+}
+
+/* -- folders -- */
+
+static enum err folder(struct monitor *m, const char *name, uint32_t mode, uint32_t uid,
+                       uint32_t gid)
+{
+    char path[CONFIG_PATH + 32];
+    (void)snprintf(path, sizeof path, "%s%s%s", m->state, *name ? "/" : "", name);
+    enum err e = file_folder(path, mode, uid, gid);
+    if (e != OK)
+        monitor_log(m, SEV_ALERT, "folder %s: %s", path, strerror(errno));
+    return e;
+}
+
+/* Files that root made there before (ringwall init) become the program's. Regular files with one
+ * name only: nothing that somebody linked there is given away. */
+static void hand_over(struct monitor *m, const char *name, uint32_t uid, uint32_t gid)
+{
+    char path[CONFIG_PATH + 32];
+    (void)snprintf(path, sizeof path, "%s/%s", m->state, name);
+    DIR *d = opendir(path);
+    if (!d)
+        return;
+    for (struct dirent *f = readdir(d); f; f = readdir(d)) {
+        int fd = openat(dirfd(d), f->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        struct stat st;
+        if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 &&
+            st.st_uid == 0 && fchown(fd, uid, gid) != 0)
+            monitor_log(m, SEV_WARN, "%s/%s: %s", path, f->d_name, strerror(errno));
+        if (fd >= 0)
+            (void)close(fd);
+    }
+    (void)closedir(d);
+}
+
+static enum err folders(struct monitor *m)
+{
+    enum err e = folder(m, "", 0755, UINT32_MAX, UINT32_MAX);
+    if (e == OK)
+        e = folder(m, "run", 0755, UINT32_MAX, UINT32_MAX);
+    if (e == OK)
+        e = folder(m, "certs", 0755, UINT32_MAX, UINT32_MAX);
+    for (int r = ROLE_VAULT; r <= ROLE_STORE && e == OK; r++) {
+        uint32_t uid = UINT32_MAX, gid = UINT32_MAX;
+        bool switches = sandbox_user((enum role)r, &uid, &gid);
+        e = folder(m, role_name((enum role)r), 0700, uid, gid);
+        if (e == OK && switches)
+            hand_over(m, role_name((enum role)r), uid, gid);
+    }
+    return e;
+}
+
+static enum err only_one(struct monitor *m)
+{
+    char path[CONFIG_PATH + 32];
+    (void)snprintf(path, sizeof path, "%s/run/lock", m->state);
+    m->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (m->lock_fd < 0) {
+        monitor_log(m, SEV_ALERT, "%s: %s", path, strerror(errno));
+        return ERR_SYSTEM;
+    }
+    if (flock(m->lock_fd, LOCK_EX | LOCK_NB) == 0)
+        return OK;
+    monitor_log(m, SEV_ALERT, "a gateway already runs on %s; stop it by: ringwall stop", m->state);
+    return ERR_EXISTS;
+}
+
+/* -- sockets -- */
+
+static enum err listener(struct monitor *m, uint32_t engine, uint32_t i)
+{
+    const struct policy_listener *l = &m->conf->policy.listeners[i];
+    bool share = m->n_engines > 1;
+    enum err e = l->proto == PROTO_UDP
+                     ? sock_udp(&l->bind, share, &m->listener[engine][i])
+                     : sock_listen(&l->bind, share, LISTEN_BACKLOG, &m->listener[engine][i]);
+    if (e == OK) {
+        if (l->proto == PROTO_UDP)
+            sock_buffers(m->listener[engine][i], UDP_BUFFER, UDP_BUFFER);
+        return OK;
+    }
+    int why = errno;
+    struct str name = policy_text(&m->conf->policy, l->name);
+    char at[ADDR_TEXT_MAX];
+    struct out o = out_of(at, sizeof at);
+    addr_put(&o, &l->bind);
+    const char *hint = e == ERR_EXISTS      ? "another program uses this address"
+                       : e == ERR_AUTH      ? "ports below 1024 need root or CAP_NET_BIND_SERVICE"
+                       : e == ERR_NOT_FOUND ? "this machine has no such address"
+                                            : "see above";
+    monitor_log(m, SEV_ALERT, "listener " STR_FMT " cannot use %.*s: %s; %s", STR_ARG(name),
+                (int)o.n, at, strerror(why), hint);
+    return e;
+}
+
+/* With SO_REUSEPORT even a stranger's socket of the same user would share; one bind without it
+ * shows that the address is free. */
+static enum err probe(struct monitor *m, uint32_t i)
+{
+    if (m->n_engines == 1)
+        return OK;
+    const struct policy_listener *l = &m->conf->policy.listeners[i];
+    int fd = -1;
+    enum err e = l->proto == PROTO_UDP ? sock_udp(&l->bind, false, &fd)
+                                       : sock_listen(&l->bind, false, 1, &fd);
+    if (e == OK)
+        return close(fd) == 0 ? OK : ERR_SYSTEM;
+    if (e == ERR_EXISTS)
+        monitor_log(m, SEV_ALERT, "listener " STR_FMT ": another program uses its address",
+                    STR_ARG(policy_text(&m->conf->policy, l->name)));
+    return e == ERR_EXISTS ? e : OK; /* other reasons are told by the real bind */
+}
+
+static enum err listeners(struct monitor *m)
+{
+    for (uint32_t i = 0; i < m->conf->policy.n_listeners; i++) {
+        enum err e = probe(m, i);
+        for (uint32_t k = 0; k < m->n_engines && e == OK; k++)
+            e = listener(m, k, i);
+        if (e != OK)
+            return e;
+    }
+    return OK;
+}
+
+/* -- memory -- */
+
+static enum err pem(struct monitor *m, const char *path, bool must, struct shared *ret_s)
+{
+    char *text = malloc(CHAIN_MAX);
+    size_t n = 0;
+    if (!text)
+        return ERR_FULL;
+    enum err e = file_read(path, text, CHAIN_MAX, &n);
+    if (e == OK && n > 0) {
+        e = memfd_sealed("ringwall-pem", text, n, &ret_s->fd);
+        ret_s->n = n;
+    } else if (e == ERR_NOT_FOUND && !must) {
+        e = OK;
+    }
+    if (e != OK)
+        monitor_log(m, SEV_ALERT, "certificate file %s: %s", path,
+                    e == ERR_LIMIT ? "too large" : strerror(errno));
+    free(text);
+    return e;
+}
+
+enum err boot_certs(struct monitor *m, const struct config *c,
+                    struct shared ret_chain[CONFIG_CERTS], struct shared *ret_ca,
+                    struct shared *ret_names)
+{
+    enum err e = OK;
+    char names[CONFIG_CERTS * IPC_KEY_NAME] = {0}, ca[CONFIG_PATH + 16];
+    for (uint32_t i = 0; i < CONFIG_CERTS; i++)
+        ret_chain[i] = (struct shared){-1, 0};
+    *ret_ca = *ret_names = (struct shared){-1, 0};
+    for (uint32_t i = 0; i < c->n_certs && e == OK; i++) {
+        e = pem(m, c->certs[i].chain, true, &ret_chain[i]);
+        (void)snprintf(names + i * IPC_KEY_NAME, IPC_KEY_NAME, "%.*s", (int)IPC_KEY_NAME - 1,
+                       c->certs[i].key);
+    }
+    (void)snprintf(ca, sizeof ca, "%s/certs/ca.pem", m->state);
+    if (e == OK)
+        e = pem(m, ca, false, ret_ca);
+    if (e == OK && c->n_certs) {
+        e = memfd_sealed("ringwall-keys", names, (size_t)c->n_certs * IPC_KEY_NAME, &ret_names->fd);
+        ret_names->n = (uint64_t)c->n_certs * IPC_KEY_NAME;
+    }
+    if (e == OK)
+        return OK;
+    for (uint32_t i = 0; i < CONFIG_CERTS; i++)
+        shared_close(&ret_chain[i]);
+    shared_close(ret_ca);
+    shared_close(ret_names);
+    return e;
+}
+
+static enum err shards(struct monitor *m)
+{
+    uint64_t all = m->conf->policy.limits.bindings;
+    uint64_t each = m->n_engines == 1
+                        ? all
+                        : all * 5 / 4 / m->n_engines + 64; /* the hash does not spread evenly */
+    m->location_cap = (uint32_t)MAX(each, LOCATION_LEAST);
+    enum err e = OK;
+    for (uint32_t i = 0; i < m->n_engines && e == OK; i++) {
+        size_t n = location_bytes(m->location_cap);
+        e = memfd_new("ringwall-location", n, &m->location[i].fd);
+        m->location[i].n = m->location_ro[i].n = n;
+        if (e == OK)
+            e = memfd_readonly(m->location[i].fd, &m->location_ro[i].fd);
+    }
+    return e;
+}
+
+static enum err memory(struct monitor *m)
+{
+    enum err e = rand_bytes(&m->keys.token_seal, sizeof m->keys.token_seal);
+    if (e == OK)
+        e = rand_bytes(&m->keys.token_mask, sizeof m->keys.token_mask);
+    if (e == OK)
+        e = rand_bytes(&m->keys.hash, sizeof m->keys.hash);
+    if (e == OK)
+        e = rand_bytes(&m->keys.nonce, sizeof m->keys.nonce);
+    if (e == OK)
+        e = shards(m);
+    if (e == OK)
+        e = memfd_sealed("ringwall-policy", &m->conf->policy, sizeof m->conf->policy,
+                         &m->policy.fd);
+    m->policy.n = sizeof m->conf->policy;
+    if (e != OK)
+        monitor_log(m, SEV_ALERT, "shared memory: %s", strerror(errno));
+    return e;
+}
+
+enum err boot_all(struct monitor *m)
+{
+    static enum err (*const steps[])(struct monitor *) = {find_programs, folders, only_one, memory,
+                                                          listeners};
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        enum err e = steps[i](m);
+        if (e != OK)
+            return e;
+    }
+    m->n_programs = 2 + m->n_engines;
+    program_init(m, VAULT_SLOT, ROLE_VAULT, 0);
+    program_init(m, STORE_SLOT, ROLE_STORE, 0);
+    for (uint32_t i = 0; i < m->n_engines; i++)
+        program_init(m, ENGINE_SLOT(i), ROLE_ENGINE, (uint8_t)i);
+    return boot_certs(m, m->conf, m->chain, &m->ca, &m->key_names);
+}
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        (void)close(*fd);
+    *fd = -1;
+}
+
+void boot_undo(struct monitor *m)
+{
+    for (uint32_t i = 0; i < m->n_programs; i++) {
+        close_fd(&m->program[i].wake);
+        close_fd(&m->program[i].stats_fd);
+        mem_unmap(m->program[i].stats, sizeof(struct stats));
+    }
+    for (uint32_t i = 0; i < IPC_ENGINES_MAX; i++) {
+        struct shared *all[] = {&m->location[i], &m->location_ro[i], &m->ask[i],
+                                &m->answer[i],   &m->fact[i],        &m->restore[i]};
+        for (size_t k = 0; k < ARRAY_LEN(all); k++)
+            shared_close(all[k]);
+        for (uint32_t k = 0; k < IPC_ENGINES_MAX; k++)
+            shared_close(&m->peer[i][k]);
+        for (uint32_t k = 0; k < POLICY_LISTENERS; k++)
+            close_fd(&m->listener[i][k]);
+    }
+    struct shared *rest[] = {&m->policy, &m->directory, &m->ca, &m->key_names};
+    for (size_t k = 0; k < ARRAY_LEN(rest); k++)
+        shared_close(rest[k]);
+    for (uint32_t i = 0; i < CONFIG_CERTS; i++)
+        shared_close(&m->chain[i]);
+    close_fd(&m->lock_fd);
+    mem_wipe(&m->keys, sizeof m->keys);
+    free(m->conf);
+    free(m->next);
+    free(m->errors);
+    m->conf = m->next = NULL;
+    m->errors = NULL;
+}

@@ -1,0 +1,156 @@
+/* The monitor's own state, shared by the files of this folder only. */
+#ifndef APP_MONITOR_STATE_H
+#define APP_MONITOR_STATE_H
+#include "app/config/config.h"
+#include "app/monitor/monitor.h"
+#include "io/loop.h"
+#include "io/spawn.h"
+#include "ipc/channel.h"
+#include "ipc/control.h"
+#include "ipc/stats.h"
+
+#define PROGRAMS_MAX  (IPC_ENGINES_MAX + 2u)
+#define CHAIN_MAX     262144u /* bytes of a PEM file */
+#define FACTS_WAITING 64u
+
+enum program_state { PROGRAM_DOWN, PROGRAM_LOCKING, PROGRAM_SETUP, PROGRAM_RUNNING };
+struct program {
+    enum role role;
+    uint8_t engine; /* 0 for vault and store */
+    enum program_state state;
+    struct spawned proc;
+    struct channel ch; /* fd -1 while down */
+    struct sandbox_report report;
+    uint32_t restarts;
+    bool once; /* has run at least once */
+    bool told_stop;
+    bool drained;
+    bool died; /* last_status is valid */
+    int last_status;
+    pid_t last_pid;
+    struct instant since; /* start of the present state */
+    struct instant due; /* DOWN: start again; LOCKING, SETUP: must be through; RUNNING: next ping */
+    struct instant answered; /* last pong */
+    uint64_t pings;
+    struct dur backoff;
+    struct {
+        int64_t tokens;
+        struct instant at;
+    } dial;   /* outgoing connections it may ask for */
+    int wake; /* eventfd it sleeps on; lives as long as the monitor */
+    int stats_fd;
+    struct stats *stats; /* read-only view */
+};
+struct shared { /* a memfd of ours */
+    int fd;     /* -1: none */
+    uint64_t n;
+};
+struct client { /* of the control socket */
+    int fd;     /* -1: free */
+    struct instant due;
+    char *in;
+    size_t n_in;
+    bool asked;       /* a whole request was read */
+    uint32_t id;      /* of the query that is out; 0 = none */
+    uint64_t waiting; /* bit per program that still owes a reply */
+    struct {
+        char *p;
+        size_t n;
+    } part[PROGRAMS_MAX]; /* engines' replies */
+    char *out;            /* head, and body unless it is a file */
+    size_t n_out, sent;
+    int body; /* memfd, or -1 */
+    uint64_t n_body, body_sent;
+};
+struct fact_waiting {
+    size_t n;
+    uint8_t bytes[512];
+};
+struct monitor {
+    const struct monitor_cfg *cfg;
+    struct loop loop;
+    struct config *conf, *next;
+    struct config_errors *errors;
+    char state[CONFIG_PATH];
+    char programs_dir[CONFIG_PATH];
+    char program_path[ROLE_COUNT][CONFIG_PATH + 64];
+    int lock_fd, signal_fd, control_fd;
+    uint32_t n_engines, n_programs; /* programs: vault, store, engines */
+    struct program program[PROGRAMS_MAX];
+    pid_t pid;
+    struct instant started;
+    struct wall started_wall;
+    bool starting, draining, stopping, failed, ready_told;
+    struct instant stop_due;
+    char reload_problem[256]; /* of the last reload; "" = none */
+    uint32_t generation;
+    struct msg_setup keys; /* what all children's set-up have in common */
+    uint32_t location_cap;
+    struct shared policy, directory, ca, key_names, chain[CONFIG_CERTS];
+    struct shared location[IPC_ENGINES_MAX], location_ro[IPC_ENGINES_MAX];
+    struct shared ask[IPC_ENGINES_MAX], answer[IPC_ENGINES_MAX], fact[IPC_ENGINES_MAX],
+        restore[IPC_ENGINES_MAX];
+    struct shared peer[IPC_ENGINES_MAX][IPC_ENGINES_MAX];
+    int listener[IPC_ENGINES_MAX][POLICY_LISTENERS];
+    struct client client[CONTROL_CLIENTS_MAX];
+    uint32_t next_query;
+    struct fact_waiting facts[FACTS_WAITING];
+    uint32_t n_facts;
+    uint64_t fact_seq;
+    struct msg msg;
+};
+#define VAULT_SLOT     0u
+#define STORE_SLOT     1u
+#define ENGINE_SLOT(e) (2u + (e))
+
+/* log.c */
+void monitor_log(const struct monitor *m, enum severity sev, const char *fmt, ...) PRINTF(3, 4);
+void monitor_log_from(const struct monitor *m, const struct program *p, enum severity sev,
+                      struct str text);
+void program_label(const struct program *p, char ret[24]); /* "engine 1" */
+
+/* boot.c: what exists before any child. Problems are logged. */
+MUST_CHECK enum err boot_config(struct monitor *m);
+MUST_CHECK enum err boot_all(struct monitor *m);
+void boot_undo(struct monitor *m);
+MUST_CHECK enum err boot_certs(struct monitor *m, const struct config *c,
+                               struct shared ret_chain[CONFIG_CERTS], struct shared *ret_ca,
+                               struct shared *ret_names);
+void shared_close(struct shared *s);
+
+/* supply.c: what children are given */
+MUST_CHECK enum err
+supply_rings(struct monitor *m,
+             struct program *p); /* fresh ones for p, told to the other ends that live */
+MUST_CHECK enum err supply_setup(struct monitor *m, struct program *p);
+void supply_all(struct monitor *m, enum attach_kind kind,
+                uint8_t index); /* a changed policy, directory, chain ... to all whom it concerns */
+
+/* programs.c */
+void program_init(struct monitor *m, uint32_t slot, enum role role, uint8_t engine);
+void programs_turn(struct monitor *m); /* start, restart, ping, give up: whatever is due */
+struct instant programs_due(const struct monitor *m);
+void program_kill(struct monitor *m, struct program *p, const char *why);
+enum err program_send(struct monitor *m, struct program *p, enum msg_type t, struct str head,
+                      struct str tail, int fd); /* kills p if it does not read */
+void programs_stop(struct monitor *m);
+bool programs_gone(const struct monitor *m);
+void monitor_fact(struct monitor *m, const struct program *p, int32_t pid, int32_t status,
+                  const char *what);
+
+/* reload.c */
+enum err monitor_reload(struct monitor *m); /* logs; keeps the old one on any error; m->errors and
+                                               m->reload_problem say why */
+
+/* clients.c */
+MUST_CHECK enum err clients_open(struct monitor *m);
+void clients_turn(struct monitor *m);
+struct instant clients_due(const struct monitor *m);
+void clients_reply(struct monitor *m, uint32_t slot, struct msg *reply); /* takes its descriptor */
+void clients_lost(struct monitor *m, uint32_t slot); /* a program died: its replies will not come */
+void clients_close(struct monitor *m);
+
+/* status.c: documents of the commands that the monitor answers itself */
+void status_put(const struct monitor *m, struct out *o);
+void metrics_put(const struct monitor *m, struct out *o);
+#endif

@@ -1,0 +1,280 @@
+/* What children are given: shared memory, rings, eventfds, sockets. One ring has one writer and one
+ * reader; when either starts (again) the ring is made anew and told to the other end, so that
+ * nothing a dead program left is ever read as a fresh one's. */
+#include "app/monitor/state.h"
+#include "base/ring.h"
+#include "io/file.h"
+#include <unistd.h>
+
+#define RING_SMALL (256u << 10)
+#define RING_LARGE (4u << 20)
+
+static uint32_t ring_size(enum attach_kind k)
+{
+    return k == ATTACH_RING_FACT   ? RING_LARGE
+           : k == ATTACH_RING_PEER ? RING_LARGE / 4
+           : k == ATTACH_RING_ASK  ? RING_SMALL * 4
+                                   : RING_SMALL;
+}
+
+void shared_close(struct shared *s)
+{
+    if (s->fd >= 0)
+        (void)close(s->fd);
+    *s = (struct shared){-1, 0};
+}
+
+static enum err give(struct monitor *m, struct program *p, struct msg_attach a, int fd)
+{
+    return program_send(m, p, MSG_ATTACH, str_of((const char *)&a, sizeof a), STR_NONE, fd);
+}
+
+static enum err give_shared(struct monitor *m, struct program *p, enum attach_kind k, uint8_t a,
+                            const struct shared *s)
+{
+    if (s->fd < 0)
+        return OK;
+    return give(m, p, (struct msg_attach){(uint8_t)k, a, 0, 0, 0, s->n}, s->fd);
+}
+
+static enum err give_ring(struct monitor *m, struct program *p, enum attach_kind k, uint8_t a,
+                          uint8_t b, const struct shared *s)
+{
+    if (s->fd < 0)
+        return OK;
+    return give(m, p, (struct msg_attach){(uint8_t)k, a, b, 0, ring_size(k), s->n}, s->fd);
+}
+
+static bool can_attach(const struct program *p)
+{
+    return p->state == PROGRAM_SETUP || p->state == PROGRAM_RUNNING;
+}
+
+static enum err renew(struct shared *s, enum attach_kind k)
+{
+    shared_close(s);
+    size_t n = ring_bytes(ring_size(k));
+    enum err e = memfd_new("ringwall-ring", n, &s->fd);
+    s->n = e == OK ? n : 0;
+    return e;
+}
+
+static struct shared *star_ring(struct monitor *m, enum attach_kind k, uint32_t e)
+{
+    return k == ATTACH_RING_ASK      ? &m->ask[e]
+           : k == ATTACH_RING_ANSWER ? &m->answer[e]
+           : k == ATTACH_RING_FACT   ? &m->fact[e]
+                                     : &m->restore[e];
+}
+
+/* The ring between engine e and the hub, made anew; the other end gets its side if it lives. */
+static enum err renew_star(struct monitor *m, const struct program *p, enum attach_kind k,
+                           uint32_t e)
+{
+    struct shared *s = star_ring(m, k, e);
+    enum err err = renew(s, k);
+    if (err != OK)
+        return err;
+    bool vault = k == ATTACH_RING_ASK || k == ATTACH_RING_ANSWER;
+    struct program *hub = &m->program[vault ? VAULT_SLOT : STORE_SLOT],
+                   *engine = &m->program[ENGINE_SLOT(e)];
+    struct program *other = p == hub ? engine : hub;
+    if (can_attach(other))
+        (void)give_ring(m, other, k, (uint8_t)e, 0,
+                        s); /* a failure has killed that other one, not us */
+    return OK;
+}
+
+static enum err renew_peers(struct monitor *m, uint32_t e)
+{
+    for (uint32_t f = 0; f < m->n_engines; f++) {
+        if (f == e)
+            continue;
+        struct program *other = &m->program[ENGINE_SLOT(f)];
+        enum err err = renew(&m->peer[e][f], ATTACH_RING_PEER);
+        if (err == OK)
+            err = renew(&m->peer[f][e], ATTACH_RING_PEER);
+        if (err != OK)
+            return err;
+        if (can_attach(other))
+            (void)give_ring(m, other, ATTACH_RING_PEER, (uint8_t)e, (uint8_t)f, &m->peer[e][f]);
+        if (can_attach(other))
+            (void)give_ring(m, other, ATTACH_RING_PEER, (uint8_t)f, (uint8_t)e, &m->peer[f][e]);
+    }
+    return OK;
+}
+
+enum err supply_rings(struct monitor *m, struct program *p)
+{
+    static const enum attach_kind of_vault[] = {ATTACH_RING_ASK, ATTACH_RING_ANSWER},
+                                  of_store[] = {ATTACH_RING_FACT, ATTACH_RING_RESTORE};
+    enum err e = OK;
+    uint32_t first = p->role == ROLE_ENGINE ? p->engine : 0,
+             last = p->role == ROLE_ENGINE ? p->engine + 1u : m->n_engines;
+    for (uint32_t i = first; i < last; i++) {
+        for (size_t k = 0; k < 2 && e == OK; k++) {
+            if (p->role != ROLE_STORE)
+                e = renew_star(m, p, of_vault[k], i);
+            if (e == OK && p->role != ROLE_VAULT)
+                e = renew_star(m, p, of_store[k], i);
+        }
+    }
+    return e == OK && p->role == ROLE_ENGINE ? renew_peers(m, p->engine) : e;
+}
+
+/* -- one program's set-up -- */
+
+static bool wants(enum role r, enum attach_kind k)
+{
+    switch (k) {
+    case ATTACH_DIRECTORY:
+    case ATTACH_CHAIN:
+    case ATTACH_CA:
+        return r == ROLE_ENGINE;
+    case ATTACH_KEYS:
+        return r == ROLE_VAULT;
+    case ATTACH_POLICY:
+        return true;
+    case ATTACH_WAKE:
+    case ATTACH_STATS:
+    case ATTACH_LOCATION:
+    case ATTACH_LISTENER:
+    case ATTACH_RING_ASK:
+    case ATTACH_RING_ANSWER:
+    case ATTACH_RING_FACT:
+    case ATTACH_RING_RESTORE:
+    case ATTACH_RING_PEER:
+    case ATTACH_KIND_COUNT:
+    default:
+        return false;
+    }
+}
+
+static const struct shared *blob(const struct monitor *m, enum attach_kind k, uint8_t index)
+{
+    return k == ATTACH_DIRECTORY ? &m->directory
+           : k == ATTACH_CHAIN   ? &m->chain[index]
+           : k == ATTACH_CA      ? &m->ca
+           : k == ATTACH_KEYS    ? &m->key_names
+                                 : &m->policy;
+}
+
+void supply_all(struct monitor *m, enum attach_kind kind, uint8_t index)
+{
+    for (uint32_t i = 0; i < m->n_programs; i++) {
+        struct program *p = &m->program[i];
+        if (can_attach(p) && wants(p->role, kind))
+            (void)give_shared(m, p, kind, index, blob(m, kind, index));
+    }
+}
+
+static enum err give_blobs(struct monitor *m, struct program *p)
+{
+    static const enum attach_kind kinds[] = {ATTACH_KEYS, ATTACH_CA, ATTACH_POLICY,
+                                             ATTACH_DIRECTORY};
+    enum err e = OK;
+    for (uint8_t i = 0; p->role == ROLE_ENGINE && i < m->conf->n_certs && e == OK; i++)
+        e = give_shared(m, p, ATTACH_CHAIN, i, &m->chain[i]);
+    for (size_t i = 0; i < ARRAY_LEN(kinds) && e == OK; i++)
+        if (wants(p->role, kinds[i]))
+            e = give_shared(m, p, kinds[i], 0, blob(m, kinds[i], 0));
+    return e;
+}
+
+static enum err give_wakes(struct monitor *m, struct program *p)
+{
+    enum err e = OK;
+    for (uint32_t i = 0; i < m->n_programs && e == OK; i++) {
+        const struct program *q = &m->program[i];
+        bool talk = p->role == ROLE_ENGINE || q->role == ROLE_ENGINE || p == q;
+        if (talk)
+            e = give(m, p, (struct msg_attach){ATTACH_WAKE, (uint8_t)q->role, q->engine, 0, 0, 0},
+                     q->wake);
+    }
+    return e;
+}
+
+static enum err give_locations(struct monitor *m, struct program *p)
+{
+    enum err e = OK;
+    for (uint8_t i = 0; p->role != ROLE_VAULT && i < m->n_engines && e == OK; i++) {
+        bool own = p->role == ROLE_ENGINE && p->engine == i;
+        e = give_shared(m, p, ATTACH_LOCATION, i, own ? &m->location[i] : &m->location_ro[i]);
+    }
+    return e;
+}
+
+static enum err give_rings(struct monitor *m, struct program *p)
+{
+    enum err e = OK;
+    for (uint8_t i = 0; i < m->n_engines && e == OK; i++) {
+        if (p->role == ROLE_ENGINE && i != p->engine) {
+            e = give_ring(m, p, ATTACH_RING_PEER, p->engine, i, &m->peer[p->engine][i]);
+            if (e == OK)
+                e = give_ring(m, p, ATTACH_RING_PEER, i, p->engine, &m->peer[i][p->engine]);
+            continue;
+        }
+        for (int k = ATTACH_RING_ASK; k <= ATTACH_RING_RESTORE && e == OK; k++) {
+            enum role hub = k <= ATTACH_RING_ANSWER ? ROLE_VAULT : ROLE_STORE;
+            if (p->role == ROLE_ENGINE || p->role == hub)
+                e = give_ring(m, p, (enum attach_kind)k, i, 0,
+                              star_ring(m, (enum attach_kind)k, i));
+        }
+    }
+    return e;
+}
+
+static enum err give_listeners(struct monitor *m, struct program *p)
+{
+    enum err e = OK;
+    for (uint8_t i = 0; p->role == ROLE_ENGINE && i < m->conf->policy.n_listeners && e == OK; i++)
+        e = give(m, p, (struct msg_attach){ATTACH_LISTENER, i, 0, 0, 0, 0},
+                 m->listener[p->engine][i]);
+    return e;
+}
+
+/* An engine's part of the RTP range: whole pairs, the rest unused. */
+static void media_part(const struct monitor *m, uint8_t engine, uint16_t *ret_min,
+                       uint16_t *ret_max)
+{
+    uint32_t low = (m->conf->policy.rtp_min + 1u) & ~1u,
+             pairs = (m->conf->policy.rtp_max + 1u - low) / 2u, each = pairs / m->n_engines;
+    *ret_min = (uint16_t)(low + 2u * each * engine);
+    *ret_max = (uint16_t)(low + 2u * each * (engine + 1u) - 1u);
+}
+
+enum err supply_setup(struct monitor *m, struct program *p)
+{
+    struct msg_setup s = {.role = (uint8_t)p->role,
+                          .engine = p->engine,
+                          .engines = (uint8_t)m->n_engines,
+                          .location_cap = m->location_cap,
+                          .restarts = p->restarts};
+    if (p->role == ROLE_ENGINE) {
+        media_part(m, p->engine, &s.media_min, &s.media_max);
+        s.token_seal = m->keys.token_seal;
+        s.token_mask = m->keys.token_mask;
+    }
+    if (p->role != ROLE_VAULT)
+        s.hash = m->keys.hash;
+    if (p->role != ROLE_STORE)
+        s.nonce = m->keys.nonce;
+    enum err e = program_send(m, p, MSG_SETUP, str_of((const char *)&s, sizeof s), STR_NONE, -1);
+    mem_wipe(&s, sizeof s);
+    if (e == OK)
+        e = give(m, p, (struct msg_attach){ATTACH_STATS, 0, 0, 0, 0, sizeof(struct stats)},
+                 p->stats_fd);
+    if (e == OK)
+        e = give_wakes(m, p);
+    if (e == OK)
+        e = give_blobs(m, p);
+    if (e == OK)
+        e = give_locations(m, p);
+    if (e == OK)
+        e = give_rings(m, p);
+    if (e == OK)
+        e = give_listeners(m, p);
+    if (e == OK)
+        e = program_send(m, p, MSG_SETUP_DONE, STR_NONE, STR_NONE, -1);
+    return e;
+}
