@@ -31,6 +31,7 @@ struct location_shard { /* in shared memory, zeroed at first */
     uint32_t epoch;            /* grows with every change: a walk that sees it move starts again */
     uint32_t free_head, fresh; /* 1-based slots */
     uint32_t version;          /* newest binding version given */
+    ALIGNED(16)
     uint8_t data[]; /* uint32_t bucket[buckets], then slots {uint32_t seq, next; struct binding} */
 };
 size_t location_bytes(uint32_t cap);

@@ -1,0 +1,151 @@
+#include "call/fixture.h"
+
+static struct policy p;
+
+static int setup(void **state)
+{
+    (void)state;
+    fixture_policy(&p);
+    return 0;
+}
+
+static void fixture_is_valid(void **state)
+{
+    (void)state;
+    assert_ok(policy_valid(&p, sizeof p));
+}
+
+static void damaged_snapshots_are_refused(void **state)
+{
+    (void)state;
+    struct policy good = p;
+#define BAD(change)                                                                                \
+    do {                                                                                           \
+        p = good;                                                                                  \
+        change;                                                                                    \
+        assert_int_not_equal(policy_valid(&p, sizeof p), OK);                                      \
+    } while (0)
+    BAD(p.magic++);
+    BAD(p.version++);
+    BAD(p.bytes--);
+    BAD(p.n_zones = POLICY_ZONES + 1);
+    BAD(p.n_roles = 0);
+    BAD(p.text_n = POLICY_TEXT + 1);
+    BAD(p.domains[0].len = 60000);
+    BAD(p.zones[1].n_sources = POLICY_ZONE_SOURCES + 1);
+    BAD(p.zones[1].suites[0] = SUITE_COUNT);
+    BAD(p.waivers[0].zone = 3);
+    BAD(p.peers[0].listener = 3);
+    BAD(p.peers[0].n_targets = 0);
+    BAD(p.routes[1].peers[0] = 1);
+    BAD(p.routes[1].from_peer = 1);
+    BAD(p.routes[1].to = ROUTE_REFUSE + 1);
+    BAD(p.rtp_min = p.rtp_max + 1);
+    p = good;
+    assert_int_not_equal(policy_valid(&p, sizeof p - 1), OK);
+#undef BAD
+}
+
+static void zone_by_longest_prefix_of_the_listener(void **state)
+{
+    (void)state;
+    struct addr near = fixture_addr("192.0.2.77:9"), far = fixture_addr("203.0.113.9:9");
+    assert_int_equal(policy_zone_of(&p, 0, &near), 0);
+    assert_int_equal(policy_zone_of(&p, 2, &near), 2);
+    assert_int_equal(policy_zone_of(&p, 2, &far), POLICY_NONE);
+    p.zones[2].listeners |= 1;
+    assert_int_equal(policy_zone_of(&p, 0, &near), 2);
+    assert_int_equal(policy_zone_of(&p, 0, &far), 0);
+}
+
+static void waivers_end(void **state)
+{
+    (void)state;
+    struct wall before = {INT64_C(1999) * 1000000}, after = {INT64_C(2000) * 1000000};
+    assert_int_equal(policy_waived(&p, 1, WAIVE_PLAIN_SIGNALLING, before), REASON_NONE);
+    assert_int_equal(policy_waived(&p, 1, WAIVE_PLAIN_SIGNALLING, after), REASON_waiver_expired);
+    assert_int_equal(policy_waived(&p, 0, WAIVE_PLAIN_SIGNALLING, before), REASON_zone_plaintext);
+    assert_int_equal(policy_waived(&p, 0, WAIVE_PLAIN_MEDIA, before), REASON_media_plaintext);
+    p.waivers[0].allow = WAIVE_PLAIN_SIGNALLING;
+    assert_int_equal(policy_waived(&p, 1, WAIVE_PLAIN_MEDIA, before), REASON_media_plaintext);
+}
+
+static void media_rules_follow_zone_and_transport(void **state)
+{
+    (void)state;
+    struct flow tls = {.proto = PROTO_TLS, .listener = 0},
+                udp = {.proto = PROTO_UDP, .listener = 2};
+    struct wall now = {0};
+    struct media_policy m = policy_media(&p, 0, &tls, now);
+    assert_true(m.signalling_secure && m.offer_srtp && !m.plain_allowed && m.symmetric);
+    m = policy_media(&p, 2, &udp, now);
+    assert_true(!m.signalling_secure && !m.offer_srtp && m.plain_allowed && !m.symmetric);
+    assert_true(addr_eq_ip(&m.local_ip, &p.listeners[2].advertise) && m.local_ip.port == 0);
+    p.waivers[1].expires.us = -1;
+    m = policy_media(&p, 2, &udp, now);
+    assert_false(m.plain_allowed);
+}
+
+static void patterns(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pattern, *dialled;
+        bool fits;
+    } row[] = {
+        {"X.", "12", true},     {"X.", "1", false},       {"X.", "a1", false},
+        {"*", "", true},        {"*", "anything", true},  {"+49*", "+49", true},
+        {"+49.", "+49", false}, {"NXX", "199", false},    {"NXX", "299", true},
+        {"NXX", "2999", false}, {"alice", "alice", true}, {"alice", "alicE", false},
+        {"a*b", "a*b", true},   {"a*b", "axb", false},    {"", "", true},
+        {"", "1", false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(row); i++)
+        assert_int_equal(policy_pattern(str_c(row[i].pattern), str_c(row[i].dialled)), row[i].fits);
+}
+
+static void first_route_that_fits_decides(void **state)
+{
+    (void)state;
+    assert_ptr_equal(policy_route(&p, 0, POLICY_NONE, 0, STR("0900123")), &p.routes[0]);
+    assert_ptr_equal(policy_route(&p, 0, POLICY_NONE, 0, STR("100")), &p.routes[1]);
+    assert_null(policy_route(&p, 1, POLICY_NONE, 0, STR("100")));
+    assert_null(policy_route(&p, 0, POLICY_NONE, 0, STR("zoe")));
+    p.routes[2].role = 1;
+    assert_null(policy_route(&p, 0, POLICY_NONE, 0, STR("alice")));
+}
+
+static void peers_by_address(void **state)
+{
+    (void)state;
+    struct addr exact = fixture_addr("192.0.2.10:5070"), other_port = fixture_addr("192.0.2.10:1"),
+                no = fixture_addr("192.0.2.11:5070");
+    assert_int_equal(policy_peer_of(&p, 2, &exact), 0);
+    assert_int_equal(policy_peer_of(&p, 2, &other_port), 0);
+    assert_int_equal(policy_peer_of(&p, 2, &no), POLICY_NONE);
+    assert_int_equal(policy_peer_of(&p, 1, &exact), POLICY_NONE);
+}
+
+static void domains_and_own_addresses(void **state)
+{
+    (void)state;
+    assert_true(policy_domain(&p, STR("EXAMPLE.com")));
+    assert_true(policy_domain(&p, STR("198.51.100.1")));
+    assert_false(policy_domain(&p, STR("example.net")));
+    assert_false(policy_domain(&p, STR("203.0.113.1")));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(fixture_is_valid, setup),
+        cmocka_unit_test_setup(damaged_snapshots_are_refused, setup),
+        cmocka_unit_test_setup(zone_by_longest_prefix_of_the_listener, setup),
+        cmocka_unit_test_setup(waivers_end, setup),
+        cmocka_unit_test_setup(media_rules_follow_zone_and_transport, setup),
+        cmocka_unit_test_setup(patterns, setup),
+        cmocka_unit_test_setup(first_route_that_fits_decides, setup),
+        cmocka_unit_test_setup(peers_by_address, setup),
+        cmocka_unit_test_setup(domains_and_own_addresses, setup)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
