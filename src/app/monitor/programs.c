@@ -184,7 +184,7 @@ static enum err start(struct monitor *m, struct program *p)
     char folder[CONFIG_PATH + 16], index[8];
     (void)snprintf(folder, sizeof folder, "%s/%s", m->state, role_name(p->role));
     (void)snprintf(index, sizeof index, "%u", (unsigned)p->engine);
-    const char *argv[] = {m->program_path[p->role], p->role == ROLE_ENGINE ? index : folder, NULL};
+    const char *argv[] = {m->program_path[p->role], "--service", p->role == ROLE_ENGINE ? index : folder, NULL};
     enum err e = make_lasting(p);
     if (e == OK)
         e = channel_pair(&ours, &theirs);
