@@ -1,0 +1,370 @@
+/* A call as a machine: [state][event] = {next, action}. An unset cell is counted and changes
+ * nothing. Actions may end the call, after which it is gone. */
+#include "call/core_int.h"
+
+#define RING_DEFAULT_S 180u
+#define TICK_S         32 /* also how long an ACK with SDP may be asked for again (64*T1) */
+
+typedef void action(struct call *k, const struct sip_msg *m, struct leg *from, enum reason why);
+struct cell {
+    uint8_t next;
+    action *act;
+};
+
+static void act_progress(struct call *k, const struct sip_msg *m, struct leg *b, enum reason why)
+{
+    (void)why;
+    if (!k->ring_us)
+        k->ring_us = k->core->now.wall.us;
+    early_progress(k, b, m);
+}
+
+static void tick_arm(struct call *k)
+{
+    struct instant next = instant_add(k->core->now.mono, DUR_S(TICK_S));
+    if (instant_before(k->limit, next))
+        next = k->limit;
+    timer_arm(&k->core->wheel, &k->timer, next);
+}
+
+/* The answer of leg B, both directions of the SDP. REASON_NONE: A can be answered. */
+static enum reason answer_media(struct call *k, struct leg *b, const struct sip_msg *m)
+{
+    struct core *c = k->core;
+    enum reason why = REASON_NONE;
+    struct str sdp = sdp_of(m, &why);
+    if (why != REASON_NONE)
+        return why;
+    if (sdp_of(k->a->held->m, &why).n) { /* A offered */
+        leg_send_ack(b, STR_NONE);
+        if (!sdp.n)
+            return b->flags & LEG_ANSWER_GIVEN ? REASON_NONE : REASON_media_answer_bad;
+        return fork_answer_in(k, b, sdp);
+    }
+    b->flags |= LEG_ACK_WAITS;
+    if (!sdp.n)
+        return REASON_media_answer_bad;
+    why = media_offer_in(c->media, b->media, sdp);
+    struct out o = out_of(c->sdp, sizeof c->sdp);
+    if (why == REASON_NONE)
+        why = media_offer_out(c->media, k->a->media, sdp, c->now.mono, &o);
+    if (why != REASON_NONE)
+        return why;
+    k->a->flags |= LEG_LATE;
+    k->a->held->answer = arena_str(&k->a->held->arena, out_str(&o));
+    return k->a->held->answer.p ? REASON_NONE : REASON_capacity_memory;
+}
+
+static void act_answer(struct call *k, const struct sip_msg *m, struct leg *b, enum reason why)
+{
+    struct core *c = k->core;
+    (void)why;
+    b->ict = HANDLE_NONE;
+    b->invite_cseq = m->cseq;
+    if (dialog_response(&b->d, &k->text, m) != OK) {
+        /* A 2xx that makes no dialog, and without memory none can be made: it is undone. */
+        stray_answer(c, m, &b->flow);
+        k->state = k->ring_us ? CALL_EARLY : CALL_TRYING;
+        fork_failed(b, REASON_sip_header_syntax);
+        return;
+    }
+    b->state = LEG_ANSWERED;
+    k->b = b;
+    fork_release(k, b);
+    leg_note(b, m);
+    enum reason bad = answer_media(k, b, m);
+    b->state = LEG_UP;
+    if (bad != REASON_NONE) {
+        uint16_t code = reason_info(bad)->code;
+        call_end(k, bad, code ? code : 488, 'g');
+        return;
+    }
+    session_response(b, m);
+    k->answer_us = c->now.wall.us;
+    k->up_at = c->now.mono;
+    uint32_t max_s = c->policy->limits.call_max_s;
+    k->limit = max_s ? instant_add(c->now.mono, DUR_S(max_s)) : INSTANT_NEVER;
+    tick_arm(k);
+    if (k->a->rel.uas.waiting && (k->a->flags & LEG_REL_SDP)) {
+        k->a->flags |= LEG_ANSWER_WAITS; /* RFC 3262 section 3 */
+        return;
+    }
+    leg_answer(k->a, k->a->held->answer);
+}
+
+static void act_fail(struct call *k, const struct sip_msg *m, struct leg *b, enum reason why)
+{
+    (void)m;
+    (void)b;
+    call_end(k, k->best_code ? k->best_why : why,
+             k->best_code ? k->best_code : reason_info(why)->code, 'b');
+}
+
+static void act_cancel(struct call *k, const struct sip_msg *m, struct leg *a, enum reason why)
+{
+    (void)m;
+    (void)a;
+    (void)why;
+    call_end(k, REASON_call_cancelled, 487, 'a');
+}
+
+static void act_up(struct call *k, const struct sip_msg *m, struct leg *a, enum reason why)
+{
+    (void)k;
+    (void)m;
+    (void)a;
+    (void)why;
+}
+
+static void act_bye_a(struct call *k, const struct sip_msg *m, struct leg *a, enum reason why)
+{
+    (void)m;
+    (void)a;
+    (void)why;
+    call_end(k, k->answer_us ? REASON_NONE : REASON_call_cancelled, k->answer_us ? 200 : 487, 'a');
+}
+
+static void act_bye_b(struct call *k, const struct sip_msg *m, struct leg *b, enum reason why)
+{
+    (void)m;
+    (void)b;
+    (void)why;
+    call_end(k, REASON_NONE, 200, 'b');
+}
+
+/* B hung up on an early dialog, which it may not, or before A's ACK. */
+static void act_b_gone(struct call *k, const struct sip_msg *m, struct leg *b, enum reason why)
+{
+    (void)m;
+    (void)why;
+    k->close_why = REASON_NONE;
+    timer_stop(&k->core->wheel, &b->session);
+    b->state = LEG_EARLY; /* its dialog is over: nothing more is sent to it */
+}
+
+static void act_b_early(struct call *k, const struct sip_msg *m, struct leg *b, enum reason why)
+{
+    (void)k;
+    (void)m;
+    (void)why;
+    fork_failed(b, REASON_peer_refused);
+}
+
+static void act_close(struct call *k, const struct sip_msg *m, struct leg *a, enum reason why)
+{
+    (void)m;
+    (void)a;
+    (void)why;
+    call_end(k, k->close_why, 200, 'b');
+}
+
+static void act_stop(struct call *k, const struct sip_msg *m, struct leg *l, enum reason why)
+{
+    (void)m;
+    (void)l;
+    uint16_t code = reason_info(why)->code;
+    call_end(k, why, k->answer_us ? 200 : (code ? code : 500), 'g');
+}
+
+/* RFC 3261 sections 13, 15 and 9 seen from the middle of two legs. */
+static const struct cell cells[CALL_STATES][CALL_EVENTS] = {
+    [CALL_TRYING] = {[CALL_EV_PROGRESS] = {CALL_EARLY, act_progress},
+                     [CALL_EV_ANSWER] = {CALL_ANSWERED, act_answer},
+                     [CALL_EV_FAIL] = {CALL_FREE, act_fail},
+                     [CALL_EV_CANCEL] = {CALL_FREE, act_cancel},
+                     [CALL_EV_BYE_A] = {CALL_FREE, act_bye_a},
+                     [CALL_EV_BYE_B] = {CALL_TRYING, act_b_early},
+                     [CALL_EV_STOP] = {CALL_FREE, act_stop}},
+    [CALL_EARLY] = {[CALL_EV_PROGRESS] = {CALL_EARLY, act_progress},
+                    [CALL_EV_ANSWER] = {CALL_ANSWERED, act_answer},
+                    [CALL_EV_FAIL] = {CALL_FREE, act_fail},
+                    [CALL_EV_CANCEL] = {CALL_FREE, act_cancel},
+                    [CALL_EV_BYE_A] = {CALL_FREE, act_bye_a},
+                    [CALL_EV_BYE_B] = {CALL_EARLY, act_b_early},
+                    [CALL_EV_STOP] = {CALL_FREE, act_stop}},
+    [CALL_ANSWERED] = {[CALL_EV_ACK] = {CALL_UP, act_up},
+                       [CALL_EV_BYE_A] = {CALL_FREE, act_bye_a},
+                       [CALL_EV_BYE_B] = {CALL_CLOSING, act_b_gone},
+                       [CALL_EV_STOP] = {CALL_FREE, act_stop}},
+    [CALL_UP] = {[CALL_EV_BYE_A] = {CALL_FREE, act_bye_a},
+                 [CALL_EV_BYE_B] = {CALL_FREE, act_bye_b},
+                 [CALL_EV_STOP] = {CALL_FREE, act_stop}},
+    [CALL_CLOSING] = {[CALL_EV_ACK] = {CALL_FREE, act_close},
+                      [CALL_EV_BYE_A] = {CALL_FREE, act_close},
+                      [CALL_EV_STOP] = {CALL_FREE, act_stop}},
+};
+
+bool call_cell(uint8_t state, enum call_event ev, uint8_t *ret_next)
+{
+    const struct cell *x = &cells[state][ev];
+    if (x->act)
+        *ret_next = x->next;
+    return x->act != NULL;
+}
+
+const char *call_state_name(uint8_t s)
+{
+    static const char *const names[CALL_STATES] = {"free",     "trying", "ringing",
+                                                   "answered", "up",     "closing"};
+    return s < CALL_STATES ? names[s] : "?";
+}
+
+void call_step(struct call *k, enum call_event ev, const struct sip_msg *m, struct leg *from,
+               enum reason why)
+{
+    const struct cell *x = &cells[k->state][ev];
+    if (!x->act) {
+        core_count(k->core, REASON_sip_event_order);
+        return;
+    }
+    k->state = x->next;
+    x->act(k, m, from, why);
+}
+
+/* --- beginning --- */
+
+static enum reason setup_dialog(struct call *k, struct incoming *in)
+{
+    struct core *c = k->core;
+    struct leg *a = k->a;
+    char tag[TOKEN_CHARS];
+    tag_of(c, leg_handle(a), tag);
+    enum err e = dialog_uas(&a->d, &k->text, in->m, str_of(tag, sizeof tag));
+    if (e != OK)
+        return e == ERR_FULL ? REASON_capacity_memory : REASON_sip_header_syntax;
+    k->user = arena_str(&k->text, str_of(in->r->user, in->r->user_n));
+    leg_note(a, in->m);
+    a->st.interval_s = c->policy->limits.session_expires_s;
+    if (rel_required(in->m))
+        a->flags |= LEG_REL_WANTED;
+    rel_uas_init(&a->rel.uas, in->m->cseq, 1 + rng_below(&c->rng, 0x3fffffff));
+    return stimer_request_in(&a->st, in->m);
+}
+
+static enum reason setup_media(struct call *k)
+{
+    struct core *c = k->core;
+    struct leg *a = k->a;
+    enum reason why = REASON_NONE;
+    struct media_policy mp = policy_media(c->policy, a->zone, &a->flow, c->now.wall);
+    a->media = media_leg_open(c->media, &mp, k->session);
+    if (!a->media)
+        return REASON_capacity_ports;
+    struct str sdp = sdp_of(a->held->m, &why);
+    return why == REASON_NONE && sdp.n ? media_offer_in(c->media, a->media, sdp) : why;
+}
+
+static void setup(struct call *k, struct incoming *in)
+{
+    struct core *c = k->core;
+    uint32_t ring_s = c->policy->limits.ring_s;
+    k->limit = instant_add(c->now.mono, DUR_S(ring_s ? ring_s : RING_DEFAULT_S));
+    timer_arm(&c->wheel, &k->timer, k->limit);
+    enum reason why = setup_dialog(k, in);
+    cdr_start(k);
+    if (why == REASON_NONE)
+        why = setup_media(k);
+    if (why == REASON_NONE)
+        why = fork_start(k, in->r);
+    if (why != REASON_NONE) {
+        core_count(c, why);
+        call_end(k, why, reason_info(why)->code, 'g');
+    }
+}
+
+void call_new(struct core *c, struct incoming *in)
+{
+    struct handle h;
+    bool waited = in->held != NULL; /* then the 100 has gone out before the vault was asked */
+    enum err e = incoming_hold(c, in);
+    if (e != OK) {
+        reply_reason(c, in, e == ERR_LIMIT ? REASON_sip_too_large : REASON_capacity_memory);
+        return;
+    }
+    struct call *k = pool_new(&c->calls, &h);
+    if (!k) {
+        reply_reason(c, in, REASON_capacity_calls);
+        return;
+    }
+    k->core = c;
+    k->state = CALL_TRYING;
+    k->session = c->session_next += 64;
+    k->start_us = c->now.wall.us;
+    k->timer.owner = OWNER_CALL;
+    k->trace = in->r->trace;
+    k->emergency = in->r->emergency;
+    k->route = POLICY_NONE;
+    arena_init_blocks(&k->text, &c->small, CALL_TEXT_MAX);
+    k->a = leg_new(k, 'a');
+    if (!k->a) {
+        pool_free(&c->calls, k);
+        reply_reason(c, in, REASON_capacity_calls);
+        return;
+    }
+    if (!waited)
+        reply(c, in->m, &in->r->flow, in->t, 100, STR_NONE);
+    k->a->held = in->held;
+    in->held = NULL;
+    k->a->flow = in->r->flow;
+    k->a->zone = in->r->zone;
+    k->a->peer = in->r->peer;
+    k->a->ident = in->r->ident;
+    server_user_set(c, in->t, USER(USER_LEG, leg_handle(k->a)));
+    c->calls_total++;
+    setup(k, in);
+}
+
+/* --- end --- */
+
+void call_end(struct call *k, enum reason why, uint16_t code, char by)
+{
+    struct core *c = k->core;
+    timer_stop(&c->wheel, &k->timer);
+    for (struct leg *b = k->forks; b; b = b->next)
+        leg_part(b, by == 'b', why, code);
+    leg_part(k->a, by == 'a', why, code);
+    cdr_end(k, why, k->answer_us ? 200 : code, by);
+    while (k->forks)
+        leg_free(k->forks);
+    leg_free(k->a);
+    arena_reset(&k->text);
+    pool_free(&c->calls, k);
+}
+
+static bool silent(const struct call *k)
+{
+    struct core *c = k->core;
+    int64_t limit_us = (int64_t)c->policy->limits.media_timeout_s * 1000000;
+    struct media_view v;
+    if (!limit_us || !k->b || !k->a->media || !k->b->media)
+        return false;
+    if ((media_leg_view(k->a->media, 0, &v) && v.held) ||
+        (media_leg_view(k->b->media, 0, &v) && v.held))
+        return false;
+    int64_t last = MAX(media_last_packet(k->a->media).us, media_last_packet(k->b->media).us);
+    return c->now.mono.us - MAX(last, k->up_at.us) > limit_us;
+}
+
+void call_timer(struct core *c, struct timer *t)
+{
+    struct call *k = (struct call *)(void *)((char *)t - offsetof(struct call, timer));
+    if (k->state < CALL_ANSWERED) {
+        core_count(c, REASON_call_no_answer);
+        call_step(k, CALL_EV_STOP, NULL, NULL, REASON_call_no_answer);
+        return;
+    }
+    held_free(&k->a->kept);
+    if (k->b)
+        held_free(&k->b->kept);
+    enum reason why = REASON_NONE;
+    if (!instant_before(c->now.mono, k->limit))
+        why = REASON_call_too_long;
+    else if (silent(k))
+        why = REASON_media_timeout;
+    if (why == REASON_NONE) {
+        tick_arm(k);
+        return;
+    }
+    core_count(c, why);
+    call_step(k, CALL_EV_STOP, NULL, NULL, why);
+}

@@ -1,0 +1,337 @@
+/* One engine's core: its memory, its clock, its policy, and what it tells about itself. */
+#include "call/core_int.h"
+
+#define SWEEP_MS   200
+#define SWEEP_N    256u
+#define LEGS_OF(n) (3 * (n) + 64) /* a call that forks has more than two for a while */
+#define RATE_CAP   65536u
+
+static size_t round64(size_t n)
+{
+    return (n + 63) & ~(size_t)63;
+}
+
+static uint32_t pending_cap(const struct core_cfg *cfg)
+{
+    return MIN(cfg->pending_cap, 65535u); /* 16 bits of an ask's id */
+}
+
+static struct media_cfg media_cfg_of(struct core *c, const struct core_cfg *cfg)
+{
+    return (struct media_cfg){.legs_cap = LEGS_OF(cfg->calls_cap),
+                              .rng = c ? &c->rng : NULL,
+                              .ports = c ? c->ports : NULL,
+                              .counters = cfg->counters};
+}
+
+size_t core_bytes(const struct core_cfg *cfg)
+{
+    struct media_cfg mc = media_cfg_of(NULL, cfg);
+    uint32_t legs = LEGS_OF(cfg->calls_cap);
+    return round64(sizeof(struct core)) + round64(trans_bytes(cfg->trans_cap)) +
+           round64(pool_bytes(sizeof(struct call), cfg->calls_cap)) +
+           round64(pool_bytes(sizeof(struct leg), legs)) +
+           round64(pool_bytes(sizeof(struct pending), pending_cap(cfg))) +
+           round64(legs * sizeof(struct ended)) + round64(cfg->trans_cap * sizeof(uint64_t)) +
+           round64(pending_cap(cfg) * sizeof(uint32_t)) + round64(media_bytes(&mc)) +
+           round64(sizeof(struct ports)) + round64(ports_bytes(cfg->ports_cap_pairs)) +
+           round64(rate_bytes(RATE_CAP)) + round64(cfg->blocks_bytes / 2) * 2 + 64;
+}
+
+static void *carve(uint8_t **at, size_t bytes)
+{
+    void *p = *at;
+    *at += round64(bytes);
+    return p;
+}
+
+static bool sound(const struct core_cfg *cfg)
+{
+    return cfg->engines && cfg->engine < cfg->engines && cfg->engines <= ARRAY_LEN(cfg->shards) &&
+           cfg->policy && cfg->counters && cfg->intents && cfg->shards[cfg->engine] &&
+           cfg->calls_cap && cfg->trans_cap && cfg->pending_cap &&
+           cfg->blocks_bytes >= 4 * LARGE_BLOCK;
+}
+
+/* --- what the transactions tell --- */
+
+static void on_send(void *ctx, const struct flow *f, struct str bytes, struct handle t)
+{
+    core_send(ctx, f, bytes, t);
+}
+
+static void on_response(void *ctx, uint64_t user, struct handle t, const struct sip_msg *m,
+                        const struct flow *f)
+{
+    struct core *c = ctx;
+    if (user >> 48 == USER_PEER) {
+        peers_response(c, user, m);
+        return;
+    }
+    struct leg *l = user >> 48 == USER_LEG ? pool_get(&c->legs, handle_unpack(user)) : NULL;
+    if (!l) {
+        if (m->method == SIP_INVITE && m->code / 100 == 2)
+            stray_answer(c, m, f);
+        return;
+    }
+    if (l->ict_for == FOR_CALL && handle_eq(l->ict, t))
+        fork_response(l, m);
+    else
+        relay_response(l, t, m);
+}
+
+static void on_failed(void *ctx, uint64_t user, struct handle t, enum reason why)
+{
+    struct core *c = ctx;
+    if (user >> 48 == USER_PEER) {
+        peers_failed(c, user, why);
+        return;
+    }
+    struct leg *l = user >> 48 == USER_LEG ? pool_get(&c->legs, handle_unpack(user)) : NULL;
+    if (!l)
+        return;
+    if (l->ict_for == FOR_CALL && handle_eq(l->ict, t))
+        fork_failed(l, why);
+    else
+        relay_failed(l, t, why);
+}
+
+/* Nothing of ours waits for the end of a server transaction: a call repeats its 2xx itself. */
+static void on_ended(void *ctx, uint64_t user, struct handle t, bool acked)
+{
+    (void)ctx;
+    (void)user;
+    (void)t;
+    (void)acked;
+}
+
+static void memory_init(struct core *c, void *mem)
+{
+    const struct core_cfg *cfg = &c->cfg;
+    uint8_t *at = (uint8_t *)mem + round64(sizeof *c);
+    uint32_t legs = LEGS_OF(cfg->calls_cap);
+    void *trans = carve(&at, trans_bytes(cfg->trans_cap));
+    pool_init(&c->calls, carve(&at, pool_bytes(sizeof(struct call), cfg->calls_cap)),
+              sizeof(struct call), cfg->calls_cap);
+    pool_init(&c->legs, carve(&at, pool_bytes(sizeof(struct leg), legs)), sizeof(struct leg), legs);
+    pool_init(&c->pendings, carve(&at, pool_bytes(sizeof(struct pending), pending_cap(cfg))),
+              sizeof(struct pending), pending_cap(cfg));
+    c->ended_n = legs;
+    c->ended = carve(&at, legs * sizeof(struct ended));
+    c->server_user = carve(&at, cfg->trans_cap * sizeof(uint64_t));
+    c->pending_gen = carve(&at, pending_cap(cfg) * sizeof(uint32_t));
+    c->ports = carve(&at, sizeof *c->ports);
+    ports_init(c->ports, carve(&at, ports_bytes(cfg->ports_cap_pairs)), cfg->ports_cap_pairs);
+    struct media_cfg mc = media_cfg_of(c, cfg);
+    c->media = media_init(carve(&at, media_bytes(&mc)), &mc);
+    c->env.rate = rate_init(carve(&at, rate_bytes(RATE_CAP)), RATE_CAP);
+    size_t half = round64(cfg->blocks_bytes / 2);
+    blocks_init(&c->small, carve(&at, half), cfg->blocks_bytes / 2, SMALL_BLOCK);
+    blocks_init(&c->large, carve(&at, half), cfg->blocks_bytes / 2, LARGE_BLOCK);
+    struct trans_cfg tc = {.cap = cfg->trans_cap,
+                           .wheel = &c->wheel,
+                           .blocks = &c->small,
+                           .keys = &c->cfg.token_keys,
+                           .hash_key = cfg->hash_key,
+                           .engine = cfg->engine,
+                           .counters = cfg->counters,
+                           .timer_owner = OWNER_TRANS,
+                           .user = {c, on_send, on_response, on_failed, on_ended}};
+    c->trans = trans_init(trans, &tc);
+}
+
+struct core *core_init(void *mem, const struct core_cfg *cfg, struct now now)
+{
+    struct core *c = mem;
+    if (!sound(cfg))
+        return NULL;
+    c->cfg = *cfg;
+    c->now = now;
+    c->out = cfg->intents;
+    c->policy = cfg->policy;
+    rng_init(&c->rng, cfg->seed);
+    wheel_init(&c->wheel, now.mono);
+    c->env = (struct gate_env){.policy = cfg->policy,
+                               .directory = cfg->directory,
+                               .rng = &c->rng,
+                               .nonce_key = cfg->nonce_key,
+                               .hash_key = cfg->hash_key,
+                               .calls_cap = cfg->calls_cap,
+                               .trans_cap = cfg->trans_cap,
+                               .engine = cfg->engine};
+    memory_init(c, mem);
+    c->registrar = (struct registrar){
+        .own = cfg->shards[cfg->engine], .policy = cfg->policy, .hash_key = cfg->hash_key};
+    /* Sessions grow with time over restarts, and differ between engines. */
+    c->session_next = ((uint64_t)now.wall.us << 6) | cfg->engine;
+    c->sweep.owner = OWNER_SWEEP;
+    timer_arm(&c->wheel, &c->sweep, instant_add(now.mono, DUR_MS(SWEEP_MS)));
+    peers_start(c);
+    return c;
+}
+
+static void sweep(struct core *c)
+{
+    (void)location_sweep(c->registrar.own, c->now.wall, &c->sweep_cursor, SWEEP_N);
+    timer_arm(&c->wheel, &c->sweep, instant_add(c->now.mono, DUR_MS(SWEEP_MS)));
+}
+
+static void timer_run(struct core *c, struct timer *t)
+{
+    switch ((enum timer_owner)t->owner) {
+    case OWNER_TRANS:
+        trans_timer(c->trans, t, c->now.mono);
+        return;
+    case OWNER_CALL:
+        call_timer(c, t);
+        return;
+    case OWNER_RESEND:
+        leg_resend(c, t);
+        return;
+    case OWNER_SESSION:
+        session_timer(c, t);
+        return;
+    case OWNER_PENDING:
+        pending_timer(c, t);
+        return;
+    case OWNER_PEER:
+        peers_timer(c, t);
+        return;
+    case OWNER_SWEEP:
+        sweep(c);
+        return;
+    }
+}
+
+void core_tick(struct core *c, struct now now)
+{
+    struct timer *t;
+    c->now = now;
+    while ((t = wheel_pop(&c->wheel, now.mono)))
+        timer_run(c, t);
+}
+
+struct instant core_next(const struct core *c)
+{
+    return wheel_next(&c->wheel);
+}
+
+void core_send_failed(struct core *c, struct handle ref, struct now now)
+{
+    c->now = now;
+    if (handle_is(ref))
+        trans_transport_failed(c->trans, ref, now.mono);
+}
+
+/* What was under way on that connection is told by core_send_failed; calls on it go on, because
+ * their media does, and a phone that comes back proves itself again (dispatch.c). */
+void core_flow_closed(struct core *c, const struct flow *f, struct now now)
+{
+    (void)f;
+    c->now = now;
+}
+
+/* --- policy --- */
+
+static uint8_t zone_by_name(const struct policy *p, struct str name)
+{
+    for (uint8_t i = 0; i < p->n_zones; i++)
+        if (str_eq(policy_text(p, p->zones[i].name), name))
+            return i;
+    return POLICY_NONE;
+}
+
+static uint8_t peer_by_name(const struct policy *p, struct str name)
+{
+    for (uint8_t i = 0; i < p->n_peers; i++)
+        if (str_eq(policy_text(p, p->peers[i].name), name))
+            return i;
+    return POLICY_NONE;
+}
+
+static uint8_t route_by_name(const struct policy *p, struct str name)
+{
+    for (uint8_t i = 0; i < p->n_routes; i++)
+        if (str_eq(policy_text(p, p->routes[i].name), name))
+            return i;
+    return POLICY_NONE;
+}
+
+/* Indices that calls keep are those of the snapshot in force: a new one renumbers by name. */
+static void renumber(struct core *c, const struct policy *p)
+{
+    uint32_t it = 0;
+    struct leg *l;
+    struct call *k;
+    const struct policy *was = c->policy;
+    while ((l = pool_next(&c->legs, &it))) {
+        if (l->zone != POLICY_NONE)
+            l->zone = zone_by_name(p, policy_text(was, was->zones[l->zone].name));
+        if (l->peer != POLICY_NONE)
+            l->peer = peer_by_name(p, policy_text(was, was->peers[l->peer].name));
+    }
+    it = 0;
+    while ((k = pool_next(&c->calls, &it)))
+        if (k->route != POLICY_NONE)
+            k->route = route_by_name(p, policy_text(was, was->routes[k->route].name));
+}
+
+void core_policy(struct core *c, const struct policy *p, struct now now)
+{
+    c->now = now;
+    renumber(c, p);
+    c->policy = c->env.policy = c->registrar.policy = p;
+    peers_start(c);
+}
+
+void core_directory(struct core *c, const struct directory *d)
+{
+    c->env.directory = d;
+}
+
+void core_drain(struct core *c, bool on)
+{
+    c->env.draining = on;
+}
+
+void core_restore(struct core *c, const struct binding *b, size_t n, struct now now)
+{
+    c->now = now;
+    for (size_t i = 0; i < n; i++) {
+        struct binding x = b[i];
+        struct str aor = str_of(x.aor, MIN(x.aor_len, LOCATION_AOR_MAX));
+        if (siphash(&c->cfg.hash_key, aor) % c->cfg.engines != c->cfg.engine)
+            continue;
+        x.aor_hash = location_hash(&c->cfg.hash_key, aor);
+        x.flags |= BINDING_RESTORED;
+        if (location_put(c->registrar.own, &x) != OK)
+            core_count(c, REASON_capacity_bindings);
+    }
+}
+
+/* --- media --- */
+
+void core_rtp(struct core *c, struct pkt *pkts, size_t n, struct now now)
+{
+    c->now = now;
+    media_turn(c->media, pkts, n, now.mono);
+}
+
+struct ports *core_ports(struct core *c)
+{
+    return c->ports;
+}
+
+struct core_usage core_usage(const struct core *c)
+{
+    return (struct core_usage){.calls = c->calls.used,
+                               .legs = c->legs.used,
+                               .transactions = trans_used(c->trans),
+                               .pending = c->pendings.used,
+                               .bindings = c->registrar.own->used,
+                               .peers_up = peers_up(c),
+                               .blocks_used = blocks_used(&c->small) + blocks_used(&c->large),
+                               .media = media_usage(c->media),
+                               .calls_total = c->calls_total,
+                               .registrations_total = c->registrations_total};
+}

@@ -1,0 +1,338 @@
+/* Inside of the call engine's core: its memory, calls, legs and what the rooms share. Not for other
+ * floors; call/core.h is the contract.
+ *
+ * A call has a leg A (whoever called us: we are its UAS) and legs B (phones or peers that we call:
+ * we are their UAC), of which the first that answers stays. A leg is one dialog and one media leg.
+ * A request that waits for somebody else's answer is `held`: its copy, its parsed view and the
+ * number of its server transaction, in one large block that is gone when the call is up. */
+#ifndef CALL_CORE_INT_H
+#define CALL_CORE_INT_H
+#include "base/map.h"
+#include "base/timer.h"
+#include "call/core.h"
+#include "sip/dialog.h"
+#include "sip/rel.h"
+#include "sip/stimer.h"
+#include "wire/sip/build.h"
+
+#define SMALL_BLOCK   512u   /* call texts and transactions' message copies */
+#define LARGE_BLOCK   16384u /* held requests; only the pages that are used cost memory */
+#define CALL_TEXT_MAX (32 * SMALL_BLOCK)
+#define FORKS_MAX     8u
+#define ASK_LIFE_MS   2000  /* a vault that has not answered by then is unavailable */
+#define ENDED_MS      32000 /* how long a BYE to an ended leg still gets its 200 (64*T1) */
+#define SUPPORTED     "100rel, timer"
+#define ALLOW         "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REGISTER"
+
+enum timer_owner {
+    OWNER_TRANS = 1,
+    OWNER_CALL,    /* struct call, timer: longest ringing, longest call, media silence */
+    OWNER_RESEND,  /* struct leg, resend: a 2xx or reliable 1xx that is not acknowledged */
+    OWNER_SESSION, /* struct leg, session: RFC 4028 */
+    OWNER_PENDING,
+    OWNER_PEER,
+    OWNER_SWEEP, /* expired bindings */
+};
+/* What a transaction's user number says: who, and the handle of it below. */
+enum user_kind { USER_NONE, USER_LEG, USER_PENDING, USER_PEER };
+#define USER(kind, h) (((uint64_t)(kind) << 48) | handle_pack(h))
+
+/* A request that is kept until it has its final answer (INVITE: until the ACK). */
+struct held {
+    struct arena arena; /* holds this struct too */
+    struct sip_msg *m;
+    struct handle t;
+    struct flow flow;
+    struct str answer; /* our SDP that answers its offer, once there is one */
+    struct str again;  /* 2xx or reliable 1xx that is repeated */
+    uint16_t again_code;
+};
+
+enum leg_state {
+    LEG_TRYING,   /* B: INVITE went out; A: INVITE came */
+    LEG_EARLY,    /* B: 101-199 came; A: 101-199 with our tag went out */
+    LEG_ANSWERED, /* 2xx; ACK is missing */
+    LEG_UP,
+};
+enum leg_flag {
+    LEG_ALLOWS_UPDATE = 1,
+    LEG_ACK_WAITS = 2, /* B's 2xx held the offer: our ACK waits for the other side's answer */
+    LEG_LATE = 4,      /* our 2xx to this leg held an offer: its ACK must hold the answer */
+    LEG_TRIED_AUTH = 8,
+    LEG_TRIED_422 = 16,
+    LEG_REL_WANTED = 32,    /* A: provisional responses go reliably */
+    LEG_REL_SDP = 64,       /* A: a reliable one held the answer */
+    LEG_ANSWER_WAITS = 128, /* A: the 2xx waits for that one's PRACK */
+    LEG_HEARD = 256,        /* B: something came back */
+    LEG_ANSWER_GIVEN = 512, /* B: its answer was taken, A's is in A's held */
+};
+/* Whose wish a client transaction of ours fulfils. */
+enum serves { FOR_NONE, FOR_CALL, FOR_INVITE, FOR_ASK, FOR_REFRESH };
+
+struct call;
+struct leg {
+    struct call *call;
+    struct leg *next; /* among the call's legs B */
+    struct media_leg *media;
+    struct held *held;       /* INVITE of this leg, without final answer or without ACK */
+    struct held *ask;        /* its UPDATE or INFO without answer */
+    struct held *kept;       /* an ACK with SDP that may have to be repeated, in again */
+    struct handle ict, nict; /* INVITE, and UPDATE or INFO, that we sent it */
+    struct flow flow;
+    struct dialog d;
+    struct stimer st;
+    struct timer resend, session;
+    struct instant resend_end;
+    struct str aor; /* of the phone's user; empty for peers */
+    struct str agent;
+    uint32_t invite_cseq; /* of the INVITE that the last ACK of ours answers */
+    union {
+        struct rel_uas uas; /* A: our reliable responses */
+        struct rel_uac uac; /* B: its */
+    } rel;
+    uint64_t sdp_hash; /* of the last answer that was taken from this leg */
+    uint16_t resend_ms, flags;
+    uint8_t side; /* 'a' or 'b' */
+    uint8_t state, ict_for, nict_for;
+    uint8_t zone, peer, target; /* policy indices; POLICY_NONE */
+    uint8_t ident;              /* A: how it proved itself */
+};
+
+enum call_state {
+    CALL_FREE,
+    CALL_TRYING,
+    CALL_EARLY,
+    CALL_ANSWERED, /* our 2xx went to A, its ACK is missing */
+    CALL_UP,
+    CALL_CLOSING, /* B has gone before A's ACK came: RFC 3261 15 lets us hang up only after it */
+    CALL_STATES
+};
+enum call_event {
+    CALL_EV_PROGRESS, /* 101-199 from a leg B */
+    CALL_EV_ANSWER,   /* 2xx from a leg B */
+    CALL_EV_FAIL,     /* no leg B is left to hope for */
+    CALL_EV_CANCEL,
+    CALL_EV_ACK, /* leg A acknowledged our 2xx */
+    CALL_EV_BYE_A,
+    CALL_EV_BYE_B,
+    CALL_EV_STOP, /* ours: time, session timer, silence, memory, nobody acknowledges */
+    CALL_EVENTS
+};
+struct call {
+    struct core *core;
+    struct leg *a, *b; /* b: the leg that answered */
+    struct leg *forks; /* all legs B */
+    struct arena text;
+    struct timer timer;
+    struct instant limit; /* longest ringing, then longest call */
+    struct instant up_at;
+    struct trace trace;
+    uint64_t session;
+    int64_t start_us, ring_us, answer_us; /* wall; 0 = never */
+    struct str dialled;                   /* user part of the Request-URI for legs B, escaped */
+    struct str user;                      /* who proved itself */
+    enum reason best_why;
+    uint16_t best_code;    /* best final response so far, 0 = none */
+    enum reason close_why; /* CLOSING */
+    uint8_t state, route, next_peer, next_target;
+    uint8_t n_forks;
+    bool emergency, started /* FACT_CALL_START went out */;
+};
+
+struct pending {
+    struct held *held;
+    struct request r;
+    struct timer timer;
+    struct handle leg_h; /* in-dialog request or RESPOND: its leg */
+    uint32_t generation; /* of the policy when it was asked */
+    uint8_t kind;        /* enum ask_kind */
+    struct str challenge, nonce;
+};
+
+struct peer_target {
+    struct handle t; /* OPTIONS under way */
+    bool down;
+    struct instant since;
+};
+struct peer {
+    struct timer timer;
+    struct peer_target target[POLICY_PEER_TARGETS];
+    uint32_t cseq;
+};
+
+struct ended {
+    uint32_t gen;
+    int64_t until_us;
+};
+
+struct core {
+    struct core_cfg cfg;
+    struct now now;
+    struct intents *out;
+    const struct policy *policy;
+    struct wheel wheel;
+    struct blocks small, large;
+    struct trans_table *trans;
+    struct media *media;
+    struct ports *ports;
+    struct rng rng;
+    struct gate_env env;
+    struct registrar registrar;
+    struct pool calls, legs, pendings;
+    struct ended *ended; /* by leg index */
+    uint32_t ended_n;
+    uint32_t *pending_gen; /* by pending index: generation of the one that asked last */
+    uint64_t
+        *server_user; /* by transaction index: who waits for that INVITE; the holder is checked */
+    struct peer peers[POLICY_PEERS];
+    struct timer sweep;
+    uint32_t sweep_cursor, no_dialog_cseq;
+    uint64_t session_next, fact_seq, calls_total, registrations_total;
+    struct sip_msg msg; /* of the input being handled */
+    struct request req; /* the same */
+    struct ask ask;
+    struct fact fact;
+    struct registrar_result reg;
+    struct binding bindings[FORKS_MAX];
+    char sdp[MEDIA_SDP_MAX], sdp2[MEDIA_SDP_MAX];
+    char fields[8192];
+};
+
+/* --- intents.c --- */
+/* The room behind everything already appended: build a message here and it is sent without a copy.
+ */
+struct out intents_room(struct intents *i);
+void core_send(struct core *c, const struct flow *f, struct str bytes, struct handle ref);
+void core_forward(struct core *c, uint8_t engine, const struct flow *f, struct str bytes);
+void core_ask(struct core *c, const struct ask *a);
+void core_fact(struct core *c, const struct fact *f); /* complete, from elsewhere */
+/* A fact under construction in c->fact: zeroed, kind, time and sequence filled. */
+struct fact *fact_begin(struct core *c, enum fact_kind k, enum reason why, uint16_t code);
+void fact_end(struct core *c);
+void core_count(struct core *c, enum reason why);
+
+/* --- pending.c: held requests, and those that wait for the vault --- */
+/* ERR_FULL or ERR_LIMIT (longer than a large block). gives: held_free. */
+MUST_CHECK enum err held_new(struct core *c, const struct sip_msg *m, const struct flow *f,
+                             struct handle t, struct held **ret_h);
+void held_free(struct held **h); /* NULL allowed; set to NULL */
+/* A request on its way: m lies in the scratch, or in held when it had to wait. */
+struct incoming {
+    struct request *r;
+    const struct sip_msg *m;
+    struct handle t;
+    struct held *held; /* taken over (set to NULL) by whoever keeps it */
+    struct leg *leg;   /* in-dialog */
+};
+MUST_CHECK enum err incoming_hold(struct core *c, struct incoming *in);
+void pending_wait(struct core *c, struct incoming *in, struct ask *q);
+void pending_respond(struct core *c, struct leg *b, const struct sip_msg *m);
+void pending_timer(struct core *c, struct timer *t);
+void pending_cancel(struct core *c, struct pending *p);
+void fact_verdict(struct core *c, const struct request *r, const struct verdict *v);
+
+/* --- dispatch.c --- */
+/* Answers statelessly (t NONE) or in its transaction; fields: whole header lines, may be empty. */
+void reply(struct core *c, const struct sip_msg *m, const struct flow *f, struct handle t,
+           unsigned code, struct str fields);
+void server_user_set(struct core *c, struct handle t, uint64_t user);
+void reply_reason(struct core *c, const struct incoming *in, enum reason why);
+/* Sends what o holds in the transaction; gives the transaction up if o overflowed. */
+void reply_send(struct core *c, const struct flow *f, struct handle t, unsigned code,
+                const struct out *o);
+void verdict_apply(struct core *c, struct incoming *in, const struct verdict *v);
+void tag_of(const struct core *c, struct handle leg, char ret[TOKEN_CHARS]);
+void no_dialog_tag(const struct core *c, const struct sip_msg *m, char ret[TOKEN_CHARS]);
+
+/* --- call.c --- */
+void call_new(struct core *c, struct incoming *in);
+void call_step(struct call *k, enum call_event ev, const struct sip_msg *m, struct leg *from,
+               enum reason why);
+/* Ends the call whatever its state: what is due to each leg is sent, everything is given back. */
+void call_end(struct call *k, enum reason why, uint16_t code, char by);
+void call_timer(struct core *c, struct timer *t);
+const char *call_state_name(uint8_t s);
+bool call_cell(uint8_t state, enum call_event ev, uint8_t *ret_next); /* false: unset */
+
+/* --- leg.c --- */
+struct leg *leg_new(struct call *k, char side);
+void leg_free(struct leg *l); /* gives everything of the leg back, says nothing to the peer */
+struct handle leg_handle(const struct leg *l);
+struct leg *leg_of_tag(struct core *c, struct str tag, enum reason *ret_why, struct handle *ret_h);
+struct leg *leg_other(const struct leg *l); /* NULL while nobody answered */
+bool leg_is_source(const struct core *c, const struct leg *l, const struct flow *f);
+void leg_request(struct core *c, struct incoming *in); /* in-dialog, authenticated, not ACK */
+void leg_ack(struct core *c, struct leg *l, const struct sip_msg *m);
+void leg_send_ack(struct leg *l, struct str sdp);
+void leg_send_bye(struct leg *l, enum reason why);
+/* Begins an in-dialog request with all that is the same in each; the caller goes on with fields and
+ * sip_end, then leg_request_send. HANDLE_NONE when the table is full. */
+struct handle leg_request_begin(struct leg *l, struct out *o, enum sip_method m);
+bool leg_request_send(struct leg *l, struct handle t, const struct out *o);
+/* Our 2xx to its INVITE: repeated until the ACK comes. */
+void leg_answer(struct leg *l, struct str sdp);
+void leg_resend(struct core *c, struct timer *t);
+/* Final or provisional answer with the leg's own tag. */
+void leg_reply(struct leg *l, const struct held *h, unsigned code, struct str fields);
+/* Says goodbye in the way its state asks for; told: its peer ended it and knows. */
+void leg_part(struct leg *l, bool told, enum reason why, uint16_t code);
+void leg_note(struct leg *l, const struct sip_msg *m);            /* Allow, User-Agent */
+struct str sdp_of(const struct sip_msg *m, enum reason *ret_why); /* empty without why: none */
+/* 2xx that nobody waits for: ACK and BYE from what it says itself. */
+void stray_answer(struct core *c, const struct sip_msg *m, const struct flow *f);
+
+/* --- early.c: provisional responses to A, PRACK both ways --- */
+void early_progress(struct call *k, struct leg *b, const struct sip_msg *m);
+void early_prack(struct core *c, struct incoming *in);
+void early_tick(struct leg *a); /* its resend timer, while a reliable response is open */
+
+/* --- fork.c --- */
+enum reason fork_start(struct call *k, const struct request *r);
+/* Next peer target in order; REASON_NONE when an INVITE went out. */
+enum reason fork_next(struct call *k);
+void fork_response(struct leg *b, const struct sip_msg *m);
+void fork_failed(struct leg *b, enum reason why);
+void fork_retry(struct leg *b, struct str authorization);
+void fork_release(struct call *k, const struct leg *but); /* cancels all legs B but that one */
+/* Takes an answer of leg B: media both ways. REASON_NONE; the SDP for A lies in its held. */
+enum reason fork_answer_in(struct call *k, struct leg *b, struct str sdp);
+
+/* --- relay.c: re-INVITE, UPDATE, INFO from end to end --- */
+void relay_request(struct core *c, struct incoming *in);
+void relay_response(struct leg *l, struct handle t, const struct sip_msg *m);
+void relay_failed(struct leg *l, struct handle t, enum reason why);
+
+/* --- refresh.c --- */
+void session_arm(struct leg *l);
+void session_timer(struct core *c, struct timer *t);
+void session_response(struct leg *l, const struct sip_msg *m);
+
+/* --- hide.c: what one side may see of the other --- */
+void hide_contact(const struct leg *l, struct out *o);
+struct str hide_sent_by(const struct core *c, const struct flow *f, char *buf, size_t cap);
+/* The leg's dialog identifiers and URIs as B will see them, from A's INVITE. */
+MUST_CHECK enum err hide_dialog(struct leg *b, const struct sip_msg *invite, struct str target);
+/* The whole INVITE to leg B. authorization: a header line with CRLF, or empty. */
+void hide_invite(struct leg *b, const struct sip_msg *invite, struct str branch, struct str sdp,
+                 struct str authorization, struct out *o);
+/* Fields of our responses to l's INVITE that make or keep a dialog. */
+void hide_dialog_fields(const struct leg *l, const struct sip_msg *request, struct out *o);
+/* What A is told instead of B's final response. */
+uint16_t hide_code(uint16_t code, bool from_peer, enum reason *ret_why);
+bool hide_reason_ok(struct str value); /* Reason: only SIP and Q.850 with a cause */
+
+/* --- peers.c --- */
+void peers_start(struct core *c);
+void peers_timer(struct core *c, struct timer *t);
+void peers_response(struct core *c, uint64_t user, const struct sip_msg *m);
+void peers_failed(struct core *c, uint64_t user, enum reason why);
+void peers_heard(struct core *c, uint8_t peer, uint8_t target, bool up, enum reason why);
+bool peers_usable(struct core *c, uint8_t peer, uint8_t target);
+uint32_t peers_up(const struct core *c);
+struct flow peers_flow(const struct core *c, uint8_t peer, uint8_t target);
+
+/* --- cdr.c --- */
+void cdr_start(struct call *k);
+void cdr_end(struct call *k, enum reason why, uint16_t code, char by);
+uint16_t cdr_q850(uint16_t code, enum reason why);
+#endif

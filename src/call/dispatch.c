@@ -1,0 +1,398 @@
+/* The way of a message: parse, owner, transaction, leg or gates; and answers that need no call. */
+#include "call/core_int.h"
+
+/* --- answers --- */
+
+void tag_of(const struct core *c, struct handle leg, char ret[TOKEN_CHARS])
+{
+    token_mint(&c->cfg.token_keys, (struct token){TOKEN_TAG, c->cfg.engine, leg}, ret);
+}
+
+/* A tag for answers without a dialog: leads the ACK here, differs by Call-ID, and is the same for
+ * every copy of a request, as RFC 3261 8.2.7 wants of a stateless answer. */
+void no_dialog_tag(const struct core *c, const struct sip_msg *m, char ret[TOKEN_CHARS])
+{
+    uint64_t h = siphash(&c->cfg.hash_key, sip_text(m, m->call_id));
+    tag_of(c, (struct handle){0, (uint32_t)h & 0xffffff}, ret);
+}
+
+void reply_send(struct core *c, const struct flow *f, struct handle t, unsigned code,
+                const struct out *o)
+{
+    if (o->full) {
+        core_count(c, REASON_capacity_memory);
+        trans_drop(c->trans, t);
+        return;
+    }
+    if (!handle_is(t)) {
+        core_send(c, f, out_str(o), HANDLE_NONE);
+        return;
+    }
+    if (trans_respond(c->trans, t, code, out_str(o), c->now.mono) != OK)
+        core_count(c, REASON_sip_no_transaction);
+}
+
+void reply(struct core *c, const struct sip_msg *m, const struct flow *f, struct handle t,
+           unsigned code, struct str fields)
+{
+    char tag[TOKEN_CHARS];
+    struct out o = intents_room(c->out);
+    struct str to_tag = STR_NONE;
+    if (code > 100 && !m->to_tag.len) {
+        no_dialog_tag(c, m, tag);
+        to_tag = str_of(tag, sizeof tag);
+    }
+    sip_reply(&o, m, code, STR_NONE, to_tag, &f->peer);
+    out_put(&o, fields);
+    sip_end(&o, STR_NONE, STR_NONE);
+    reply_send(c, f, t, code, &o);
+}
+
+void reply_reason(struct core *c, const struct incoming *in, enum reason why)
+{
+    unsigned code = reason_info(why)->code;
+    core_count(c, why);
+    if (!code) {
+        trans_drop(c->trans, in->t);
+        return;
+    }
+    struct out o = out_of(c->fields, sizeof c->fields);
+    if (code == 405)
+        sip_put(&o, HDR_ALLOW, STR(ALLOW));
+    if (code == 503 || why == REASON_sip_busy_invite)
+        sip_put_u32(&o, HDR_RETRY_AFTER, code == 503 ? 5 : rng_below(&c->rng, 10));
+    if (code == 415)
+        sip_put(&o, HDR_ACCEPT, STR("application/sdp"));
+    reply(c, in->m, &in->r->flow, in->t, code, out_str(&o));
+}
+
+/* Answers that no gate has decided go only to zones that may speak and expect answers. */
+static bool may_answer(const struct core *c, const struct flow *f)
+{
+    uint8_t z = policy_zone_of(c->policy, f->listener, &f->peer);
+    if (z == POLICY_NONE || c->policy->zones[z].silent)
+        return false;
+    return f->proto == PROTO_TLS ||
+           policy_waived(c->policy, z, WAIVE_PLAIN_SIGNALLING, c->now.wall) == REASON_NONE;
+}
+
+static void refuse_early(struct core *c, const struct sip_msg *m, const struct flow *f,
+                         enum reason why)
+{
+    core_count(c, why);
+    unsigned code = reason_info(why)->code;
+    if (!code || m->method == SIP_ACK || !may_answer(c, f))
+        return;
+    reply(c, m, f, HANDLE_NONE, code, STR_NONE);
+}
+
+/* --- whose message is it --- */
+
+static bool owner_by_token(const struct core *c, struct str text, enum token_kind kind,
+                           uint8_t *ret_engine)
+{
+    struct token t;
+    if (token_open(&c->cfg.token_keys, text, kind, &t) != OK || t.engine >= c->cfg.engines)
+        return false;
+    *ret_engine = t.engine;
+    return true;
+}
+
+static uint8_t owner_of(const struct core *c, const struct sip_msg *m)
+{
+    uint8_t e = c->cfg.engine;
+    if (c->cfg.engines == 1)
+        return e;
+    if (!m->is_request) {
+        struct str branch = sip_text(m, m->via_branch);
+        if (branch.n == BRANCH_CHARS)
+            (void)owner_by_token(c, str_skip(branch, strlen(BRANCH_COOKIE)), TOKEN_BRANCH, &e);
+        return e;
+    }
+    if (m->to_tag.len && owner_by_token(c, sip_text(m, m->to_tag), TOKEN_TAG, &e))
+        return e;
+    struct str key = sip_text(m, m->call_id);
+    char aor[LOCATION_AOR_MAX];
+    size_t n;
+    if (m->method == SIP_REGISTER &&
+        aor_of_uri(c->policy, sip_text(m, m->to_uri), aor, sizeof aor, &n))
+        key = str_of(aor, n);
+    return (uint8_t)(siphash(&c->cfg.hash_key, key) % c->cfg.engines);
+}
+
+/* --- requests --- */
+
+void server_user_set(struct core *c, struct handle t, uint64_t user)
+{
+    if (t.index && t.index <= c->cfg.trans_cap)
+        c->server_user[t.index - 1] = user;
+}
+
+static uint64_t server_user(const struct core *c, struct handle t)
+{
+    return t.index && t.index <= c->cfg.trans_cap ? c->server_user[t.index - 1] : 0;
+}
+
+static bool ended_lately(const struct core *c, struct handle h)
+{
+    const struct ended *e = h.index && h.index <= c->ended_n ? &c->ended[h.index - 1] : NULL;
+    return e && e->gen == h.gen && c->now.mono.us < e->until_us;
+}
+
+/* The leg that an in-dialog request names. NULL: answered as it should be. */
+static struct leg *leg_of(struct core *c, const struct sip_msg *m, const struct flow *f)
+{
+    enum reason why;
+    struct handle h;
+    struct leg *l = leg_of_tag(c, sip_text(m, m->to_tag), &why, &h);
+    if (l && str_eq(l->d.call_id, sip_text(m, m->call_id)) &&
+        str_eq(l->d.remote_tag, sip_text(m, m->from_tag)))
+        return l;
+    if (m->method == SIP_ACK)
+        core_count(c, why == REASON_sip_token_forged ? why : REASON_sip_ack_stray);
+    else if (m->method == SIP_BYE && !l && ended_lately(c, h) && may_answer(c, f))
+        reply(c, m, f, HANDLE_NONE, 200, STR_NONE); /* both hung up at once */
+    else
+        refuse_early(c, m, f, why == REASON_NONE ? REASON_sip_no_dialog : why);
+    return NULL;
+}
+
+static void on_ack(struct core *c, const struct sip_msg *m, const struct flow *f)
+{
+    struct leg *l = m->to_tag.len ? leg_of(c, m, f) : NULL;
+    if (!l)
+        return;
+    if (leg_is_source(c, l, f))
+        leg_ack(c, l, m);
+    else
+        core_count(c, REASON_sip_ack_stray);
+}
+
+/* CANCEL reached an INVITE of ours: its own 200 always; the INVITE only if it has no final answer.
+ */
+static void on_cancel(struct core *c, const struct sip_msg *m, const struct flow *f,
+                      struct handle invite)
+{
+    uint64_t user = server_user(c, invite);
+    struct handle h = handle_unpack(user);
+    reply(c, m, f, HANDLE_NONE, 200, STR_NONE);
+    if (user >> 48 == USER_PENDING) {
+        struct pending *p = pool_get(&c->pendings, h);
+        if (p)
+            pending_cancel(c, p);
+        return;
+    }
+    struct leg *l = user >> 48 == USER_LEG ? pool_get(&c->legs, h) : NULL;
+    if (!l || !l->held || !handle_eq(l->held->t, invite) || l->held->again_code >= 200)
+        return;
+    if (l->state < LEG_ANSWERED)
+        call_step(l->call, CALL_EV_CANCEL, m, l, REASON_NONE);
+    else if (leg_other(l)) /* a re-INVITE: the far side's 487 comes back through us */
+        (void)!trans_cancel(c->trans, leg_other(l)->ict, STR_NONE, c->now.mono);
+}
+
+static void env_set(struct core *c)
+{
+    c->env.calls_used = c->calls.used;
+    c->env.trans_used = trans_used(c->trans);
+}
+
+static void new_request(struct core *c, const struct sip_msg *m, const struct flow *f,
+                        bool tls_verified)
+{
+    struct request *r = &c->req;
+    struct incoming in = {.r = r, .m = m};
+    request_init(r, m, f, c->now);
+    r->tls_verified = tls_verified;
+    if (m->to_tag.len) {
+        in.leg = leg_of(c, m, f);
+        if (!in.leg)
+            return;
+        r->in_dialog = true;
+        r->dialog_authenticated = leg_is_source(c, in.leg, f);
+    }
+    env_set(c);
+    struct verdict v = gates_run(&c->env, r, &c->ask);
+    if (v.kind == VERDICT_WAIT) {
+        pending_wait(c, &in, &c->ask);
+        return;
+    }
+    if (v.kind == VERDICT_PASS) {
+        in.t = trans_server(c->trans, m, f, 0, c->now.mono);
+        if (!handle_is(in.t)) {
+            reply(c, m, f, HANDLE_NONE, 503, STR_NONE);
+            return;
+        }
+    }
+    verdict_apply(c, &in, &v);
+    held_free(&in.held);
+}
+
+static void on_register(struct core *c, struct incoming *in)
+{
+    struct out fields = out_of(c->fields, sizeof c->fields);
+    registrar_register(&c->registrar, in->r, &fields, &c->reg);
+    core_count(c, c->reg.reason);
+    for (uint8_t i = 0; i < c->reg.n_facts; i++) {
+        struct fact *f = &c->reg.facts[i];
+        f->engine = c->cfg.engine;
+        f->seq = ++c->fact_seq;
+        core_fact(c, f);
+    }
+    if (fields.full) {
+        reply_reason(c, in, REASON_capacity_memory);
+        return;
+    }
+    c->registrations_total += c->reg.code == 200;
+    reply(c, in->m, &in->r->flow, in->t, c->reg.code, out_str(&fields));
+}
+
+static void on_options(struct core *c, struct incoming *in)
+{
+    struct out o = out_of(c->fields, sizeof c->fields);
+    sip_put(&o, HDR_ALLOW, STR(ALLOW));
+    sip_put(&o, HDR_ACCEPT, STR("application/sdp"));
+    sip_put(&o, HDR_SUPPORTED, STR(SUPPORTED));
+    reply(c, in->m, &in->r->flow, in->t, 200, out_str(&o));
+}
+
+/* Outside of calls; what is not served yet is refused by name. */
+static void pass(struct core *c, struct incoming *in)
+{
+    switch (in->m->method) {
+    case SIP_INVITE:
+        call_new(c, in);
+        return;
+    case SIP_REGISTER:
+        on_register(c, in);
+        return;
+    case SIP_OPTIONS:
+        on_options(c, in);
+        return;
+    case SIP_BYE:
+    case SIP_PRACK:
+    case SIP_UPDATE:
+    case SIP_CANCEL:
+    case SIP_ACK:
+        reply_reason(c, in, REASON_sip_no_dialog);
+        return;
+    case SIP_INFO:
+    case SIP_REFER:
+    case SIP_NOTIFY:
+    case SIP_SUBSCRIBE:
+    case SIP_MESSAGE:
+    case SIP_PUBLISH:
+        reply_reason(c, in, REASON_sip_method_not_allowed);
+        return;
+    case SIP_OTHER:
+    case SIP_METHOD_COUNT:
+        break;
+    }
+    reply_reason(c, in, REASON_sip_method_unknown);
+}
+
+/* In a dialog, over another way than the leg's, the sender has just proved who it is: it must be
+ * the leg's user, and from now on that is where the leg lives. */
+static bool leg_moves(struct core *c, struct incoming *in)
+{
+    struct leg *l = in->leg;
+    struct request *r = in->r;
+    if (r->dialog_authenticated || leg_is_source(c, l, &r->flow))
+        return true;
+    struct str who = str_of(r->user, r->user_n), want = l->side == 'a' ? l->call->user : l->aor;
+    if (r->ident != IDENT_USER || !str_eq(who, want))
+        return false;
+    l->flow = r->flow;
+    return true;
+}
+
+void verdict_apply(struct core *c, struct incoming *in, const struct verdict *v)
+{
+    if (!in->r->in_dialog)
+        fact_verdict(c, in->r, v);
+    switch (v->kind) {
+    case VERDICT_PASS:
+        if (!in->r->in_dialog)
+            pass(c, in);
+        else if (leg_moves(c, in))
+            leg_request(c, in);
+        else
+            reply_reason(c, in, REASON_auth_identity_mismatch);
+        return;
+    case VERDICT_DROP:
+        core_count(c, v->reason);
+        trans_drop(c->trans, in->t);
+        return;
+    default:
+        break;
+    }
+    core_count(c, v->reason);
+    uint8_t zone = in->r->zone;
+    if (v->kind == VERDICT_REFUSE && zone != POLICY_NONE && c->policy->zones[zone].silent) {
+        trans_drop(c->trans, in->t);
+        return;
+    }
+    struct out o = out_of(c->fields, sizeof c->fields);
+    gates_answer_put(&c->env, in->r, v, &o);
+    reply(c, in->m, &in->r->flow, in->t, v->code ? v->code : 403, out_str(&o));
+}
+
+static void request_in(struct core *c, const struct sip_msg *m, const struct flow *f,
+                       bool tls_verified)
+{
+    struct handle t;
+    switch (trans_request(c->trans, m, f, c->now.mono, &t)) {
+    case MATCH_NEW:
+        new_request(c, m, f, tls_verified);
+        return;
+    case MATCH_ABSORBED:
+        return;
+    case MATCH_CANCEL:
+        on_cancel(c, m, f, t);
+        return;
+    case MATCH_ACK_2XX:
+        on_ack(c, m, f);
+        return;
+    case MATCH_STRAY:
+        refuse_early(c, m, f, REASON_sip_no_transaction);
+        return;
+    case MATCH_MERGED:
+        refuse_early(c, m, f, REASON_sip_merged);
+        return;
+    }
+}
+
+static void response_in(struct core *c, const struct sip_msg *m, const struct flow *f)
+{
+    bool forged = false;
+    if (!trans_response(c->trans, m, f, c->now.mono, &forged))
+        core_count(c, forged ? REASON_sip_token_forged : REASON_sip_response_stray);
+}
+
+static void bad_message(struct core *c, const struct sip_msg *m, const struct flow *f,
+                        const struct sip_error *e)
+{
+    if (e->answerable)
+        refuse_early(c, m, f, e->reason);
+    else
+        core_count(c, e->reason);
+}
+
+void core_message(struct core *c, const struct flow *f, struct str bytes, bool tls_verified,
+                  struct now now)
+{
+    struct sip_msg *m = &c->msg;
+    struct sip_error e;
+    c->now = now;
+    if (sip_parse(bytes, f->proto != PROTO_UDP, m, &e) != OK) {
+        bad_message(c, m, f, &e);
+        return;
+    }
+    uint8_t owner = owner_of(c, m);
+    if (owner != c->cfg.engine)
+        core_forward(c, owner, f, bytes);
+    else if (m->is_request)
+        request_in(c, m, f, tls_verified);
+    else
+        response_in(c, m, f);
+}

@@ -1,0 +1,320 @@
+/* The legs B of a call that is not answered: all phones of a user at once, or a route's peers one
+ * after the other; the best final response (RFC 3261 16.7 step 6) when none answers. */
+#include "call/core_int.h"
+
+#define FIRST_WORD_MS 4000 /* a peer's target that says nothing for so long is passed over */
+
+struct target {
+    struct flow flow;
+    struct str uri, aor;
+    uint8_t zone, peer, target;
+};
+
+/* Sends the INVITE of a leg that stands, with the offer that A made. */
+static enum reason invite(struct leg *b, struct str authorization)
+{
+    struct call *k = b->call;
+    struct core *c = k->core;
+    enum reason why = REASON_NONE;
+    char branch[BRANCH_CHARS];
+    struct out sdp = out_of(c->sdp, sizeof c->sdp);
+    struct str offer = sdp_of(k->a->held->m, &why);
+    if (offer.n)
+        why = media_offer_out(c->media, b->media, offer, c->now.mono, &sdp);
+    if (why != REASON_NONE)
+        return why;
+    struct handle t = trans_client(c->trans, SIP_INVITE, USER(USER_LEG, leg_handle(b)), branch);
+    if (!handle_is(t))
+        return REASON_capacity_transactions;
+    struct out o = intents_room(c->out);
+    hide_invite(b, k->a->held->m, str_of(branch, sizeof branch), out_str(&sdp), authorization, &o);
+    b->ict = t;
+    b->ict_for = FOR_CALL;
+    b->state = LEG_TRYING;
+    b->flags &= (uint16_t) ~(LEG_ANSWER_GIVEN | LEG_HEARD);
+    if (leg_request_send(b, t, &o))
+        return REASON_NONE;
+    b->ict = HANDLE_NONE;
+    return REASON_capacity_memory;
+}
+
+static enum reason start(struct call *k, const struct target *g)
+{
+    struct core *c = k->core;
+    struct leg *b = leg_new(k, 'b');
+    if (!b)
+        return REASON_capacity_calls;
+    b->flow = g->flow;
+    b->zone = g->zone;
+    b->peer = g->peer;
+    b->target = g->target;
+    b->st.interval_s = c->policy->limits.session_expires_s;
+    b->aor = g->aor.n ? arena_str(&k->text, g->aor) : STR_NONE;
+    struct media_policy mp = policy_media(c->policy, g->zone, &g->flow, c->now.wall);
+    b->media = media_leg_open(c->media, &mp, k->session);
+    enum err e = hide_dialog(b, k->a->held->m, g->uri);
+    enum reason why = REASON_NONE;
+    if (!b->media)
+        why = REASON_capacity_ports;
+    else if (e != OK)
+        why = e == ERR_FULL ? REASON_capacity_memory : REASON_sip_uri_too_long;
+    if (why == REASON_NONE)
+        why = invite(b, STR_NONE);
+    if (why != REASON_NONE) {
+        core_count(c, why);
+        leg_free(b);
+        return why;
+    }
+    k->n_forks++;
+    if (b->peer != POLICY_NONE)
+        timer_arm(&c->wheel, &b->session, instant_add(c->now.mono, DUR_MS(FIRST_WORD_MS)));
+    return REASON_NONE;
+}
+
+/* --- users --- */
+
+static enum reason start_users(struct call *k)
+{
+    struct core *c = k->core;
+    char aor[LOCATION_AOR_MAX], user[LOCATION_AOR_MAX];
+    size_t n;
+    struct str host;
+    struct out o = out_of(user, sizeof user);
+    if (!aor_of_uri(c->policy, sip_text(k->a->held->m, k->a->held->m->uri), aor, sizeof aor, &n))
+        return REASON_route_user_unknown;
+    host = str_skip(str_of(aor, n), str_rfind(str_of(aor, n), '@'));
+    sip_unescape(&o, k->dialled);
+    out_put(&o, host);
+    if (o.full)
+        return REASON_route_user_unknown;
+    n = location_lookup(c->cfg.shards, c->cfg.engines, &c->cfg.hash_key, out_str(&o), c->now.wall,
+                        c->bindings, FORKS_MAX);
+    enum reason why = REASON_route_not_registered;
+    for (size_t i = 0; i < n; i++) {
+        const struct binding *b = &c->bindings[i];
+        if ((b->flags & BINDING_RESTORED) && flow_reliable(&b->flow)) {
+            why = REASON_route_flow_gone;
+            continue;
+        }
+        struct target g = {.flow = b->flow,
+                           .uri = str_of(b->contact, b->contact_len),
+                           .aor = str_of(b->aor, b->aor_len),
+                           .zone = policy_zone_of(c->policy, b->flow.listener, &b->flow.peer),
+                           .peer = POLICY_NONE,
+                           .target = POLICY_NONE};
+        enum reason one = g.zone == POLICY_NONE ? REASON_zone_unknown_source : start(k, &g);
+        if (!k->forks)
+            why = one;
+    }
+    return k->forks ? REASON_NONE : why;
+}
+
+/* --- peers --- */
+
+static void peer_uri(struct call *k, uint8_t peer, uint8_t target, struct out *o)
+{
+    const struct policy *p = k->core->policy;
+    const struct policy_peer *pp = &p->peers[peer];
+    struct str realm = policy_text(p, pp->realm_host);
+    OUT_LIT(o, "sip:");
+    out_put(o, k->dialled);
+    out_ch(o, '@');
+    if (realm.n)
+        out_put(o, realm);
+    else
+        addr_put(o, &pp->targets[target]);
+    if (pp->proto != PROTO_UDP) {
+        OUT_LIT(o, ";transport=");
+        out_put(o, proto_param((enum sip_proto)pp->proto));
+    }
+}
+
+enum reason fork_next(struct call *k)
+{
+    struct core *c = k->core;
+    const struct policy *p = c->policy;
+    enum reason why = REASON_route_peer_down;
+    if (k->route == POLICY_NONE || p->routes[k->route].to != ROUTE_PEERS)
+        return why;
+    const struct policy_route *r = &p->routes[k->route];
+    for (; k->next_peer < r->n_peers; k->next_peer++, k->next_target = 0) {
+        uint8_t peer = r->peers[k->next_peer];
+        while (k->next_target < p->peers[peer].n_targets) {
+            uint8_t t = k->next_target++;
+            char buf[400];
+            struct out o = out_of(buf, sizeof buf);
+            if (!peers_usable(c, peer, t))
+                continue;
+            peer_uri(k, peer, t, &o);
+            struct target g = {.flow = peers_flow(c, peer, t),
+                               .uri = out_str(&o),
+                               .zone = p->peers[peer].zone,
+                               .peer = peer,
+                               .target = t};
+            why = o.full ? REASON_sip_uri_too_long : start(k, &g);
+            if (why == REASON_NONE)
+                return why;
+        }
+    }
+    return why;
+}
+
+enum reason fork_start(struct call *k, const struct request *r)
+{
+    struct core *c = k->core;
+    char dialled[128], user[192], text[192];
+    size_t n;
+    struct out raw = out_of(user, sizeof user), o = out_of(text, sizeof text);
+    if (!r->route)
+        return r->emergency ? REASON_emergency_unrouted : REASON_right_no_route;
+    if (!dialled_of_uri(sip_text(r->m, r->m->uri), dialled, sizeof dialled, &n))
+        return REASON_route_user_unknown;
+    out_put(&raw, policy_text(c->policy, r->route->prefix));
+    out_put(&raw, str_skip(str_of(dialled, n), r->route->strip));
+    sip_escape_user(&o, out_str(&raw));
+    k->dialled = arena_str(&k->text, out_str(&o));
+    k->route = (uint8_t)(r->route - c->policy->routes);
+    if (raw.full || o.full || !raw.n || !k->dialled.p)
+        return REASON_route_user_unknown;
+    return r->route->to == ROUTE_USERS ? start_users(k) : fork_next(k);
+}
+
+/* --- how it ends --- */
+
+void fork_release(struct call *k, const struct leg *but)
+{
+    struct leg *next;
+    for (struct leg *b = k->forks; b; b = next) {
+        next = b->next;
+        if (b == but)
+            continue;
+        leg_part(b, false, REASON_NONE, 0);
+        leg_free(b);
+    }
+}
+
+/* 6xx before all, then the lowest class; in a class the first that came. */
+static void remember(struct call *k, uint16_t code, enum reason why)
+{
+    unsigned now = code / 100 == 6 ? 0 : code / 100u,
+             best = k->best_code / 100 == 6 ? 0 : k->best_code / 100u;
+    if (!k->best_code || now < best) {
+        k->best_code = code;
+        k->best_why = why;
+    }
+}
+
+/* Leg B is out. Another target of the route, or the others that still ring, or the end. */
+static void out_of_race(struct leg *b, bool retry, uint16_t code, enum reason why)
+{
+    struct call *k = b->call;
+    remember(k, code, why);
+    leg_part(b, false, REASON_NONE, 0);
+    leg_free(b);
+    if (k->best_code / 100 == 6)
+        fork_release(k, NULL);
+    else if (retry && fork_next(k) == REASON_NONE)
+        return;
+    if (!k->forks)
+        call_step(k, CALL_EV_FAIL, NULL, NULL, why);
+}
+
+void fork_failed(struct leg *b, enum reason why)
+{
+    struct core *c = b->call->core;
+    bool peer = b->peer != POLICY_NONE,
+         dead = why == REASON_sip_timeout || why == REASON_sip_transport_failed;
+    uint16_t code = reason_info(why)->code;
+    core_count(c, why);
+    if (peer && dead)
+        peers_heard(c, b->peer, b->target, false, why);
+    if (!peer && why == REASON_sip_transport_failed) {
+        why = REASON_route_flow_gone;
+        code = reason_info(why)->code;
+    }
+    if (why == REASON_sip_timeout || why == REASON_sip_transport_failed)
+        b->ict = HANDLE_NONE; /* its transaction has ended by itself */
+    out_of_race(b, peer && (dead || why == REASON_peer_challenge), code ? code : 500, why);
+}
+
+void fork_retry(struct leg *b, struct str authorization)
+{
+    enum reason why = invite(b, authorization);
+    if (why != REASON_NONE)
+        fork_failed(b, why);
+}
+
+static void refused(struct leg *b, const struct sip_msg *m)
+{
+    struct core *c = b->call->core;
+    enum reason why;
+    bool peer = b->peer != POLICY_NONE;
+    b->ict = HANDLE_NONE;
+    if ((m->code == 401 || m->code == 407) && peer && c->policy->peers[b->peer].has_secret &&
+        !(b->flags & LEG_TRIED_AUTH)) {
+        b->flags |= LEG_TRIED_AUTH;
+        pending_respond(c, b, m);
+        return;
+    }
+    if (m->code == 422 && !(b->flags & LEG_TRIED_422)) {
+        b->flags |= LEG_TRIED_422;
+        stimer_response_in(&b->st, m);
+        fork_retry(b, STR_NONE);
+        return;
+    }
+    if (peer)
+        peers_heard(c, b->peer, b->target, m->code != 503, REASON_peer_refused);
+    uint16_t code = hide_code(m->code, peer, &why);
+    core_count(c, why);
+    out_of_race(b, peer && m->code == 503, code, why);
+}
+
+void fork_response(struct leg *b, const struct sip_msg *m)
+{
+    struct core *c = b->call->core;
+    if (!(b->flags & LEG_HEARD)) {
+        b->flags |= LEG_HEARD;
+        timer_stop(&c->wheel, &b->session);
+    }
+    if (m->code >= 300) {
+        refused(b, m);
+        return;
+    }
+    if (b->peer != POLICY_NONE)
+        peers_heard(c, b->peer, b->target, true, REASON_NONE);
+    if (m->code >= 200)
+        call_step(b->call, CALL_EV_ANSWER, m, b, REASON_NONE);
+    else if (m->code > 100)
+        call_step(b->call, CALL_EV_PROGRESS, m, b, REASON_NONE);
+}
+
+/* --- media --- */
+
+enum reason fork_answer_in(struct call *k, struct leg *b, struct str sdp)
+{
+    struct core *c = k->core;
+    struct leg *a = k->a;
+    enum reason why = REASON_NONE;
+    uint64_t hash = siphash(&c->cfg.hash_key, sdp);
+    if ((b->flags & LEG_ANSWER_GIVEN) && hash == b->sdp_hash)
+        return REASON_NONE;
+    struct str offer = sdp_of(a->held->m, &why);
+    struct out o = out_of(c->sdp, sizeof c->sdp);
+    /* Another fork or another answer than the early one: the same offer is answered again. */
+    if (a->held->answer.p)
+        why = media_offer_in(c->media, a->media, offer);
+    if (why == REASON_NONE && (b->flags & LEG_ANSWER_GIVEN))
+        why = media_offer_out(c->media, b->media, offer, c->now.mono, &o);
+    if (why == REASON_NONE)
+        why = media_answer_in(c->media, b->media, sdp);
+    o = out_of(c->sdp, sizeof c->sdp);
+    if (why == REASON_NONE)
+        why = media_answer_out(c->media, a->media, sdp, c->now.mono, &o);
+    if (why != REASON_NONE)
+        return why;
+    media_pair(c->media, a->media, b->media);
+    b->flags |= LEG_ANSWER_GIVEN;
+    b->sdp_hash = hash;
+    a->held->answer = arena_str(&a->held->arena, out_str(&o));
+    return a->held->answer.p ? REASON_NONE : REASON_capacity_memory;
+}

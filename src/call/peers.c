@@ -1,0 +1,198 @@
+/* Peers' health: OPTIONS to each target (RFC 3261 11), and what their answers to calls say. Every
+ * target is hoped for until it fails. */
+#include "call/core_int.h"
+
+#define DOWN_S 30 /* without OPTIONS a target that failed is tried again after that */
+
+static uint64_t user_of(uint8_t peer, uint8_t target)
+{
+    return ((uint64_t)USER_PEER << 48) | ((uint64_t)peer * POLICY_PEER_TARGETS + target);
+}
+
+struct flow peers_flow(const struct core *c, uint8_t peer, uint8_t target)
+{
+    const struct policy_peer *p = &c->policy->peers[peer];
+    return (struct flow){.proto = p->proto,
+                         .listener = p->listener,
+                         .engine = c->cfg.engine,
+                         .peer_id = (uint8_t)(peer + 1),
+                         .peer = p->targets[target]};
+}
+
+void peers_start(struct core *c)
+{
+    for (uint8_t i = 0; i < POLICY_PEERS; i++) {
+        struct peer *x = &c->peers[i];
+        timer_stop(&c->wheel, &x->timer);
+        uint32_t cseq = x->cseq;
+        *x = (struct peer){.cseq = cseq};
+        x->timer.owner = OWNER_PEER;
+        if (i >= c->policy->n_peers || !c->policy->peers[i].options_s)
+            continue;
+        /* Spread, so that peers and engines do not all ask in the same moment. */
+        int64_t first_ms = 100 + rng_below(&c->rng, 1000);
+        timer_arm(&c->wheel, &x->timer, instant_add(c->now.mono, DUR_MS(first_ms)));
+    }
+}
+
+static void options_put(struct core *c, uint8_t peer, uint8_t target, struct str branch,
+                        struct out *o)
+{
+    const struct policy *p = c->policy;
+    const struct policy_peer *pp = &p->peers[peer];
+    struct flow f = peers_flow(c, peer, target);
+    char by[ADDR_TEXT_MAX], uri[320], id[2][17];
+    struct out u = out_of(uri, sizeof uri);
+    OUT_LIT(&u, "sip:");
+    addr_put(&u, &pp->targets[target]);
+    for (int i = 0; i < 2; i++) {
+        uint64_t r = rng_u64(&c->rng);
+        hex_encode((const uint8_t *)&r, 8, id[i]);
+    }
+    sip_request_line(o, STR("OPTIONS"), out_str(&u));
+    sip_begin(o, HDR_VIA);
+    OUT_LIT(o, "SIP/2.0/");
+    out_put(o, proto_name((enum sip_proto)f.proto));
+    out_ch(o, ' ');
+    out_put(o, hide_sent_by(c, &f, by, sizeof by));
+    OUT_LIT(o, ";rport;branch=");
+    out_put(o, branch);
+    sip_eol(o);
+    sip_put_u32(o, HDR_MAX_FORWARDS, 70);
+    sip_begin(o, HDR_FROM);
+    OUT_LIT(o, "<sip:");
+    out_put(o, policy_text(p, p->domains[0]));
+    OUT_LIT(o, ">;tag=");
+    out_put(o, str_of(id[0], 16));
+    sip_eol(o);
+    sip_begin(o, HDR_TO);
+    out_ch(o, '<');
+    out_put(o, out_str(&u));
+    out_ch(o, '>');
+    sip_eol(o);
+    sip_put(o, HDR_CALL_ID, str_of(id[1], 16));
+    sip_put_cseq(o, ++c->peers[peer].cseq, STR("OPTIONS"));
+    sip_put(o, HDR_ACCEPT, STR("application/sdp"));
+    sip_end(o, STR_NONE, STR_NONE);
+}
+
+static void ask(struct core *c, uint8_t peer, uint8_t target)
+{
+    struct peer_target *x = &c->peers[peer].target[target];
+    char branch[BRANCH_CHARS];
+    if (handle_is(x->t) && trans_alive(c->trans, x->t))
+        return;
+    struct handle t = trans_client(c->trans, SIP_OPTIONS, user_of(peer, target), branch);
+    if (!handle_is(t))
+        return;
+    struct out o = intents_room(c->out);
+    struct flow f = peers_flow(c, peer, target);
+    options_put(c, peer, target, str_of(branch, sizeof branch), &o);
+    if (o.full || trans_send(c->trans, t, &f, out_str(&o), c->now.mono) != OK)
+        trans_drop(c->trans, t);
+    else
+        x->t = t;
+}
+
+void peers_timer(struct core *c, struct timer *t)
+{
+    struct peer *x = (struct peer *)(void *)((char *)t - offsetof(struct peer, timer));
+    uint8_t peer = (uint8_t)(x - c->peers);
+    const struct policy_peer *p = &c->policy->peers[peer];
+    for (uint8_t i = 0; i < p->n_targets; i++)
+        ask(c, peer, i);
+    timer_arm(&c->wheel, t, instant_add(c->now.mono, DUR_S(p->options_s)));
+}
+
+void peers_heard(struct core *c, uint8_t peer, uint8_t target, bool up, enum reason why)
+{
+    if (peer >= c->policy->n_peers || target >= c->policy->peers[peer].n_targets)
+        return;
+    struct peer_target *x = &c->peers[peer].target[target];
+    if (!up)
+        x->since = c->now.mono;
+    if (x->down == !up)
+        return;
+    x->down = !up;
+    struct fact *f = fact_begin(c, FACT_PEER_STATE, up ? REASON_NONE : why, 0);
+    TEXT_SET(f->u.peer.peer, policy_text(c->policy, c->policy->peers[peer].name));
+    f->u.peer.target = c->policy->peers[peer].targets[target];
+    f->u.peer.up = up;
+    fact_end(c);
+}
+
+static void heard(struct core *c, uint64_t user, bool up, enum reason why)
+{
+    uint64_t n = user & 0xffffffffffff;
+    uint8_t peer = (uint8_t)(n / POLICY_PEER_TARGETS), target = (uint8_t)(n % POLICY_PEER_TARGETS);
+    c->peers[peer].target[target].t = HANDLE_NONE;
+    peers_heard(c, peer, target, up, why);
+}
+
+/* Any answer shows life, but 503 says itself that it cannot serve. */
+void peers_response(struct core *c, uint64_t user, const struct sip_msg *m)
+{
+    if (m->code >= 200)
+        heard(c, user, m->code != 503 && m->code != 408, REASON_peer_refused);
+}
+
+void peers_failed(struct core *c, uint64_t user, enum reason why)
+{
+    core_count(c, why);
+    heard(c, user, false, why);
+}
+
+bool peers_usable(struct core *c, uint8_t peer, uint8_t target)
+{
+    const struct peer_target *x = &c->peers[peer].target[target];
+    if (!x->down)
+        return true;
+    return !c->policy->peers[peer].options_s &&
+           !instant_before(c->now.mono, instant_add(x->since, DUR_S(DOWN_S)));
+}
+
+static bool peer_up(const struct core *c, uint8_t peer)
+{
+    for (uint8_t t = 0; t < c->policy->peers[peer].n_targets; t++)
+        if (!c->peers[peer].target[t].down)
+            return true;
+    return false;
+}
+
+uint32_t peers_up(const struct core *c)
+{
+    uint32_t n = 0;
+    for (uint8_t i = 0; i < c->policy->n_peers; i++)
+        n += peer_up(c, i);
+    return n;
+}
+
+void core_peers_json(const struct core *c, struct out *o, struct now now)
+{
+    (void)now;
+    out_ch(o, '[');
+    for (uint8_t i = 0; i < c->policy->n_peers; i++) {
+        const struct policy_peer *p = &c->policy->peers[i];
+        if (i)
+            out_ch(o, ',');
+        out_ch(o, '{');
+        out_json_kstr(o, STR("name"), policy_text(c->policy, p->name));
+        out_json_kstr(o, STR("kind"), p->trunk ? STR("trunk") : STR("pbx"));
+        out_json_kbool(o, STR("up"), peer_up(c, i));
+        out_json_key(o, STR("targets"));
+        out_ch(o, '[');
+        for (uint8_t t = 0; t < p->n_targets; t++) {
+            char text[ADDR_TEXT_MAX];
+            struct out a = out_of(text, sizeof text);
+            addr_put(&a, &p->targets[t]);
+            if (t)
+                out_ch(o, ',');
+            out_ch(o, '{');
+            out_json_kstr(o, STR("address"), out_str(&a));
+            out_json_kbool(o, STR("up"), !c->peers[i].target[t].down);
+            out_ch(o, '}');
+        }
+        OUT_LIT(o, "]}");
+    }
+    out_ch(o, ']');
+}

@@ -1,0 +1,334 @@
+/* Requests that are kept: held copies, and those that wait for the vault (identity gate; a peer's
+ * challenge that we answer). */
+#include "call/core_int.h"
+
+enum err held_new(struct core *c, const struct sip_msg *m, const struct flow *f, struct handle t,
+                  struct held **ret_h)
+{
+    struct arena a;
+    arena_init_blocks(&a, &c->large, LARGE_BLOCK);
+    struct held *h = arena_take_zero(&a, sizeof *h);
+    struct sip_msg *copy = h ? arena_take(&a, sizeof *copy) : NULL;
+    struct str bytes = copy ? arena_str(&a, m->bytes) : STR_NONE;
+    if (!bytes.p) {
+        arena_reset(&a);
+        return h ? ERR_LIMIT : ERR_FULL;
+    }
+    *copy = *m; /* spans stay true: they are offsets */
+    copy->bytes = bytes;
+    h->m = copy;
+    h->t = t;
+    h->flow = *f;
+    h->arena = a;
+    *ret_h = h;
+    return OK;
+}
+
+void held_free(struct held **h)
+{
+    if (!*h)
+        return;
+    struct arena a = (*h)->arena; /* it lies in itself */
+    *h = NULL;
+    arena_reset(&a);
+}
+
+enum err incoming_hold(struct core *c, struct incoming *in)
+{
+    if (in->held)
+        return OK;
+    enum err e = held_new(c, in->m, &in->r->flow, in->t, &in->held);
+    if (e == OK)
+        in->m = in->r->m = in->held->m;
+    return e;
+}
+
+/* --- facts --- */
+
+void fact_verdict(struct core *c, const struct request *r, const struct verdict *v)
+{
+    struct fact *f = fact_begin(c, FACT_VERDICT, v->reason,
+                                v->kind == VERDICT_PASS || v->kind == VERDICT_DROP ? 0 : v->code);
+    TEXT_SET(f->u.verdict.call_id, sip_text(r->m, r->m->call_id));
+    TEXT_SET(f->u.verdict.from, sip_text(r->m, r->m->from_uri));
+    TEXT_SET(f->u.verdict.to, sip_text(r->m, r->m->to_uri));
+    TEXT_SET(f->u.verdict.method, sip_text(r->m, r->m->method_text));
+    TEXT_SET(f->u.verdict.user, str_of(r->user, r->user_n));
+    f->u.verdict.source = r->flow.peer;
+    f->u.verdict.proto = r->flow.proto;
+    f->u.verdict.zone = r->zone;
+    f->u.verdict.trace = r->trace;
+    fact_end(c);
+}
+
+/* --- waiting --- */
+
+static uint32_t ask_id(struct handle h)
+{
+    return (h.gen & 0xffff) << 16 | (h.index & 0xffff);
+}
+
+static struct pending *pending_of(struct core *c, uint32_t id)
+{
+    uint32_t index = id & 0xffff;
+    if (!index || index > c->pendings.cap || (c->pending_gen[index - 1] & 0xffff) != id >> 16)
+        return NULL;
+    return pool_get(&c->pendings, (struct handle){index, c->pending_gen[index - 1]});
+}
+
+static struct pending *pending_open(struct core *c, enum ask_kind kind, struct handle *ret_h)
+{
+    struct pending *p = pool_new(&c->pendings, ret_h);
+    if (!p)
+        return NULL;
+    c->pending_gen[ret_h->index - 1] = ret_h->gen;
+    p->kind = (uint8_t)kind;
+    p->generation = c->policy->generation;
+    p->timer.owner = OWNER_PENDING;
+    timer_arm(&c->wheel, &p->timer, instant_add(c->now.mono, DUR_MS(ASK_LIFE_MS)));
+    return p;
+}
+
+static void pending_close(struct core *c, struct pending *p)
+{
+    timer_stop(&c->wheel, &p->timer);
+    held_free(&p->held);
+    pool_free(&c->pendings, p);
+}
+
+/* Takes the request out of the pending, which ends. The caller frees in->held. */
+static void pending_take(struct core *c, struct pending *p, struct incoming *in)
+{
+    c->req = p->r;
+    *in = (struct incoming){.r = &c->req, .m = p->held->m, .t = p->held->t, .held = p->held};
+    in->leg = p->r.in_dialog ? pool_get(&c->legs, p->leg_h) : NULL;
+    c->req.now = c->now;
+    p->held = NULL;
+    pending_close(c, p);
+}
+
+static void pending_give_up(struct core *c, struct pending *p, enum reason why)
+{
+    struct incoming in;
+    pending_take(c, p, &in);
+    if (!in.r->in_dialog) {
+        struct verdict v = {VERDICT_REFUSE, GATE_IDENTITY, why, reason_info(why)->code};
+        in.r->trace.gate[GATE_IDENTITY].verdict = VERDICT_REFUSE;
+        in.r->trace.gate[GATE_IDENTITY].reason = (uint16_t)why;
+        fact_verdict(c, in.r, &v);
+    }
+    reply_reason(c, &in, why);
+    held_free(&in.held);
+}
+
+void pending_wait(struct core *c, struct incoming *in, struct ask *q)
+{
+    struct handle h;
+    struct pending *p = pending_open(c, ASK_VERIFY, &h);
+    enum reason why = REASON_capacity_transactions;
+    if (p)
+        in->t = trans_server(c->trans, in->m, &in->r->flow, 0, c->now.mono);
+    if (handle_is(in->t)) {
+        enum err e = incoming_hold(c, in);
+        why = e == OK ? REASON_NONE
+                      : (e == ERR_LIMIT ? REASON_sip_too_large : REASON_capacity_memory);
+    }
+    if (why != REASON_NONE) {
+        if (p)
+            pending_close(c, p);
+        reply_reason(c, in, why);
+        return;
+    }
+    server_user_set(c, in->t, USER(USER_PENDING, h));
+    p->held = in->held;
+    p->r = *in->r;
+    if (in->leg)
+        p->leg_h = leg_handle(in->leg);
+    q->id = ask_id(h);
+    core_ask(c, q);
+    if (in->m->method == SIP_INVITE)
+        reply(c, in->m, &in->r->flow, in->t, 100, STR_NONE);
+}
+
+void pending_timer(struct core *c, struct timer *t)
+{
+    struct pending *p = (struct pending *)(void *)((char *)t - offsetof(struct pending, timer));
+    struct leg *l = p->kind == ASK_RESPOND ? pool_get(&c->legs, p->leg_h) : NULL;
+    if (p->kind == ASK_VERIFY) {
+        pending_give_up(c, p, REASON_auth_unavailable);
+        return;
+    }
+    pending_close(c, p);
+    if (l)
+        fork_failed(l, REASON_auth_unavailable);
+}
+
+/* The caller gave up before the vault answered. */
+void pending_cancel(struct core *c, struct pending *p)
+{
+    struct incoming in;
+    pending_take(c, p, &in);
+    reply(c, in.m, &in.r->flow, in.t, 487, STR_NONE);
+    held_free(&in.held);
+}
+
+static void verified(struct core *c, struct pending *p, const struct answer *a)
+{
+    struct incoming in;
+    struct verdict v = {VERDICT_CHALLENGE, GATE_IDENTITY, REASON_auth_stale, 401};
+    bool same_policy = p->generation == c->policy->generation;
+    pending_take(c, p, &in);
+    c->env.calls_used = c->calls.used;
+    c->env.trans_used = trans_used(c->trans);
+    if (in.r->in_dialog && !in.leg)
+        v = (struct verdict){VERDICT_REFUSE, GATE_IDENTITY, REASON_sip_no_dialog, 481};
+    else if (same_policy)
+        v = gates_resume(&c->env, in.r, a);
+    else
+        in.r->stale = true; /* what the gates found out is of the old policy: once more */
+    verdict_apply(c, &in, &v);
+    held_free(&in.held);
+}
+
+void core_answer(struct core *c, const struct answer *a, struct now now)
+{
+    c->now = now;
+    struct pending *p = pending_of(c, a->id);
+    if (!p || p->kind != a->kind)
+        return; /* too late: it was answered, or its caller gave up */
+    if (p->kind == ASK_VERIFY) {
+        verified(c, p, a);
+        return;
+    }
+    struct leg *b = pool_get(&c->legs, p->leg_h);
+    struct str line = p->challenge;
+    pending_close(c, p);
+    if (!b)
+        return;
+    struct out o = out_of(c->fields, sizeof c->fields);
+    out_put(&o, line);
+    OUT_LIT(&o, ", response=\"");
+    out_put(&o, str_of((const char *)a->bytes, a->n));
+    OUT_LIT(&o, "\"\r\n");
+    if (a->reason == REASON_NONE && !o.full)
+        fork_retry(b, out_str(&o));
+    else
+        fork_failed(b, REASON_auth_unavailable);
+}
+
+/* --- a peer challenges us --- */
+
+static bool pick_challenge(const struct sip_msg *m, struct sip_auth *ret_a,
+                           enum digest_alg *ret_alg)
+{
+    enum sip_hdr h = m->code == 407 ? HDR_PROXY_AUTHENTICATE : HDR_WWW_AUTHENTICATE;
+    static const uint8_t rank[DIGEST_ALG_COUNT] = {
+        [DIGEST_SHA512_256] = 3, [DIGEST_SHA256] = 2, [DIGEST_MD5] = 1};
+    unsigned best = 0;
+    uint16_t it = 0;
+    struct str v;
+    while (sip_next(m, h, &it, &v)) {
+        struct sip_auth a;
+        enum digest_alg alg;
+        if (sip_auth_parse(v, &a) != OK || !str_ieq(a.scheme, STR("Digest")) ||
+            digest_alg_parse(a.algorithm, &alg) != OK || rank[alg] <= best)
+            continue;
+        best = rank[alg];
+        *ret_a = a;
+        *ret_alg = alg;
+    }
+    return best > 0;
+}
+
+/* "auth" among the offered qop values; auth-int alone is not answered. */
+static bool offers_auth(struct str qop)
+{
+    struct str one;
+    while (qop.n) {
+        qop = str_cut(qop, ',', &one);
+        if (str_ieq(str_trim(one), STR("auth")))
+            return true;
+    }
+    return false;
+}
+
+static void quoted(struct out *o, struct str name, struct str value)
+{
+    OUT_LIT(o, ", ");
+    out_put(o, name);
+    OUT_LIT(o, "=\"");
+    sip_piece(o, value);
+    out_ch(o, '"');
+}
+
+/* All of the credentials but the response. */
+static struct str credentials(struct leg *b, const struct sip_msg *m, const struct sip_auth *a,
+                              struct str user, enum digest_alg alg, struct str cnonce)
+{
+    char buf[480];
+    struct out o = out_of(buf, sizeof buf);
+    out_put(&o, m->code == 407 ? STR("Proxy-Authorization: Digest username=\"")
+                               : STR("Authorization: Digest username=\""));
+    sip_piece(&o, user);
+    out_ch(&o, '"');
+    quoted(&o, STR("realm"), a->realm);
+    quoted(&o, STR("nonce"), a->nonce);
+    quoted(&o, STR("uri"), b->d.remote_target);
+    if (a->opaque.n)
+        quoted(&o, STR("opaque"), a->opaque);
+    OUT_LIT(&o, ", algorithm=");
+    out_put(&o, digest_alg_name(alg));
+    if (cnonce.n) {
+        OUT_LIT(&o, ", qop=auth, nc=00000001");
+        quoted(&o, STR("cnonce"), cnonce);
+    }
+    return o.full ? STR_NONE : arena_str(&b->call->text, out_str(&o));
+}
+
+static bool respond_ask(struct leg *b, const struct sip_msg *m, struct ask *q, struct str *ret_line)
+{
+    struct core *c = b->call->core;
+    const struct policy_peer *peer = &c->policy->peers[b->peer];
+    struct sip_auth a;
+    enum digest_alg alg;
+    char ha2[DIGEST_HEX_MAX], cn[16];
+    uint8_t noise[8];
+    if (!pick_challenge(m, &a, &alg) ||
+        digest_ha2(alg, STR("INVITE"), b->d.remote_target, false, STR_NONE, ha2) != OK)
+        return false;
+    rng_bytes(&c->rng, noise, sizeof noise);
+    hex_encode(noise, sizeof noise, cn);
+    bool qop = offers_auth(a.qop);
+    if (a.qop.n && !qop)
+        return false;
+    struct str user = policy_text(c->policy, peer->username),
+               cnonce = qop ? str_of(cn, sizeof cn) : STR_NONE;
+    memset(q, 0, offsetof(struct ask, text));
+    q->kind = ASK_RESPOND;
+    q->alg = (uint8_t)alg;
+    q->key = b->peer;
+    *ret_line = credentials(b, m, &a, user, alg, cnonce);
+    return ret_line->p && ask_add(q, user, &q->user) && ask_add(q, a.realm, &q->realm) &&
+           ask_add(q, a.nonce, &q->nonce) && ask_add(q, qop ? STR("00000001") : STR_NONE, &q->nc) &&
+           ask_add(q, cnonce, &q->cnonce) && ask_add(q, qop ? STR("auth") : STR_NONE, &q->qop) &&
+           ask_add(q, str_of(ha2, digest_hex_chars(alg)), &q->ha2);
+}
+
+void pending_respond(struct core *c, struct leg *b, const struct sip_msg *m)
+{
+    struct handle h;
+    struct str line;
+    if (!respond_ask(b, m, &c->ask, &line)) {
+        fork_failed(b, REASON_peer_challenge);
+        return;
+    }
+    struct pending *p = pending_open(c, ASK_RESPOND, &h);
+    if (!p) {
+        fork_failed(b, REASON_capacity_transactions);
+        return;
+    }
+    p->leg_h = leg_handle(b);
+    p->challenge = line;
+    c->ask.id = ask_id(h);
+    core_ask(c, &c->ask);
+}
