@@ -111,6 +111,7 @@ static void event(struct play *p, uint8_t what, uint8_t how)
     static const char *const methods[] = {"INVITE", "BYE", "CANCEL", "INFO"};
     unsigned i = (what >> 4) % SLOTS;
     struct slot *s = &p->slots[i];
+    const char *branch = s->branch[0] ? s->branch : "z9hG4bKabcdefghijklmnopqrstuvwxya";
     bool forged;
     switch (what & 15) {
     case 0:
@@ -121,11 +122,11 @@ static void event(struct play *p, uint8_t what, uint8_t how)
         break;
     case 2:
     case 3:
-        (void)rig_answer_to(p->r, s->branch, codes[how & 7], s->invite ? "INVITE" : "BYE", "t1",
+        (void)rig_answer_to(p->r, branch, codes[how & 7], s->invite ? "INVITE" : "BYE", "t1",
                             &forged);
         break;
     case 4:
-        (void)rig_answer_to(p->r, s->branch, codes[how & 7], methods[how >> 3 & 3], "t1", &forged);
+        (void)rig_answer_to(p->r, branch, codes[how & 7], methods[how >> 3 & 3], "t1", &forged);
         break;
     case 5:
     case 6:
@@ -170,7 +171,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     /* Sometimes short of memory or of records. */
     uint8_t shape = cur_u8(&c);
     struct play p = {.r = rig_new(shape & 1 ? 4 : 24, shape & 2 ? 3 : 200, shape & 4 ? 64 : 512)};
-    rig_request(p.r, (struct rig_request){.method = "INFO", .branch = "z9hG4bK"});
+    rig_request(p.r, (struct rig_request){.method = "INFO", .branch = "z9hG4bKx"});
     while (cur_left(&c) >= 2) {
         uint8_t what = cur_u8(&c), how = cur_u8(&c);
         event(&p, what, how);

@@ -47,11 +47,13 @@ static enum err set_party(struct str *field, struct arena *a, struct str header)
     return OK;
 }
 
-static bool sip_scheme(struct str uri)
+/* A URI that may stand in a Request-URI or Route: RFC 3261 19.1.1 table 1 allows no headers there.
+ */
+static bool target_like(struct str uri)
 {
     struct sip_uri u;
     return one_line(uri) && sip_uri_parse(uri, &u) == OK &&
-           (u.scheme == URI_SIP || u.scheme == URI_SIPS);
+           (u.scheme == URI_SIP || u.scheme == URI_SIPS) && u.headers.n == 0;
 }
 
 static enum err contact(const struct sip_msg *m, struct str *ret_uri)
@@ -61,7 +63,7 @@ static enum err contact(const struct sip_msg *m, struct str *ret_uri)
     struct sip_nameaddr n;
     if (!sip_list_next(m, HDR_CONTACT, &it, &element))
         return ERR_NOT_FOUND;
-    if (sip_nameaddr_parse(element, &n) != OK || n.star || !sip_scheme(n.uri))
+    if (sip_nameaddr_parse(element, &n) != OK || n.star || !target_like(n.uri))
         return ERR_SYNTAX;
     *ret_uri = n.uri;
     return OK;
@@ -93,7 +95,7 @@ static enum err set_routes(struct dialog *d, struct arena *a, const struct sip_m
         struct sip_nameaddr r;
         if (n == DIALOG_ROUTES_MAX)
             return ERR_LIMIT;
-        if (sip_nameaddr_parse(element, &r) != OK || r.star || !sip_scheme(r.uri))
+        if (sip_nameaddr_parse(element, &r) != OK || r.star || !target_like(r.uri))
             return ERR_SYNTAX;
         uris[n++] = r.uri;
     }

@@ -83,6 +83,7 @@ static void uas_bad(void **state)
     static const char *const bad[] = {
         "",
         "Contact: *\r\n",
+        "Contact: <sip:a@b?Replaces=c>\r\n",
         "Contact: <tel:+491234>\r\n",
         "Contact: <mailto:a@b>\r\n",
         "Contact: <sip:\r\n",
