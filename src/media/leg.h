@@ -1,0 +1,115 @@
+/* The media of one call leg: SDP in and out (RFC 3264, 4566/8866, 4568, 3605, 5761), ports, SRTP
+ * contexts, source rules and statistics, up to MEDIA_STREAMS m-lines. Two legs are paired to relay.
+ * Every leg is offered and answered separately, so a leg never sees an address, port, key, origin
+ * or session name of the other.
+ *
+ * Life:  offer from peer X for a call X->Y:   media_offer_in(X, sdp)   media_offer_out(Y, X's sdp,
+ * out) answer from Y:                       media_answer_in(Y, sdp)  media_answer_out(X, Y's sdp,
+ * out)  media_pair(X, Y) Late offers are the same with the roles of the messages changed. A second
+ * offer/answer (re-INVITE, UPDATE) uses the same calls: nothing that is in force changes before the
+ * answer; media_rollback drops an unanswered offer. */
+#ifndef MEDIA_LEG_H
+#define MEDIA_LEG_H
+#include "base/addr.h"
+#include "base/instant.h"
+#include "base/pool.h"
+#include "base/reasons.h"
+#include "base/rng.h"
+#include "media/ports.h"
+
+#define MEDIA_STREAMS 4u
+#define MEDIA_SDP_MAX 8192u
+
+enum srtp_suite {
+    SUITE_NONE,
+    SUITE_AES_CM_128_80,
+    SUITE_AES_CM_128_32,
+    SUITE_AES_256_CM_80,
+    SUITE_AES_256_CM_32,
+    SUITE_GCM_128,
+    SUITE_GCM_256,
+    SUITE_COUNT
+};
+const char *srtp_suite_name(enum srtp_suite s); /* the SDP name (RFC 4568, 6188, 7714); "none" */
+
+/* What the zone or peer of a leg allows. */
+struct media_policy {
+    bool signalling_secure; /* leg's signalling is TLS: SDES may be accepted and offered */
+    bool plain_allowed;     /* a live waiver (or zone) lets RTP/AVP through on this leg */
+    bool offer_srtp; /* offers to this leg are RTP/SAVP (needs signalling_secure), else RTP/AVP */
+    bool symmetric;  /* peer may be behind NAT: latch once to the first packet's source; else SDP
+                        address only */
+    uint8_t suites[SUITE_COUNT]; /* in order of preference, SUITE_NONE ends; empty = the default
+                                    order */
+    struct addr local_ip;        /* what our SDP says (public address); ip only */
+};
+
+struct media_stats { /* one direction of one stream: packets received from this leg */
+    uint64_t packets, octets, lost, discarded;
+    uint32_t jitter_us, max_jitter_us;
+    int64_t first_us, last_us; /* monotonic; 0 = never */
+    uint8_t payload_type;
+};
+struct media_leg; /* in media.c's pool; opaque to callers */
+struct media;     /* all media of one engine */
+
+struct media_cfg {
+    uint32_t legs_cap;
+    struct rng *rng;           /* keeps */
+    struct ports *ports;       /* keeps */
+    struct counters *counters; /* keeps */
+};
+size_t media_bytes(const struct media_cfg *cfg);
+/* keeps mem (zeroed). */
+struct media *media_init(void *mem, const struct media_cfg *cfg);
+
+/* NULL when the table is full. gives: media_leg_close. user: the caller's tag for media_events. */
+struct media_leg *media_leg_open(struct media *m, const struct media_policy *policy, uint64_t user);
+void media_leg_close(struct media *m, struct media_leg *l,
+                     struct instant now); /* unpairs, gives ports back; NULL is fine */
+
+/* REASON_NONE or why not (media_*, sdp_*, capacity_ports). Outputs are complete SDP bodies. */
+MUST_CHECK enum reason media_offer_in(struct media *m, struct media_leg *from, struct str sdp);
+MUST_CHECK enum reason media_offer_out(struct media *m, struct media_leg *to, struct str other_sdp,
+                                       struct instant now, struct out *o);
+MUST_CHECK enum reason media_answer_in(struct media *m, struct media_leg *from, struct str sdp);
+MUST_CHECK enum reason media_answer_out(struct media *m, struct media_leg *to, struct str other_sdp,
+                                        struct instant now, struct out *o);
+void media_rollback(struct media *m, struct media_leg *l);
+void media_pair(struct media *m, struct media_leg *a,
+                struct media_leg *b); /* stops earlier pairings of both */
+
+/* For CDR and status. stream < MEDIA_STREAMS; false if the stream does not exist. */
+struct media_view {
+    enum srtp_suite suite;
+    uint16_t local_port;
+    struct addr remote; /* in force: SDP's or latched */
+    bool latched, held;
+    char codec[24]; /* first format of the answer: "PCMA/8000", terminated */
+    char kind[12];  /* "audio" */
+    struct media_stats in;
+};
+bool media_leg_view(const struct media_leg *l, unsigned stream, struct media_view *ret_v);
+/* true if the call is one-way by now: packets came from one side only for at least 5 s. */
+bool media_one_way(const struct media_leg *a, const struct media_leg *b, struct instant now);
+/* Newest packet time from this leg over its streams; us 0 = never. */
+struct instant media_last_packet(const struct media_leg *l);
+
+/* --- packets --- */
+#define PKT_MAX 1600u
+struct pkt {
+    uint8_t *data;    /* room PKT_MAX */
+    uint16_t len;     /* 0 after media_turn: nothing to send */
+    uint16_t port;    /* in: local port it arrived on; out: local port to send from */
+    struct addr peer; /* in: source; out: destination */
+};
+/* Relays n packets in place: port -> stream -> source rule -> unprotect -> statistics -> protect. A
+ * packet that is not to be sent has len 0 afterwards and its reason counted. No allocation, no
+ * lock. */
+void media_turn(struct media *m, struct pkt *pkts, size_t n, struct instant now) HOT;
+struct media_usage {
+    uint32_t legs, ports_taken, srtp_contexts;
+};
+struct media_usage
+media_usage(const struct media *m); /* for leak checks: all zero when no call is up */
+#endif

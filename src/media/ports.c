@@ -1,0 +1,74 @@
+#include "media/ports.h"
+#include "base/cc.h"
+
+enum { PAIR_ABSENT, PAIR_FREE, PAIR_TAKEN, PAIR_RESTING };
+
+size_t ports_bytes(uint32_t cap_pairs)
+{
+    return (size_t)cap_pairs * (sizeof *((struct ports *)0)->resting + sizeof(uint16_t));
+}
+
+void ports_init(struct ports *p, void *mem, uint32_t cap_pairs)
+{
+    memset(p, 0, sizeof *p);
+    p->cap = cap_pairs;
+    p->resting = mem;
+    p->free_list = (uint16_t *)(void *)((uint8_t *)mem + (size_t)cap_pairs * sizeof *p->resting);
+}
+
+enum err ports_add(struct ports *p, uint16_t even)
+{
+    if ((even & 1) != 0 || even == 0)
+        return ERR_RANGE;
+    if (p->state[even / 2] != PAIR_ABSENT)
+        return ERR_EXISTS;
+    if (p->n_open == p->cap)
+        return ERR_FULL;
+    p->state[even / 2] = PAIR_FREE;
+    p->free_list[p->n_free++] = even;
+    p->n_open++;
+    return OK;
+}
+
+static void wake(struct ports *p, struct instant now)
+{
+    while (p->n_resting > 0 && !instant_before(now, p->resting[p->rest_head].until)) {
+        uint16_t even = p->resting[p->rest_head].port;
+        p->rest_head = p->rest_head + 1 == p->cap ? 0 : p->rest_head + 1;
+        p->n_resting--;
+        p->state[even / 2] = PAIR_FREE;
+        p->free_list[p->n_free++] = even;
+    }
+}
+
+enum err ports_take(struct ports *p, struct rng *rng, struct instant now, uint16_t *ret_even)
+{
+    wake(p, now);
+    if (p->n_free == 0)
+        return ERR_FULL;
+    uint32_t at = rng_below(rng, p->n_free);
+    uint16_t even = p->free_list[at];
+    p->free_list[at] = p->free_list[--p->n_free];
+    p->state[even / 2] = PAIR_TAKEN;
+    p->n_taken++;
+    *ret_even = even;
+    return OK;
+}
+
+void ports_give(struct ports *p, uint16_t even, struct instant now)
+{
+    CHECK(p->state[even / 2] == PAIR_TAKEN);
+    uint32_t at = p->rest_head + p->n_resting;
+    at = at >= p->cap ? at - p->cap : at;
+    p->resting[at].port = even;
+    p->resting[at].until = instant_add(now, DUR_MS(PORTS_REST_MS));
+    p->state[even / 2] = PAIR_RESTING;
+    p->n_resting++;
+    p->n_taken--;
+}
+
+uint32_t ports_want(const struct ports *p, uint32_t low)
+{
+    uint32_t ready = p->n_free + p->n_resting, more = p->cap - p->n_open;
+    return ready >= low ? 0 : MIN(low - ready, more);
+}

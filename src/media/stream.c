@@ -1,0 +1,196 @@
+#include "crypto/cipher.h"
+#include "media/state.h"
+
+static struct stream *stream_new(struct media *m, uint32_t *ret_index)
+{
+    uint32_t i = m->streams_free;
+    if (i != 0) {
+        m->streams_free = m->streams[i].next_free;
+    } else {
+        if (m->streams_fresh + 1 >= m->streams_cap)
+            return NULL;
+        i = ++m->streams_fresh;
+    }
+    m->streams_used++;
+    m->streams[i] = (struct stream){0};
+    *ret_index = i;
+    return &m->streams[i];
+}
+
+static void stream_give(struct media *m, uint32_t i)
+{
+    m->streams[i] = (struct stream){.next_free = m->streams_free};
+    m->streams_free = i;
+    m->streams_used--;
+}
+
+enum reason stream_open(struct media *m, struct media_leg *l, unsigned i, struct stream **ret_s)
+{
+    struct stream *s = leg_stream(m, l, i);
+    if (s != NULL) {
+        *ret_s = s;
+        return REASON_NONE;
+    }
+    uint32_t index;
+    s = stream_new(m, &index);
+    if (s == NULL)
+        return REASON_capacity_memory;
+    if (ports_take(m->cfg.ports, m->cfg.rng, m->now, &s->port) != OK) {
+        stream_give(m, index);
+        return REASON_capacity_ports;
+    }
+    s->leg = l;
+    s->symmetric = l->policy.symmetric;
+    l->streams[i] = index;
+    m->by_port[s->port] = m->by_port[s->port + 1] = index;
+    *ret_s = s;
+    return REASON_NONE;
+}
+
+static void context_drop(struct media *m, struct srtp **c)
+{
+    if (*c != NULL)
+        m->srtp_contexts--;
+    srtp_free(*c);
+    *c = NULL;
+}
+
+static void keys_drop(struct media *m, struct stream *s)
+{
+    if (s->keys == NULL)
+        return;
+    context_drop(m, &s->keys->rx);
+    context_drop(m, &s->keys->tx);
+    crypto_free(s->keys, sizeof *s->keys);
+    s->keys = NULL;
+}
+
+void stream_close(struct media *m, struct media_leg *l, unsigned i)
+{
+    struct stream *s = leg_stream(m, l, i);
+    if (s == NULL)
+        return;
+    keys_drop(m, s);
+    if (s->peer != 0)
+        m->streams[s->peer].peer = 0;
+    m->by_port[s->port] = m->by_port[s->port + 1] = 0;
+    ports_give(m->cfg.ports, s->port, m->now);
+    stream_give(m, l->streams[i]);
+    l->streams[i] = 0;
+}
+
+enum reason stream_keys(struct media *m, struct stream *s)
+{
+    if (s->keys != NULL)
+        return REASON_NONE;
+    s->keys = crypto_zalloc(sizeof *s->keys);
+    if (s->keys == NULL)
+        return REASON_capacity_memory;
+    rng_bytes(m->cfg.rng, s->keys->seed, SUITE_SEED_BYTES);
+    return REASON_NONE;
+}
+
+static bool context_make(struct media *m, struct srtp **c, enum srtp_suite suite,
+                         const uint8_t *key)
+{
+    struct srtp *fresh = srtp_new(suite, key);
+    if (fresh == NULL)
+        return false;
+    context_drop(m, c);
+    *c = fresh;
+    m->srtp_contexts++;
+    return true;
+}
+
+/* A context lives as long as its key does, so that the roll-over counter and the replay window
+ * survive a re-INVITE that changes nothing. */
+static enum reason install(struct media *m, struct secure *k)
+{
+    bool same = k->rx != NULL && k->rx_suite == k->next_suite &&
+                mem_equal_ct(k->rx_key, k->next_key, SRTP_KEY_MAX);
+    if (!same && !context_make(m, &k->rx, k->next_suite, k->next_key))
+        return REASON_capacity_memory;
+    memcpy(k->rx_key, k->next_key, SRTP_KEY_MAX);
+    k->rx_suite = k->next_suite;
+    if (k->tx != NULL && k->tx_suite == k->next_suite)
+        return REASON_NONE;
+    uint8_t own[SRTP_KEY_MAX];
+    suite_own_key(k->seed, k->next_suite, own);
+    bool made = context_make(m, &k->tx, k->next_suite, own);
+    mem_wipe(own, sizeof own);
+    k->tx_suite = k->next_suite;
+    return made ? REASON_NONE : REASON_capacity_memory;
+}
+
+enum reason stream_commit(struct media *m, struct stream *s, const struct remote *r)
+{
+    if (r->secure) {
+        enum reason why = install(m, s->keys);
+        if (why != REASON_NONE)
+            return why;
+    } else {
+        keys_drop(m, s);
+    }
+    bool moved = !s->on || s->secure != r->secure || s->said.mux != r->mux ||
+                 !addr_eq(&s->said.rtp, &r->rtp) || !addr_eq(&s->said.rtcp, &r->rtcp);
+    if (moved) {
+        s->rtp = r->rtp;
+        s->rtcp = r->rtcp;
+        s->rtp_latched = s->rtcp_latched = false;
+    }
+    s->said = *r;
+    s->mux = r->mux;
+    s->secure = r->secure;
+    s->on = true;
+    return REASON_NONE;
+}
+
+static void copy_text(char *to, size_t cap, struct str s)
+{
+    size_t n = MIN(s.n, cap - 1);
+    if (n > 0)
+        memcpy(to, s.p, n);
+    to[n] = 0;
+}
+
+/* Rates above 33 MHz do not exist; they count as unknown. */
+static struct clock clock_of(uint8_t pt, uint32_t rate_hz)
+{
+    struct clock c = {.pt = pt & 0x7fu, .rate_hz = 0};
+    if (rate_hz < 1u << 25)
+        c.rate_hz = rate_hz & 0x1ffffffu;
+    return c;
+}
+
+void stream_describe(struct stream *s, const struct sdp *sdp, struct str text,
+                     const struct sdp_media *ml)
+{
+    struct str rest = span_str(text, ml->fmts), name = STR_NONE;
+    bool first = true;
+    s->n_clocks = 0;
+    copy_text(s->kind, sizeof s->kind, span_str(text, ml->kind));
+    s->codec[0] = 0;
+    while (rest.n > 0 && s->n_clocks < CLOCKS_MAX) {
+        uint8_t pt;
+        uint32_t rate_hz;
+        if (sdp_payload_type(sdp_token_next(&rest), &pt) != OK ||
+            sdp_rtpmap(sdp, text, ml, pt, &rate_hz, &name) != OK)
+            continue;
+        s->clocks[s->n_clocks++] = clock_of(pt, rate_hz);
+        if (first)
+            copy_text(s->codec, sizeof s->codec, name);
+        first = false;
+    }
+}
+
+void legs_link(struct media *m, struct media_leg *l)
+{
+    for (unsigned i = 0; i < MEDIA_STREAMS; i++) {
+        struct stream *a = leg_stream(m, l, i);
+        struct stream *b = l->pair != NULL ? leg_stream(m, l->pair, i) : NULL;
+        if (a != NULL)
+            a->peer = b != NULL ? l->pair->streams[i] : 0;
+        if (b != NULL)
+            b->peer = a != NULL ? l->streams[i] : 0;
+    }
+}
