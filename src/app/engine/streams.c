@@ -49,6 +49,14 @@ static void conn_end(struct conn *c, enum reason why)
     core_flow_closed(e->core, &f, e->loop.now);
 }
 
+/* A descriptor that is watched stays watched: the kernel refuses no change of its events. */
+static void conn_watch(struct conn *c)
+{
+    uint32_t out = stream_wants_out(&c->stream) ? (uint32_t)EPOLLOUT : 0;
+    bool ok = loop_mod(&c->e->loop, c->stream.fd, EPOLLIN | EPOLLRDHUP | out) == OK;
+    (void)EXPECT(ok);
+}
+
 static enum err conn_pump(struct conn *c) /* what TLS wants on the wire */
 {
     if (!c->tls)
@@ -62,8 +70,8 @@ static enum err conn_pump(struct conn *c) /* what TLS wants on the wire */
             return r;
         tls_sent(c->tls, s.n);
     }
-    return loop_mod(&c->e->loop, c->stream.fd,
-                    EPOLLIN | EPOLLRDHUP | (stream_wants_out(&c->stream) ? (uint32_t)EPOLLOUT : 0));
+    conn_watch(c);
+    return OK;
 }
 
 static enum err conn_write(struct conn *c, struct str plain)
@@ -75,8 +83,8 @@ static enum err conn_write(struct conn *c, struct str plain)
     enum err r = stream_write(&c->stream, plain);
     if (r != OK)
         return r;
-    return loop_mod(&c->e->loop, c->stream.fd,
-                    EPOLLIN | EPOLLRDHUP | (stream_wants_out(&c->stream) ? (uint32_t)EPOLLOUT : 0));
+    conn_watch(c);
+    return OK;
 }
 
 static void conn_idle(struct conn *c)
@@ -254,9 +262,7 @@ static void conn_event(void *ctx, int fd, uint32_t events)
         c->state = CONN_HANDSHAKE;
         if (c->tls ? !tls_progress(c, tls_feed(c->tls, STR_NONE)) : !conn_opened(c))
             return;
-        (void)loop_mod(&e->loop, fd,
-                       EPOLLIN | EPOLLRDHUP |
-                           (stream_wants_out(&c->stream) ? (uint32_t)EPOLLOUT : 0));
+        conn_watch(c);
         return;
     }
     if (events & EPOLLOUT) {
@@ -265,9 +271,7 @@ static void conn_event(void *ctx, int fd, uint32_t events)
             conn_end(c, REASON_NONE);
             return;
         }
-        (void)loop_mod(&e->loop, fd,
-                       EPOLLIN | EPOLLRDHUP |
-                           (stream_wants_out(&c->stream) ? (uint32_t)EPOLLOUT : 0));
+        conn_watch(c);
     }
     if (!(events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
         return;
