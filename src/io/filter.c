@@ -201,6 +201,7 @@ static const struct rule rules[] = {
     CALL(fdatasync, FILES),
     CALL(fchmod, FILES),
     CALL(fchown, FILES),
+    CALL(lchown, FILES),
     CALL(flock, FILES),
     CALL(fallocate, FILES),
     CALL(fadvise64, FILES),

@@ -105,24 +105,40 @@ static enum err folder(struct monitor *m, const char *name, uint32_t mode, uint3
 }
 
 /* Files that root made there before (ringwall init) become the program's. Regular files with one
- * name only: nothing that somebody linked there is given away. */
-static void hand_over(struct monitor *m, const char *name, uint32_t uid, uint32_t gid)
+ * name only: nothing that somebody linked there is given away. Takes dir. */
+static void hand_over(struct monitor *m, int dir, uint32_t uid, uint32_t gid, int depth)
 {
-    char path[CONFIG_PATH + 32];
-    (void)snprintf(path, sizeof path, "%s/%s", m->state, name);
-    DIR *d = opendir(path);
-    if (!d)
+    DIR *d = fdopendir(dir);
+    if (!d) {
+        (void)close(dir);
         return;
+    }
     for (struct dirent *f = readdir(d); f; f = readdir(d)) {
+        if (strcmp(f->d_name, ".") == 0 || strcmp(f->d_name, "..") == 0)
+            continue;
         int fd = openat(dirfd(d), f->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         struct stat st;
-        if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 &&
-            st.st_uid == 0 && fchown(fd, uid, gid) != 0)
-            monitor_log(m, SEV_WARN, "%s/%s: %s", path, f->d_name, strerror(errno));
-        if (fd >= 0)
+        if (fd < 0 || fstat(fd, &st) != 0)
+            st.st_mode = 0;
+        bool folder = S_ISDIR(st.st_mode) && depth > 0;
+        if ((folder || (S_ISREG(st.st_mode) && st.st_nlink == 1)) && st.st_uid == 0 &&
+            fchown(fd, uid, gid) != 0)
+            monitor_log(m, SEV_WARN, "%s cannot be handed over: %s", f->d_name, strerror(errno));
+        if (folder)
+            hand_over(m, fd, uid, gid, depth - 1);
+        else if (fd >= 0)
             (void)close(fd);
     }
     (void)closedir(d);
+}
+
+static void hand_over_to(struct monitor *m, const char *name, uint32_t uid, uint32_t gid)
+{
+    char path[CONFIG_PATH + 32];
+    (void)snprintf(path, sizeof path, "%s/%s", m->state, name);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0)
+        hand_over(m, fd, uid, gid, 2);
 }
 
 static enum err folders(struct monitor *m)
@@ -130,14 +146,12 @@ static enum err folders(struct monitor *m)
     enum err e = folder(m, "", 0755, UINT32_MAX, UINT32_MAX);
     if (e == OK)
         e = folder(m, "run", 0755, UINT32_MAX, UINT32_MAX);
-    if (e == OK)
-        e = folder(m, "certs", 0755, UINT32_MAX, UINT32_MAX);
     for (int r = ROLE_VAULT; r <= ROLE_STORE && e == OK; r++) {
         uint32_t uid = UINT32_MAX, gid = UINT32_MAX;
         bool switches = sandbox_user((enum role)r, &uid, &gid);
         e = folder(m, role_name((enum role)r), 0700, uid, gid);
         if (e == OK && switches)
-            hand_over(m, role_name((enum role)r), uid, gid);
+            hand_over_to(m, role_name((enum role)r), uid, gid);
     }
     return e;
 }
@@ -217,22 +231,35 @@ static enum err listeners(struct monitor *m)
 
 /* -- memory -- */
 
-static enum err pem(struct monitor *m, const char *path, bool must, struct shared *ret_s)
+/* Appends the file to text. */
+static enum err add_pem(struct monitor *m, const char *path, bool must, char *text, size_t *n)
+{
+    size_t more = 0;
+    enum err e = file_read(path, text + *n, CHAIN_MAX - *n, &more);
+    if (e == ERR_NOT_FOUND && !must)
+        return OK;
+    if (e != OK) {
+        monitor_log(m, SEV_ALERT, "certificate file %s: %s", path,
+                    e == ERR_LIMIT ? "too large" : strerror(errno));
+        return e;
+    }
+    *n += more;
+    return OK;
+}
+
+static enum err pem(struct monitor *m, const char *const path[2], bool must, struct shared *ret_s)
 {
     char *text = malloc(CHAIN_MAX);
     size_t n = 0;
     if (!text)
         return ERR_FULL;
-    enum err e = file_read(path, text, CHAIN_MAX, &n);
+    enum err e = add_pem(m, path[0], must, text, &n);
+    if (e == OK && path[1])
+        e = add_pem(m, path[1], false, text, &n);
     if (e == OK && n > 0) {
         e = memfd_sealed("ringwall-pem", text, n, &ret_s->fd);
         ret_s->n = n;
-    } else if (e == ERR_NOT_FOUND && !must) {
-        e = OK;
     }
-    if (e != OK)
-        monitor_log(m, SEV_ALERT, "certificate file %s: %s", path,
-                    e == ERR_LIMIT ? "too large" : strerror(errno));
     free(text);
     return e;
 }
@@ -242,18 +269,20 @@ enum err boot_certs(struct monitor *m, const struct config *c,
                     struct shared *ret_names)
 {
     enum err e = OK;
-    char names[CONFIG_CERTS * IPC_KEY_NAME] = {0}, ca[CONFIG_PATH + 16];
+    char names[CONFIG_CERTS * IPC_KEY_NAME] = {0}, ca[CONFIG_PATH + 16], trusted[CONFIG_PATH + 16];
     for (uint32_t i = 0; i < CONFIG_CERTS; i++)
         ret_chain[i] = (struct shared){-1, 0};
     *ret_ca = *ret_names = (struct shared){-1, 0};
     for (uint32_t i = 0; i < c->n_certs && e == OK; i++) {
-        e = pem(m, c->certs[i].chain, true, &ret_chain[i]);
+        e = pem(m, (const char *[2]){c->certs[i].chain, NULL}, true, &ret_chain[i]);
         (void)snprintf(names + i * IPC_KEY_NAME, IPC_KEY_NAME, "%.*s", (int)IPC_KEY_NAME - 1,
                        c->certs[i].key);
     }
-    (void)snprintf(ca, sizeof ca, "%s/certs/ca.pem", m->state);
+    (void)snprintf(ca, sizeof ca, "%s/ca.pem", m->state);
+    (void)snprintf(trusted, sizeof trusted, "%s/trusted.pem",
+                   m->state); /* the operator's: authorities of trunks */
     if (e == OK)
-        e = pem(m, ca, false, ret_ca);
+        e = pem(m, (const char *[2]){ca, trusted}, false, ret_ca);
     if (e == OK && c->n_certs) {
         e = memfd_sealed("ringwall-keys", names, (size_t)c->n_certs * IPC_KEY_NAME, &ret_names->fd);
         ret_names->n = (uint64_t)c->n_certs * IPC_KEY_NAME;
@@ -315,10 +344,14 @@ enum err boot_all(struct monitor *m)
             return e;
     }
     m->n_programs = 2 + m->n_engines;
-    program_init(m, VAULT_SLOT, ROLE_VAULT, 0);
-    program_init(m, STORE_SLOT, ROLE_STORE, 0);
-    for (uint32_t i = 0; i < m->n_engines; i++)
-        program_init(m, ENGINE_SLOT(i), ROLE_ENGINE, (uint8_t)i);
+    for (uint32_t i = 0; i < m->n_programs; i++) {
+        enum role r = i == VAULT_SLOT ? ROLE_VAULT : i == STORE_SLOT ? ROLE_STORE : ROLE_ENGINE;
+        enum err e = program_init(m, i, r, (uint8_t)(r == ROLE_ENGINE ? i - ENGINE_SLOT(0) : 0));
+        if (e != OK) {
+            monitor_log(m, SEV_ALERT, "shared memory: %s", strerror(errno));
+            return e;
+        }
+    }
     return boot_certs(m, m->conf, m->chain, &m->ca, &m->key_names);
 }
 

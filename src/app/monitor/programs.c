@@ -44,7 +44,25 @@ static uint32_t slot_of(const struct monitor *m, const struct program *p)
     return (uint32_t)(p - m->program);
 }
 
-void program_init(struct monitor *m, uint32_t slot, enum role role, uint8_t engine)
+/* What outlives the program: others keep its eventfd, and what it counted must not be lost. */
+static enum err make_lasting(struct program *p)
+{
+    if (p->wake < 0)
+        p->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (p->wake < 0)
+        return ERR_SYSTEM;
+    if (p->stats_fd >= 0)
+        return OK;
+    enum err e = memfd_new("ringwall-stats", sizeof(struct stats), &p->stats_fd);
+    void *view = NULL;
+    if (e == OK)
+        e = mem_map(p->stats_fd, sizeof(struct stats), false, false, &view);
+    if (e == OK)
+        p->stats = view;
+    return e;
+}
+
+enum err program_init(struct monitor *m, uint32_t slot, enum role role, uint8_t engine)
 {
     m->program[slot] = (struct program){.role = role,
                                         .engine = engine,
@@ -54,6 +72,7 @@ void program_init(struct monitor *m, uint32_t slot, enum role role, uint8_t engi
                                         .backoff = BACKOFF_FIRST,
                                         .wake = -1,
                                         .stats_fd = -1};
+    return make_lasting(&m->program[slot]);
 }
 
 /* -- facts -- */
@@ -130,8 +149,11 @@ enum err program_send(struct monitor *m, struct program *p, enum msg_type t, str
     }
     if (e == ERR_AGAIN)
         program_kill(m, p, "it does not read its channel");
-    else if (e != OK && e != ERR_CLOSED)
-        program_kill(m, p, "its channel fails");
+    else if (e != OK && e != ERR_CLOSED) {
+        char why[96];
+        (void)snprintf(why, sizeof why, "%s cannot be sent to it (%s)", msg_name(t), err_name(e));
+        program_kill(m, p, why);
+    }
     return e;
 }
 
@@ -142,23 +164,6 @@ static bool may_start(const struct monitor *m, const struct program *p)
 {
     bool vault = m->program[VAULT_SLOT].once, store = m->program[STORE_SLOT].once;
     return p->role == ROLE_VAULT || (vault && (p->role == ROLE_STORE || store));
-}
-
-static enum err make_lasting(struct program *p)
-{
-    if (p->wake < 0)
-        p->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (p->wake < 0)
-        return ERR_SYSTEM;
-    if (p->stats_fd >= 0)
-        return OK;
-    enum err e = memfd_new("ringwall-stats", sizeof(struct stats), &p->stats_fd);
-    void *view = NULL;
-    if (e == OK)
-        e = mem_map(p->stats_fd, sizeof(struct stats), false, false, &view);
-    if (e == OK)
-        p->stats = view;
-    return e;
 }
 
 static const char *const *child_env(void)
@@ -184,10 +189,13 @@ static enum err start(struct monitor *m, struct program *p)
     char folder[CONFIG_PATH + 16], index[8];
     (void)snprintf(folder, sizeof folder, "%s/%s", m->state, role_name(p->role));
     (void)snprintf(index, sizeof index, "%u", (unsigned)p->engine);
-    const char *argv[] = {m->program_path[p->role], "--service", p->role == ROLE_ENGINE ? index : folder, NULL};
-    enum err e = make_lasting(p);
-    if (e == OK)
-        e = channel_pair(&ours, &theirs);
+    const char *argv[] = {m->program_path[p->role], p->role == ROLE_ENGINE ? index : folder, NULL,
+                          NULL};
+    if (p->role == ROLE_VAULT) { /* the same program also serves the CLI while no gateway runs */
+        argv[1] = "--service";
+        argv[2] = folder;
+    }
+    enum err e = channel_pair(&ours, &theirs);
     if (e == OK)
         e = spawn(argv, child_env(), theirs, &p->proc);
     if (theirs >= 0)

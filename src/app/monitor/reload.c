@@ -29,6 +29,8 @@ static const char *cold(const struct config *a, const struct config *b)
     const struct policy_limits *x = &a->policy.limits, *y = &b->policy.limits;
     if (strcmp(a->state, b->state) != 0)
         return "the state folder";
+    if (!same_text(&a->policy, a->policy.domains[0], &b->policy, b->policy.domains[0]))
+        return "the first domain (the realm of all users)";
     if (a->policy.engines != b->policy.engines)
         return "the number of engines";
     if (!same_listeners(&a->policy, &b->policy))

@@ -127,7 +127,7 @@ void supply_all(struct monitor *m, enum attach_kind kind,
                 uint8_t index); /* a changed policy, directory, chain ... to all whom it concerns */
 
 /* programs.c */
-void program_init(struct monitor *m, uint32_t slot, enum role role, uint8_t engine);
+MUST_CHECK enum err program_init(struct monitor *m, uint32_t slot, enum role role, uint8_t engine);
 void programs_turn(struct monitor *m); /* start, restart, ping, give up: whatever is due */
 struct instant programs_due(const struct monitor *m);
 void program_kill(struct monitor *m, struct program *p, const char *why);
