@@ -1,0 +1,250 @@
+/* ringwall-store FOLDER: started by the monitor, never by hand. Takes facts from the engines'
+ * rings, bindings from the location boards, questions from the monitor. */
+#include "app/store/store.h"
+#include "crypto/hash.h"
+#include "io/clock.h"
+#include "io/loop.h"
+#include "ipc/child.h"
+#include "ipc/control.h"
+#include <sys/mman.h>
+
+#define TURN         DUR_MS(200)
+#define BURST        4096u       /* records taken from one ring before the next */
+#define ANSWER_BYTES (64u << 20) /* address space; only what is used becomes memory */
+#define RESTORE_S    30          /* an engine that has taken nothing for so long is given up */
+
+struct program {
+    struct child child;
+    struct store store;
+    struct loop loop;
+    char *answer;
+    bool stop, told;
+    struct binding *restored; /* waiting for room in the rings */
+    uint32_t restored_n, restored_cap, restored_at;
+    struct instant restore_until;
+};
+static struct program program;
+
+static void rings_in(struct program *p)
+{
+    static union {
+        struct fact f;
+        uint8_t bytes[RING_RECORD_MAX];
+    } rec;
+    size_t n;
+    for (unsigned e = 0; e < p->child.setup.engines; e++) {
+        for (unsigned k = 0; k < BURST && child_get(&p->child.fact[e], &rec, sizeof rec, &n) == OK;
+             k++) {
+            if (n >= offsetof(struct fact, u))
+                rec.f.engine = (uint8_t)e; /* whatever it says of itself */
+            store_fact(&p->store, &rec, n, p->loop.now);
+        }
+    }
+}
+
+/* -- bindings that survived -- */
+
+static bool restored_keep(void *ctx, const struct binding *b)
+{
+    struct program *p = ctx;
+    if (p->restored_n == p->restored_cap) {
+        uint32_t cap = p->restored_cap ? p->restored_cap * 2 : 1024;
+        struct binding *more = realloc(p->restored, cap * sizeof *more);
+        if (!more)
+            return false;
+        p->restored = more;
+        p->restored_cap = cap;
+    }
+    p->restored[p->restored_n++] = *b;
+    return true;
+}
+
+static void restore_some(struct program *p)
+{
+    while (p->restored_at < p->restored_n) {
+        const struct binding *b = &p->restored[p->restored_at];
+        unsigned engine = (unsigned)(b->aor_hash % p->child.setup.engines);
+        if (child_put(&p->child.restore[engine], b, sizeof *b) != OK) {
+            if (p->loop.now.mono.us < p->restore_until.us)
+                return; /* the ring is full or not there yet */
+            child_note(&p->child, SEV_ALERT, "%u bindings could not be given back",
+                       p->restored_n - p->restored_at);
+            break;
+        }
+        p->restored_at++;
+    }
+    free(p->restored);
+    p->restored = NULL;
+    p->restored_n = p->restored_at = p->restored_cap = 0;
+}
+
+/* -- the monitor -- */
+
+static void boards(struct program *p)
+{
+    for (uint8_t e = 0; e < p->child.setup.engines; e++) {
+        const struct child_map *m = &p->child.location[e];
+        if (m->p && m->n >= location_bytes(p->child.setup.location_cap) &&
+            store_watch(&p->store, e, m->p, p->child.setup.location_cap) != OK)
+            child_note(&p->child, SEV_ALERT, "bindings of engine %u are not kept: no memory", e);
+    }
+}
+
+/* "engine 1" of the monitor's facts. */
+static bool engine_of(struct str who, uint8_t *ret_engine)
+{
+    uint32_t v;
+    if (!str_starts(who, STR("engine ")) ||
+        str_u32(str_skip(who, 7), IPC_ENGINES_MAX - 1, &v) != OK)
+        return false;
+    *ret_engine = (uint8_t)v;
+    return true;
+}
+
+static void told_fact(struct program *p)
+{
+    union {
+        struct fact f;
+        uint8_t bytes[IPC_BODY_MAX];
+    } rec;
+    memcpy(rec.bytes, p->child.msg.u.body, p->child.msg.n);
+    store_fact(&p->store, &rec, p->child.msg.n, p->loop.now);
+    uint8_t engine;
+    if (fact_valid(&rec, p->child.msg.n) != OK || rec.f.kind != FACT_PROCESS)
+        return;
+    struct str what = TEXT_STR(rec.f.u.process.what);
+    if (!engine_of(TEXT_STR(rec.f.u.process.program), &engine) ||
+        !(str_eq(what, STR("crashed")) || str_eq(what, STR("ended")) ||
+          str_eq(what, STR("stopped"))))
+        return;
+    rings_in(p); /* what it still said */
+    store_engine_died(&p->store, engine, p->loop.now);
+}
+
+static void answer(struct program *p)
+{
+    struct out o = out_of(p->answer, ANSWER_BYTES);
+    uint32_t code =
+        store_query(&p->store, msg_text(&p->child.msg, sizeof(struct msg_query)), p->loop.now, &o);
+    if (child_reply(&p->child, p->child.msg.u.query.id, code, out_str(&o)) != OK)
+        p->stop = true;
+    (void)madvise(p->answer, ANSWER_BYTES, MADV_DONTNEED);
+}
+
+static void channel_in(void *ctx, int fd, uint32_t events)
+{
+    struct program *p = ctx;
+    enum child_event ev;
+    enum err r;
+    (void)fd, (void)events;
+    while ((r = child_next(&p->child, &ev)) == OK) {
+        switch (ev) {
+        case CHILD_ATTACHED:
+            if (p->child.msg.u.attach.kind == ATTACH_LOCATION)
+                boards(p);
+            break;
+        case CHILD_QUERY:
+            answer(p);
+            break;
+        case CHILD_FACT:
+            told_fact(p);
+            break;
+        case CHILD_STOP:
+            p->stop = true;
+            break;
+        case CHILD_CONNECTED:
+        case CHILD_DRAIN:
+            break;
+        }
+    }
+    if (r != ERR_AGAIN)
+        p->stop = true; /* the monitor has gone: write what we hold and end */
+}
+
+static void wake_in(void *ctx, int fd, uint32_t events)
+{
+    (void)ctx, (void)fd, (void)events; /* child_awake drains it */
+}
+
+/* -- turns -- */
+
+static void commit(struct program *p)
+{
+    const char *why = "";
+    store_bindings(&p->store, p->loop.now);
+    bool ok = store_commit(&p->store, p->loop.now, &why);
+    if (!ok)
+        counters_hit(&p->child.stats->reasons, REASON_store_write);
+    if (!ok && !p->told)
+        child_note(&p->child, SEV_ALERT, "%s: records are lost until it can be (disk full?)", why);
+    if (ok && p->told)
+        child_note(&p->child, SEV_NOTICE, "writing again");
+    p->told = !ok;
+    stat_set(p->child.stats, STAT_facts, p->store.n.facts);
+    stat_set(p->child.stats, STAT_cpu_us, clock_cpu_us());
+}
+
+/* Facts are taken five times a second unless a ring fills faster: a wake-up for each call would
+ * cost more than the call. */
+static void turn(struct program *p, struct instant *next)
+{
+    uint32_t calls;
+    int64_t wait = next->us - clock_now().mono.us;
+    if (loop_turn(&p->loop, DUR_US(MAX(wait, (int64_t)0)), &calls) != OK)
+        p->stop = true;
+    child_awake(&p->child);
+    rings_in(p);
+    if (p->loop.now.mono.us < next->us && !p->stop)
+        return;
+    *next = instant_add(p->loop.now.mono, TURN);
+    restore_some(p);
+    commit(p);
+    child_flush(&p->child);
+    stat_add(p->child.stats, STAT_turns, 1);
+}
+
+static enum err prepare(struct program *p)
+{
+    const char *why = "";
+    struct store_cfg cfg = {
+        .folder = ".", .fresh = p->child.setup.restarts == 0, .hash = p->child.setup.hash};
+    p->answer = mmap(NULL, ANSWER_BYTES, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p->answer == MAP_FAILED || loop_init(&p->loop, 64) != OK)
+        return ERR_FULL;
+    p->loop.now = clock_now();
+    enum err e = store_open(&p->store, &cfg, p->loop.now, &why);
+    if (e != OK) {
+        child_note(&p->child, SEV_ALERT, "%s", why);
+        (void)fprintf(stderr, "ringwall-store: %s\n", why);
+        return e;
+    }
+    boards(p);
+    if (cfg.fresh && store_restore(&p->store, p->loop.now, restored_keep, p) != OK)
+        child_note(&p->child, SEV_ALERT, "bindings cannot be read back");
+    p->restore_until = instant_add(p->loop.now.mono, DUR_S(RESTORE_S));
+    if (loop_add(&p->loop, p->child.ch.fd, EPOLLIN, channel_in, p) != OK ||
+        loop_add(&p->loop, p->child.wake, EPOLLIN, wake_in, p) != OK)
+        return ERR_SYSTEM;
+    return OK;
+}
+
+int main(int argc, char **argv)
+{
+    struct program *p = &program;
+    if (argc != 2) {
+        (void)fprintf(stderr, "usage: ringwall-store FOLDER (it is started by `ringwall run`)\n");
+        return 2;
+    }
+    if (child_start(&p->child, ROLE_STORE, argv[1]) != OK)
+        return 1;
+    if (crypto_init() != OK || prepare(p) != OK || child_running(&p->child) != OK)
+        return 1;
+    struct instant next = {0};
+    while (!p->stop)
+        turn(p, &next);
+    p->loop.now = clock_now();
+    rings_in(p);
+    store_close(&p->store);
+    return 0;
+}

@@ -1,0 +1,147 @@
+/* The store: facts into SQLite (CDRs, verdicts, bindings) and into two chained JSON logs
+ * (events.jsonl, cdr.jsonl), and answers to questions about them. Transport-free: main.c feeds it
+ * from rings. Facts are applied at once inside an open transaction; store_commit, every 200 ms,
+ * writes the logs and commits. Nothing here waits for an engine, and no engine waits for it: what
+ * cannot be written is counted and dropped. Single thread. */
+#ifndef APP_STORE_STORE_H
+#define APP_STORE_STORE_H
+#include "app/store/chainlog.h"
+#include "call/facts.h"
+#include "call/location.h"
+#include <sqlite3.h>
+
+#define STORE_RECENT 16384u /* newest verdicts kept in memory, accepted ones too */
+#define STORE_OPEN   65536u /* running calls known for aborted CDRs */
+#define STORE_REFUSALS_S                                                                           \
+    2000u /* refusals a second that are written; more are counted and summed up */
+#define STORE_VERDICTS 1000000 /* rows of refusals kept in the database */
+#define STORE_OPEN_AFTER                                                                           \
+    DUR_S(5) /* age at which a running call is written down, so that it survives all of us */
+
+enum db_stmt {
+    DB_BEGIN,
+    DB_COMMIT,
+    DB_ROLLBACK,
+    DB_SESSION,
+    DB_LEG,
+    DB_VERDICT,
+    DB_OPEN_PUT,
+    DB_OPEN_DEL,
+    DB_BINDING_PUT,
+    DB_BINDING_DEL,
+    DB_BINDING_PURGE,
+    DB_LOG_STATE,
+    DB_VERDICT_TRIM,
+    DB_COUNT
+};
+struct db {
+    sqlite3 *h;
+    sqlite3_stmt *st[DB_COUNT];
+    bool in_batch;
+    int64_t next_session, next_verdict;
+};
+struct open_call { /* what an aborted CDR needs */
+    uint8_t used, engine, written;
+    int64_t start_us;
+    uint64_t session;
+    struct text_id call_id;
+    struct text_uri from, to;
+    struct text_short user;
+    struct addr source;
+};
+struct store_counts {
+    uint64_t facts, bad, sessions, aborted, verdicts, refusals_skipped, bindings_written,
+        bindings_deleted, write_errors, dropped;
+};
+struct seen_slot { /* of a location board */
+    uint32_t version;
+    int64_t row; /* 0: not in the database */
+};
+struct shard_watch {
+    const struct location_shard *shard;
+    uint32_t cap, cursor, epoch, clean; /* clean: slots in a row that were as before */
+    struct seen_slot *slots;
+};
+#define STORE_SHARDS 32u
+struct store {
+    int dir;
+    struct db db;
+    struct chainlog events, cdrs;
+    struct store_counts n;
+    struct now now;
+    uint64_t write_error_shown;
+    /* newest verdicts */
+    struct fact *recent;
+    uint32_t recent_at;
+    /* running calls: slots, free list, chains by session, and where the walk for old ones goes on
+     */
+    struct open_call *open;
+    uint32_t *open_bucket;
+    uint32_t *open_chain;
+    uint32_t open_free, open_n, open_cursor;
+    /* refusals this second */
+    int64_t second;
+    uint32_t refusals;
+    uint32_t skipped[REASON_COUNT];
+    uint32_t skipped_n;
+    struct shard_watch shard[STORE_SHARDS];
+    struct sipkey hash;
+    int64_t sync_us, trim_us;
+};
+struct store_cfg {
+    const char *folder;    /* opened relative to the working folder; "." after the sandbox */
+    uint64_t log_bytes;    /* size at which a log file is closed; 0 = 64 MiB */
+    uint32_t events_files; /* closed event files kept; 0 = 64 */
+    bool fresh; /* the gateway starts (not only the store): calls left open are aborted now */
+    struct sipkey hash; /* of AORs in the location boards */
+};
+/* s zeroed by the caller (large). ret_why: static text for the operator when not OK. */
+MUST_CHECK enum err store_open(struct store *s, const struct store_cfg *cfg, struct now now,
+                               const char **ret_why);
+void store_close(struct store *s);
+
+/* One record from a ring; n bytes. Judged by fact_valid. */
+void store_fact(struct store *s, const void *rec, size_t n, struct now now);
+/* The engine has gone: its running calls become aborted CDRs. */
+void store_engine_died(struct store *s, uint8_t engine, struct now now);
+/* Ends the batch: logs, then database. false: something was lost (counted); *ret_why then names it.
+ */
+bool store_commit(struct store *s, struct now now, const char **ret_why);
+bool store_pending(const struct store *s); /* something waits for a commit */
+
+/* A shard of the location board appeared: bindings are taken from it, a part each store_bindings.
+ */
+MUST_CHECK enum err store_watch(struct store *s, uint8_t engine, const struct location_shard *shard,
+                                uint32_t cap);
+void store_bindings(struct store *s, struct now now);
+/* Bindings that outlived a restart of the gateway, live ones only, flags BINDING_RESTORED; fn false
+ * ends the walk. */
+MUST_CHECK enum err store_restore(struct store *s, struct now now,
+                                  bool (*fn)(void *ctx, const struct binding *b), void *ctx);
+
+/* Answers one request (JSON object) with a JSON document; ret: enum control_code. */
+uint32_t store_query(struct store *s, struct str request, struct now now, struct out *o);
+
+/* -- between the parts -- */
+enum err db_open(struct db *d, const char *folder, const char **ret_why);
+void db_close(struct db *d);
+bool db_begin(struct store *s);                /* true if a batch is open */
+bool db_run(struct store *s, enum db_stmt st); /* steps and resets; counts errors */
+void db_text(struct db *d, enum db_stmt st, int i,
+             struct str s); /* bytes that are no UTF-8 become '?' */
+void db_int(struct db *d, enum db_stmt st, int i, int64_t v);
+int64_t call_hash(struct str call_id); /* for the index only; the bytes are compared too */
+void write_session(struct store *s, const struct fact *f, bool aborted);
+void write_verdict(struct store *s, const struct fact *f);
+void write_event(struct store *s, const struct fact *f);
+void put_trace(struct out *o,
+               const struct trace *t); /* "source=pass identity=refuse:auth_failed" */
+void put_addr(struct out *o, struct str key, const struct addr *a);
+bool open_put(struct store *s, const struct fact *f);
+void open_del(struct store *s, uint8_t engine, uint64_t session);
+const struct open_call *open_find(const struct store *s, uint8_t engine, uint64_t session);
+void open_write_old(struct store *s);
+void abort_call(struct store *s, const struct open_call *c, int64_t at_us);
+MUST_CHECK enum err open_init(struct store *s);
+MUST_CHECK enum err open_load(struct store *s, bool fresh);
+#endif

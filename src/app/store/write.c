@@ -1,0 +1,341 @@
+/* Facts as rows and as lines. */
+#include "app/store/store.h"
+#include "sip/flow.h"
+
+void put_trace(struct out *o, const struct trace *t)
+{
+    bool first = true;
+    for (unsigned g = 0; g < GATE_COUNT; g++) {
+        enum verdict_kind v = (enum verdict_kind)t->gate[g].verdict;
+        if (v == VERDICT_NONE)
+            continue;
+        if (!first)
+            out_ch(o, ' ');
+        first = false;
+        out_put(o, str_c(gate_name((enum gate_id)g)));
+        out_ch(o, '=');
+        out_put(o, str_c(verdict_name(v)));
+        if (t->gate[g].reason != REASON_NONE && t->gate[g].reason < REASON_COUNT) {
+            out_ch(o, ':');
+            out_put(o, reason_info((enum reason)t->gate[g].reason)->name);
+        }
+    }
+}
+
+void put_addr(struct out *o, struct str key, const struct addr *a)
+{
+    if (a->family == ADDR_NONE)
+        return;
+    out_json_key(o, key);
+    out_ch(o, '"');
+    addr_put(o, a);
+    out_ch(o, '"');
+}
+
+static void put_text(struct out *o, struct str key, struct str v)
+{
+    if (v.n)
+        out_json_kstr(o, key, v);
+}
+
+static void put_reason(struct out *o, const struct fact *f)
+{
+    if (f->reason == REASON_NONE)
+        return;
+    const struct reason_info *r = reason_info((enum reason)f->reason);
+    out_json_kstr(o, STR("reason"), r->name);
+    out_json_kstr(o, STR("severity"), str_c(severity_name(r->severity)));
+}
+
+static void put_trace_member(struct out *o, const struct trace *t)
+{
+    out_json_key(o, STR("trace"));
+    out_ch(o, '"');
+    put_trace(o, t);
+    out_ch(o, '"');
+}
+
+static struct str transport(uint8_t proto)
+{
+    return proto <= PROTO_TLS ? proto_param((enum sip_proto)proto) : STR("");
+}
+
+static struct str codec_of(const struct fact_leg *l, unsigned i)
+{
+    const char *c = l->stream[i].codec;
+    return str_of(c, strnlen(c, sizeof l->stream[i].codec));
+}
+
+static struct str suite_of(const struct fact_leg *l, unsigned i)
+{
+    uint8_t s = l->stream[i].suite;
+    return s < SUITE_COUNT ? str_c(srtp_suite_name((enum srtp_suite)s)) : STR("unknown");
+}
+
+static void put_stream(struct out *o, const struct fact_leg *l, unsigned i)
+{
+    const struct media_stats *m = &l->stream[i].in;
+    out_ch(o, '{');
+    out_json_kstr(o, STR("crypto"), suite_of(l, i));
+    put_text(o, STR("codec"), codec_of(l, i));
+    out_json_ku64(o, STR("port"), l->stream[i].local_port);
+    out_json_ku64(o, STR("packets"), m->packets);
+    out_json_ku64(o, STR("octets"), m->octets);
+    out_json_ku64(o, STR("lost"), m->lost);
+    out_json_ku64(o, STR("discarded"), m->discarded);
+    out_json_ku64(o, STR("jitter_us"), m->jitter_us);
+    out_json_ku64(o, STR("max_jitter_us"), m->max_jitter_us);
+    if (l->stream[i].latched)
+        out_json_kbool(o, STR("latched"), true);
+    if (l->stream[i].one_way)
+        out_json_kbool(o, STR("one_way"), true);
+    out_ch(o, '}');
+}
+
+static void put_leg(struct out *o, const struct fact_leg *l)
+{
+    out_ch(o, '{');
+    out_json_kstr(o, STR("call_id"), TEXT_STR(l->call_id));
+    put_addr(o, STR("peer"), &l->peer);
+    out_json_kstr(o, STR("transport"), transport(l->proto));
+    put_text(o, STR("zone"), TEXT_STR(l->zone_name));
+    put_text(o, STR("peer_name"), TEXT_STR(l->peer_name));
+    put_text(o, STR("user_agent"), TEXT_STR(l->user_agent));
+    out_json_key(o, STR("streams"));
+    out_ch(o, '[');
+    bool first = true;
+    for (unsigned i = 0; i < ARRAY_LEN(l->stream); i++) {
+        if (!l->stream[i].used)
+            continue;
+        if (!first)
+            out_ch(o, ',');
+        first = false;
+        put_stream(o, l, i);
+    }
+    OUT_LIT(o, "]}");
+}
+
+static struct str ended_by(const struct fact *f)
+{
+    switch (f->u.end.ended_by) {
+    case 'a':
+        return STR("caller");
+    case 'b':
+        return STR("callee");
+    case 'g':
+        return STR("gateway");
+    default:
+        return STR("");
+    }
+}
+
+static void put_time(struct out *o, struct str key, int64_t us)
+{
+    if (us)
+        out_json_ki64(o, key, us);
+}
+
+static void session_line(struct store *s, const struct fact *f, bool aborted)
+{
+    struct out *o = chainlog_begin(&s->cdrs);
+    out_json_ki64(o, STR("id"), s->db.next_session);
+    out_json_ku64(o, STR("engine"), f->engine);
+    out_json_ku64(o, STR("session"), f->u.end.session);
+    put_text(o, STR("from"), TEXT_STR(f->u.end.from));
+    put_text(o, STR("to"), TEXT_STR(f->u.end.to));
+    put_text(o, STR("user"), TEXT_STR(f->u.end.user));
+    put_text(o, STR("route"), TEXT_STR(f->u.end.route));
+    put_time(o, STR("start_us"), f->u.end.start_us);
+    put_time(o, STR("ring_us"), f->u.end.ring_us);
+    put_time(o, STR("answer_us"), f->u.end.answer_us);
+    put_time(o, STR("end_us"), f->u.end.end_us);
+    if (f->code)
+        out_json_ku64(o, STR("code"), f->code);
+    put_reason(o, f);
+    if (f->u.end.q850)
+        out_json_ku64(o, STR("q850"), f->u.end.q850);
+    put_text(o, STR("ended_by"), ended_by(f));
+    if (aborted)
+        out_json_kbool(o, STR("aborted"), true);
+    put_trace_member(o, &f->u.end.trace);
+    out_json_key(o, STR("legs"));
+    out_ch(o, '[');
+    for (unsigned i = 0; i < f->u.end.n_legs; i++) {
+        if (i)
+            out_ch(o, ',');
+        put_leg(o, &f->u.end.leg[i]);
+    }
+    out_ch(o, ']');
+    chainlog_end(&s->cdrs, s->dir);
+}
+
+static void leg_row(struct store *s, const struct fact_leg *l, int64_t id)
+{
+    struct db *d = &s->db;
+    char peer[ADDR_TEXT_MAX], stream2[512];
+    struct out o = out_of(peer, sizeof peer), o2 = out_of(stream2, sizeof stream2);
+    const struct media_stats *m = &l->stream[0].in;
+    if (l->peer.family)
+        addr_put(&o, &l->peer);
+    if (l->stream[1].used)
+        put_stream(&o2, l, 1);
+    db_int(d, DB_LEG, 1, id);
+    db_text(d, DB_LEG, 2, TEXT_STR(l->call_id));
+    db_int(d, DB_LEG, 3, call_hash(TEXT_STR(l->call_id)));
+    db_text(d, DB_LEG, 4, out_str(&o));
+    db_text(d, DB_LEG, 5, transport(l->proto));
+    db_text(d, DB_LEG, 6, TEXT_STR(l->zone_name));
+    db_text(d, DB_LEG, 7, TEXT_STR(l->peer_name));
+    db_text(d, DB_LEG, 8, TEXT_STR(l->user_agent));
+    db_text(d, DB_LEG, 9, l->stream[0].used ? suite_of(l, 0) : STR_NONE);
+    db_text(d, DB_LEG, 10, l->stream[0].used ? codec_of(l, 0) : STR_NONE);
+    const int64_t n[] = {l->stream[0].local_port, (int64_t)m->packets,   (int64_t)m->octets,
+                         (int64_t)m->lost,        (int64_t)m->discarded, m->jitter_us,
+                         m->max_jitter_us,        l->stream[0].one_way,  l->stream[0].latched};
+    for (unsigned i = 0; i < ARRAY_LEN(n); i++)
+        db_int(d, DB_LEG, 11 + (int)i, n[i]);
+    db_text(d, DB_LEG, 20, out_str(&o2));
+    (void)db_run(s, DB_LEG);
+}
+
+static void session_row(struct store *s, const struct fact *f, bool aborted)
+{
+    struct db *d = &s->db;
+    char trace[512];
+    struct out o = out_of(trace, sizeof trace);
+    put_trace(&o, &f->u.end.trace);
+    const int64_t n[] = {d->next_session,   (int64_t)f->u.end.session, f->engine,
+                         f->u.end.start_us, f->u.end.ring_us,          f->u.end.answer_us,
+                         f->u.end.end_us};
+    for (unsigned i = 0; i < ARRAY_LEN(n); i++)
+        db_int(d, DB_SESSION, 1 + (int)i, n[i]);
+    db_text(d, DB_SESSION, 8, TEXT_STR(f->u.end.from));
+    db_text(d, DB_SESSION, 9, TEXT_STR(f->u.end.to));
+    db_text(d, DB_SESSION, 10, TEXT_STR(f->u.end.user));
+    db_text(d, DB_SESSION, 11, TEXT_STR(f->u.end.route));
+    db_int(d, DB_SESSION, 12, f->code);
+    db_text(d, DB_SESSION, 13, f->reason ? reason_info((enum reason)f->reason)->name : STR_NONE);
+    db_int(d, DB_SESSION, 14, f->u.end.q850);
+    db_text(d, DB_SESSION, 15, ended_by(f));
+    db_int(d, DB_SESSION, 16, aborted);
+    db_text(d, DB_SESSION, 17, out_str(&o));
+    if (!db_run(s, DB_SESSION))
+        return;
+    for (unsigned i = 0; i < f->u.end.n_legs; i++)
+        leg_row(s, &f->u.end.leg[i], d->next_session * 2 + i);
+}
+
+void write_session(struct store *s, const struct fact *f, bool aborted)
+{
+    session_line(s, f, aborted);
+    if (db_begin(s))
+        session_row(s, f, aborted);
+    s->db.next_session++;
+    s->n.sessions++;
+}
+
+void write_verdict(struct store *s, const struct fact *f)
+{
+    struct db *d = &s->db;
+    char source[ADDR_TEXT_MAX], trace[512];
+    struct out o = out_of(source, sizeof source), t = out_of(trace, sizeof trace);
+    if (!db_begin(s))
+        return;
+    addr_put(&o, &f->u.verdict.source);
+    put_trace(&t, &f->u.verdict.trace);
+    db_int(d, DB_VERDICT, 1, d->next_verdict++);
+    db_int(d, DB_VERDICT, 2, f->wall_us);
+    db_int(d, DB_VERDICT, 3, f->engine);
+    db_text(d, DB_VERDICT, 4, TEXT_STR(f->u.verdict.call_id));
+    db_int(d, DB_VERDICT, 5, call_hash(TEXT_STR(f->u.verdict.call_id)));
+    db_text(d, DB_VERDICT, 6, TEXT_STR(f->u.verdict.method));
+    db_text(d, DB_VERDICT, 7, TEXT_STR(f->u.verdict.from));
+    db_text(d, DB_VERDICT, 8, TEXT_STR(f->u.verdict.to));
+    db_text(d, DB_VERDICT, 9, TEXT_STR(f->u.verdict.user));
+    db_text(d, DB_VERDICT, 10, out_str(&o));
+    db_text(d, DB_VERDICT, 11, transport(f->u.verdict.proto));
+    db_int(d, DB_VERDICT, 12, f->code);
+    db_text(d, DB_VERDICT, 13, f->reason ? reason_info((enum reason)f->reason)->name : STR_NONE);
+    db_text(d, DB_VERDICT, 14, out_str(&t));
+    (void)db_run(s, DB_VERDICT);
+    s->n.verdicts++;
+}
+
+static struct str event_name(const struct fact *f)
+{
+    static const char *const NAMES[FACT_KIND_COUNT] = {[FACT_VERDICT] = "request-refused",
+                                                       [FACT_REGISTERED] = "registered",
+                                                       [FACT_UNREGISTERED] = "unregistered",
+                                                       [FACT_EXPIRED] = "expired",
+                                                       [FACT_CALL_START] = "call-started",
+                                                       [FACT_CALL_END] = "call-ended",
+                                                       [FACT_PEER_STATE] = "peer-state",
+                                                       [FACT_REFUSED] = "refused",
+                                                       [FACT_PROCESS] = "process"};
+    return str_c(NAMES[f->kind]);
+}
+
+static void put_verdict(struct out *o, const struct fact *f)
+{
+    put_text(o, STR("method"), TEXT_STR(f->u.verdict.method));
+    put_text(o, STR("call_id"), TEXT_STR(f->u.verdict.call_id));
+    put_text(o, STR("from"), TEXT_STR(f->u.verdict.from));
+    put_text(o, STR("to"), TEXT_STR(f->u.verdict.to));
+    put_text(o, STR("user"), TEXT_STR(f->u.verdict.user));
+    put_addr(o, STR("source"), &f->u.verdict.source);
+    out_json_kstr(o, STR("transport"), transport(f->u.verdict.proto));
+    put_trace_member(o, &f->u.verdict.trace);
+}
+
+static void put_members(struct out *o, const struct fact *f)
+{
+    switch ((enum fact_kind)f->kind) {
+    case FACT_VERDICT:
+        put_verdict(o, f);
+        break;
+    case FACT_REGISTERED:
+    case FACT_UNREGISTERED:
+    case FACT_EXPIRED:
+        put_text(o, STR("aor"), TEXT_STR(f->u.reg.aor));
+        put_text(o, STR("contact"), TEXT_STR(f->u.reg.contact));
+        put_addr(o, STR("source"), &f->u.reg.source);
+        out_json_kstr(o, STR("transport"), transport(f->u.reg.proto));
+        put_time(o, STR("expires_us"), f->u.reg.expires_us);
+        break;
+    case FACT_PEER_STATE:
+        put_text(o, STR("peer"), TEXT_STR(f->u.peer.peer));
+        put_addr(o, STR("target"), &f->u.peer.target);
+        out_json_kbool(o, STR("up"), f->u.peer.up);
+        break;
+    case FACT_REFUSED:
+        put_addr(o, STR("source"), &f->u.refused.source);
+        out_json_ku64(o, STR("times"), f->u.refused.n);
+        put_text(o, STR("what"), TEXT_STR(f->u.refused.what));
+        break;
+    case FACT_PROCESS:
+        put_text(o, STR("program"), TEXT_STR(f->u.process.program));
+        out_json_ki64(o, STR("pid"), f->u.process.pid);
+        out_json_ki64(o, STR("status"), f->u.process.status);
+        put_text(o, STR("what"), TEXT_STR(f->u.process.what));
+        break;
+    case FACT_CALL_START:
+    case FACT_CALL_END: /* their line is the CDR */
+    case FACT_KIND_COUNT:
+        break;
+    }
+}
+
+void write_event(struct store *s, const struct fact *f)
+{
+    struct out *o = chainlog_begin(&s->events);
+    out_json_ki64(o, STR("time_us"), f->wall_us);
+    out_json_kstr(o, STR("event"), event_name(f));
+    if (f->engine != UINT8_MAX) /* the monitor's own */
+        out_json_ku64(o, STR("engine"), f->engine);
+    out_json_ku64(o, STR("fact"), f->seq);
+    if (f->code)
+        out_json_ku64(o, STR("code"), f->code);
+    put_reason(o, f);
+    put_members(o, f);
+    chainlog_end(&s->events, s->dir);
+}
