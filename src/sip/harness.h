@@ -282,7 +282,20 @@ static inline void rig_check(const struct rig *r)
         armed += timed;
         servers += x->kind == TRANS_IST || x->kind == TRANS_NIST;
     }
-    CHECK(r->wheel.armed == armed);
+    uint32_t queued = 0, ticks = 0;
+    for (unsigned i = 0; i < QUEUES; i++) {
+        const struct queue *q = &r->t->queues[i];
+        const struct timer *n = q->ends.next;
+        CHECK(timer_armed(&q->tick) == (n != &q->ends));
+        CHECK(n == &q->ends || !instant_before(n->due, q->tick.due));
+        ticks += n != &q->ends;
+        for (; n != &q->ends; n = n->next) {
+            CHECK(n->next->prev == n && n->prev->next == n);
+            CHECK(n->next == &q->ends || !instant_before(n->next->due, n->due));
+            queued++;
+        }
+    }
+    CHECK(r->wheel.armed == armed - queued + ticks);
     CHECK(r->t->keys.used == servers && r->t->merges.used <= servers);
 }
 #endif

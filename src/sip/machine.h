@@ -1,8 +1,8 @@
 /* Inside of the transaction room: the record of a transaction, its states, events and clocks, and
  * the table every machine is. Not for other floors; sip/trans.h is the contract.
  *
- * A record has one entry in the wheel, for the nearer of two times: the next retransmission
- * (timers A, E, G) and the end of the state (B, C, D, F, H, I, J, K, L, M). */
+ * A record has one timer, for the nearer of two times: the next retransmission (timers A, E, G) and
+ * the end of the state (B, C, D, F, H, I, J, K, L, M). */
 #ifndef SIP_MACHINE_H
 #define SIP_MACHINE_H
 #include "base/map.h"
@@ -91,12 +91,21 @@ struct trans {
 _Static_assert(sizeof(struct trans) <= 192, "hundreds of thousands linger for 32 s");
 _Static_assert(offsetof(struct trans, timer) == 0, "trans_timer");
 
+/* Records whose states end at a time, the first one first (clock.c). */
+struct queue {
+    struct timer
+        ends; /* before the first and behind the last; first member: clock_stop casts back */
+    struct timer tick; /* in the wheel while there is one */
+};
+#define QUEUES 3u /* 64*T1, T4, timer C */
+
 struct trans_table {
     struct trans_cfg cfg;
     struct pool pool;
     struct map keys;   /* of servers, RFC 3261 17.2.3 */
     struct map merges; /* of servers whose request had no To tag, RFC 3261 8.2.2.2 */
     struct copies copies;
+    struct queue queues[QUEUES];
     char scratch[SIP_MSG_MAX + 1]; /* a kept message in one piece */
     char work[SIP_MSG_MAX + 1];    /* a message or key under construction */
 };
@@ -147,6 +156,12 @@ const char *clock_name(enum trans_clock c);
 bool trans_step(struct trans_table *t, struct trans *x, enum trans_event ev,
                 const struct trans_input *in);
 void trans_destroy(struct trans_table *t, struct trans *x);
+
+void clock_init(struct trans_table *t);
+/* As the table's cell says. true: the state's time is zero, it ends at once. */
+bool clock_set(struct trans_table *t, struct trans *x, enum trans_clock c, struct instant now);
+void clock_arm(struct trans_table *t, struct trans *x, struct instant due); /* in the wheel */
+void clock_stop(struct trans_table *t, struct trans *x);
 
 /* For the actions. */
 struct str trans_copy(struct trans_table *t, const struct trans *x); /* in scratch or in place */

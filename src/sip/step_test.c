@@ -56,11 +56,11 @@ static struct handle placed(struct rig *r, enum trans_kind kind, enum trans_stat
         !(kind == TRANS_NICT && state == ST_COMPLETED))
         trans_keep(r->t, x, STR("BYE sip:a SIP/2.0\r\nTo: <sip:b>\r\n\r\n"));
     x->state = (uint8_t)state;
-    timer_stop(&r->wheel, &x->timer);
+    clock_stop(r->t, x);
     x->interval_ms = 0;
     x->deadline = instant_add(r->now, DUR_S(20));
     if (rig_state_timed(kind, state))
-        timer_arm(&r->wheel, &x->timer, x->deadline);
+        clock_arm(r->t, x, x->deadline);
     r->n_sent = r->n_told = 0;
     return h;
 }

@@ -23,6 +23,7 @@ struct trans_table *trans_init(void *mem, const struct trans_cfg *cfg)
     p += round16(map_bytes(cfg->cap));
     map_init(&t->merges, p, cfg->cap);
     copies_init(&t->copies, cfg->blocks);
+    clock_init(t);
     return t;
 }
 
@@ -42,7 +43,7 @@ static struct trans *trans_new(struct trans_table *t, enum trans_kind kind, enum
 
 void trans_destroy(struct trans_table *t, struct trans *x)
 {
-    timer_stop(t->cfg.wheel, &x->timer);
+    clock_stop(t, x);
     trans_forget(t, x);
     if (x->kind == TRANS_IST || x->kind == TRANS_NIST)
         match_leave(t, x);
@@ -301,13 +302,6 @@ enum err trans_respond(struct trans_table *t, struct handle h, unsigned code, st
 }
 
 /* --- both --- */
-
-void trans_timer(struct trans_table *t, struct timer *fired, struct instant now)
-{
-    struct trans *x = (struct trans *)(void *)fired;
-    bool end = !x->interval_ms || !instant_before(now, x->deadline);
-    (void)trans_step(t, x, end ? EV_DEADLINE : EV_RETRANSMIT, &(struct trans_input){.now = now});
-}
 
 void trans_drop(struct trans_table *t, struct handle h)
 {
