@@ -117,6 +117,7 @@ static bool close_descriptors(struct step *s)
 static bool enter_folder(struct step *s)
 {
     s->folder_fd = -1;
+    (void)umask(077);
     if (!s->folder)
         return chdir("/") == 0;
     s->folder_fd = open(s->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);

@@ -17,6 +17,7 @@ static _Noreturn void become(const char *const argv[], const char *const env[], 
     for (int sig = 1; sig < 65; sig++)
         (void)signal(sig, SIG_DFL);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    (void)setsid(); /* Ctrl-C is the parent's to hear: it ends its children in order */
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     int keep = fcntl(report, F_DUPFD_CLOEXEC, 16);
     bool ok =

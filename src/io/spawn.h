@@ -9,8 +9,8 @@ struct spawned {
     int pidfd; /* readable when the program has ended */
 };
 /* argv[0] is the path; NULL-terminated. channel becomes descriptor 3; 0 is /dev/null, 1 and 2 stay;
- * nothing else is inherited; empty environment besides what env lists; signals as by default; the
- * child dies with the parent. ERR_SYSTEM: also when exec fails. */
+ * nothing else is inherited; empty environment besides what env lists; signals as by default; a
+ * session of its own; the child dies with the parent. ERR_SYSTEM: also when exec fails. */
 MUST_CHECK enum err spawn(const char *const argv[], const char *const env[], int channel,
                           struct spawned *ret_s);
 /* Takes the status of a program that has ended and closes pidfd. ERR_AGAIN: it lives. status: exit

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #define STOP_LIMIT DUR_S(8) /* then children are killed */
+#define IMPATIENT                                                                                  \
+    DUR_S(1) /* two signals nearer than this are one: a terminal and a wrapper both send it */
 
 static void on_signal(void *ctx, int fd, uint32_t events)
 {
@@ -22,10 +24,12 @@ static void on_signal(void *ctx, int fd, uint32_t events)
             (void)monitor_reload(m);
             continue;
         }
-        if (m->stopping) /* asked twice: do not wait for anybody */
-            m->stop_due = m->loop.now.mono;
+        bool again = m->stopping && m->stop_due.us != INT64_MAX;
+        if (again && instant_sub(m->stop_due, m->loop.now.mono).us < STOP_LIMIT.us - IMPATIENT.us)
+            m->stop_due = m->loop.now.mono; /* asked twice: wait for nobody */
+        if (!again)
+            monitor_log(m, SEV_NOTICE, "stopping (signal %u)", (unsigned)s.ssi_signo);
         m->stopping = true;
-        monitor_log(m, SEV_NOTICE, "stopping (signal %u)", (unsigned)s.ssi_signo);
     }
 }
 
