@@ -287,6 +287,12 @@ void trans_set_user(struct trans_table *t, struct handle h, uint64_t user)
         x->user = user;
 }
 
+uint64_t trans_user_of(const struct trans_table *t, struct handle h)
+{
+    const struct trans *x = pool_get(&t->pool, h);
+    return x ? x->user : 0;
+}
+
 enum err trans_respond(struct trans_table *t, struct handle h, unsigned code, struct str bytes,
                        struct instant now)
 {

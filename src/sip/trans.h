@@ -89,6 +89,7 @@ enum trans_match trans_request(struct trans_table *t, const struct sip_msg *m, c
 struct handle trans_server(struct trans_table *t, const struct sip_msg *m, const struct flow *f,
                            uint64_t user, struct instant now);
 void trans_set_user(struct trans_table *t, struct handle h, uint64_t user);
+uint64_t trans_user_of(const struct trans_table *t, struct handle h); /* 0 if gone */
 /* Sends a response (1xx, or the final one) and keeps it for retransmissions. A 2xx of an INVITE is
  * repeated by the caller (the call), by this function again. ERR_NOT_FOUND, ERR_STATE (a final one
  * was sent), ERR_LIMIT (size), ERR_RANGE (code). */

@@ -101,6 +101,7 @@ static void dead_handles(void **state)
     assert_null(trans_flow(r->t, h));
     trans_transport_failed(r->t, h, r->now);
     trans_set_user(r->t, h, 1);
+    assert_int_equal(trans_user_of(r->t, h), 0);
     trans_drop(r->t, h);
     h = rig_client(r, SIP_BYE, true, 1);
     assert_err(trans_cancel(r->t, h, STR_NONE, r->now), ERR_NOT_FOUND); /* only an INVITE */
@@ -128,6 +129,7 @@ static void sizes_and_codes(void **state)
     rig_request(r, (struct rig_request){.method = "INFO", .branch = "z9hG4bKs"});
     h = rig_server(r, false, 1);
     trans_set_user(r->t, h, 99);
+    assert_int_equal(trans_user_of(r->t, h), 99);
     assert_err(trans_respond(r->t, h, 99, STR("x"), r->now), ERR_RANGE);
     assert_err(trans_respond(r->t, h, 700, STR("x"), r->now), ERR_RANGE);
     assert_err(trans_respond(r->t, h, 200, STR_NONE, r->now), ERR_LIMIT);
