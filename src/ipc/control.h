@@ -1,24 +1,29 @@
+/* clang-format off */
 /* The control socket, DIR/run/control.sock: how `ringwall status` and its sisters speak with the
  * running gateway. UNIX stream, mode 0660; the peer must be root, the monitor's user or a member of
  * the socket's group. One request: a JSON object on one line of at most CONTROL_REQUEST_MAX bytes,
  * ended by LF. One response: a line "CODE BYTES\n" (decimal: enum control_code, length), then that
  * many bytes of one JSON document; then the monitor closes. Text for people is the CLI's business.
  *
- * {"cmd": ...} and who answers:
- *   status    monitor
- * {"version","uptime_s","pid","generation","config_error"|null,"state":"starting|running|draining|stopping",
- *                       "programs":[{"name","role","engine","pid","state","restarts","uptime_s","last_exit"|null,
- *                         "sandbox":{"ids","uid","landlock","seccomp","caps"}}],
- *                       "listeners":[{"name","proto","bind","advertise"}],"waivers":[{"name","zone","owner","reason","allow","expires_us","expired"}],
- *                       "stats":{name: sum over engines},"reasons":{name: count, only those above
- * 0}} reload    monitor  {"generation"} or an error with "errors":[{"line","column","text","hint"}]
- * (from the configuration) drain     monitor  {"draining":true}; {"cmd":"drain","off":true} takes
- * it back stop      monitor  {"stopping":true} metrics   monitor
- * {"engines":[{"engine","stats":{},"reasons":{}}]} user-*    vault    "user-add" "user-del"
- * "user-passwd" "user-list" "user-md5" ...: whole request forwarded peer-*    vault "peer-secret"
- * ... key-*     vault cdr, explain, bindings, events, facts   store calls, peers, transactions
- * engines: all are asked; {"engines":[reply of each in order, null from one that is down]} An error
- * is {"error": text, ...} with code not 0. */
+ * {"cmd": ...}, who answers, and with what:
+ *   status   monitor  {"version","state":"starting|running|draining|stopping","uptime_s","started_us","pid","config","folder",
+ *                      "generation","config_error":null or text of the last refused reload,
+ *                      "programs":[{"name","role","engine","pid","state":"down|locking in|being set up|running","restarts","uptime_s",
+ *                        "drained","last_exit":null or exit code or -signal,
+ *                        "sandbox":{"ids","uid","landlock","seccomp","caps":"dropped|none held"}}],
+ *                      "listeners":[{"name","proto","bind","advertise"}],
+ *                      "waivers":[{"name","zone","owner","reason","plain_signalling","plain_media","expires_us","expired"}],
+ *                      "stats":{name: sum over programs},"reasons":{name: count, only those above 0}}
+ *   metrics  monitor  {"programs":[{"name","stats":{},"reasons":{}}]}
+ *   reload   monitor  {"generation"}; refused: {"error","generation","problems":{as config_errors_json}} (problems: when the file is bad)
+ *   drain    monitor  {"draining":true}; with "off":true {"draining":false}
+ *   stop     monitor  {"stopping":true}
+ *   user-... peer-... key-... vault-...               vault, whole request forwarded
+ *   cdr explain bindings events facts store-...       store
+ *   calls peers transactions engine-...               engines: all are asked, or one named by "engine":N; {"engines":[reply of each, null
+ *                                                     from one that is down]}
+ * An error is {"error": text, ...} with a code that is not 0. */
+/* clang-format on */
 #ifndef IPC_CONTROL_H
 #define IPC_CONTROL_H
 #include "base/str.h"

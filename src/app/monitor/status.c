@@ -37,7 +37,7 @@ static void sandbox_put(struct out *o, const struct sandbox_report *r)
     out_json_ku64(o, STR("uid"), r->uid);
     out_json_ku64(o, STR("landlock"), r->landlock);
     out_json_kbool(o, STR("seccomp"), r->seccomp == 1);
-    out_json_kbool(o, STR("caps_dropped"), r->caps == 1);
+    out_json_kstr(o, STR("caps"), r->caps == 1 ? STR("dropped") : STR("none held"));
     out_ch(o, '}');
 }
 
