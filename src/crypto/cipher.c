@@ -146,8 +146,9 @@ enum err aes_gcm_open(struct aes_gcm *c, const struct gcm_in *in, uint8_t *p, si
     int got = 0;
     uint8_t want[GCM_TAG];
     memcpy(want, tag, sizeof want);
-    if (EVP_CIPHER_CTX_ctrl(c->evp, EVP_CTRL_AEAD_SET_TAG, GCM_TAG, want) != 1 ||
-        !gcm_start(c->evp, in, 0) || (n > 0 && EVP_DecryptUpdate(c->evp, p, &got, p, (int)n) != 1))
+    if (!gcm_start(c->evp, in, 0) ||
+        EVP_CIPHER_CTX_ctrl(c->evp, EVP_CTRL_AEAD_SET_TAG, GCM_TAG, want) != 1 ||
+        (n > 0 && EVP_DecryptUpdate(c->evp, p, &got, p, (int)n) != 1))
         return ERR_SYSTEM;
     return EVP_DecryptFinal_ex(c->evp, p + n, &got) == 1 ? OK : ERR_AUTH;
 }

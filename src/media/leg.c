@@ -67,7 +67,7 @@ void media_leg_close(struct media *m, struct media_leg *l, struct instant now)
     m->now = now;
     unpair(m, l);
     for (unsigned i = 0; i < MEDIA_STREAMS; i++)
-        stream_close(m, l, i);
+        stream_free(m, l, i);
     pool_free(&m->legs, l);
 }
 

@@ -17,7 +17,7 @@ static void drop_pending(struct media *m, struct media_leg *l)
         s->next = s->said;
         s->offered = false;
         if (!s->on)
-            stream_close(m, l, i);
+            stream_free(m, l, i);
     }
     l->n_media = l->n_media_agreed;
     l->pending = false;
@@ -220,7 +220,7 @@ static enum reason apply_answer(struct media *m, struct media_leg *l, const stru
     if (s == NULL)
         return REASON_NONE;
     if (!a->r.on) {
-        stream_close(m, l, i);
+        stream_free(m, l, i);
         return REASON_NONE;
     }
     if (a->r.secure) {
@@ -301,7 +301,7 @@ enum reason media_answer_out(struct media *m, struct media_leg *to, struct str o
         if (s == NULL)
             continue;
         if ((b.mask >> i & 1) == 0) {
-            stream_close(m, to, i);
+            stream_free(m, to, i);
             continue;
         }
         stream_describe(s, &sdp, other_sdp, &sdp.media[i]);

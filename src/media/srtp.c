@@ -4,9 +4,9 @@
 #include "wire/rtp/rtcp.h"
 #include "wire/rtp/rtp.h"
 
-#define SALT_CM  14u
+#define SALT_CM  SRTP_SALT_BYTES
 #define SALT_GCM 12u
-#define AUTH_KEY 20u
+#define AUTH_KEY SRTP_AUTH_BYTES
 #define RTCP_TAG                                                                                   \
     10u /* 80 bits for every counter mode suite, also the _32 ones (RFC 4568 section 6.2.2) */
 #define RTP_INDEX_MAX    ((UINT64_C(1) << 48) - 1)
@@ -50,12 +50,8 @@ static enum err derive(struct aes_ctr *prf, const uint8_t salt[SALT_CM], uint8_t
 
 enum { LABEL_KEY, LABEL_AUTH, LABEL_SALT, LABEL_RTCP = 3 };
 
-struct session_keys {
-    uint8_t key[32], auth[AUTH_KEY], salt[SALT_CM];
-};
-
 static enum err derive_all(struct aes_ctr *prf, const uint8_t master_salt[SALT_CM], uint8_t first,
-                           size_t key_bytes, struct session_keys *ret_k)
+                           size_t key_bytes, struct srtp_session *ret_k)
 {
     enum err e = derive(prf, master_salt, (uint8_t)(first + LABEL_KEY), ret_k->key, key_bytes);
     if (e == OK)
@@ -76,7 +72,7 @@ static bool key_size(enum srtp_suite s, size_t *ret_key_bytes, uint8_t *ret_tag_
 }
 
 /* Which way a GCM context goes is told to the library with each IV, so one serves both. */
-static bool install(struct srtp *s, const struct session_keys *rtp, const struct session_keys *rtcp,
+static bool install(struct srtp *s, const struct srtp_session *rtp, const struct srtp_session *rtcp,
                     size_t key_bytes)
 {
     memcpy(s->salt, rtp->salt, SALT_CM);
@@ -93,31 +89,48 @@ static bool install(struct srtp *s, const struct session_keys *rtp, const struct
     return s->ctr != NULL && s->rtcp_ctr != NULL;
 }
 
-struct srtp *srtp_new(enum srtp_suite suite, const uint8_t *key)
+enum err srtp_derive(enum srtp_suite suite, const uint8_t *key, struct srtp_session *ret_rtp,
+                     struct srtp_session *ret_rtcp)
 {
-    if (suite == SUITE_NONE || suite >= SUITE_COUNT)
-        return NULL;
+    size_t key_bytes;
+    uint8_t tag_bytes, salt[SALT_CM] = {0};
+    bool gcm = key_size(suite, &key_bytes, &tag_bytes);
+    memcpy(salt, key + key_bytes, gcm ? SALT_GCM : SALT_CM);
+    struct aes_ctr *prf = aes_ctr_new(key, key_bytes);
+    enum err e = prf == NULL ? ERR_SYSTEM : derive_all(prf, salt, 0, key_bytes, ret_rtp);
+    if (e == OK)
+        e = derive_all(prf, salt, LABEL_RTCP, key_bytes, ret_rtcp);
+    aes_ctr_free(prf);
+    mem_wipe(salt, sizeof salt);
+    return e;
+}
+
+struct srtp *srtp_new_session(enum srtp_suite suite, const struct srtp_session *rtp,
+                              const struct srtp_session *rtcp)
+{
     struct srtp *s = crypto_zalloc(sizeof *s);
     if (s == NULL)
         return NULL;
     size_t key_bytes;
     s->suite = (uint8_t)suite;
     s->gcm = key_size(suite, &key_bytes, &s->tag_bytes);
-    uint8_t salt[SALT_CM] = {0};
-    memcpy(salt, key + key_bytes, s->gcm ? SALT_GCM : SALT_CM);
-    struct session_keys rtp, rtcp;
-    struct aes_ctr *prf = aes_ctr_new(key, key_bytes);
-    bool ok = prf != NULL && derive_all(prf, salt, 0, key_bytes, &rtp) == OK &&
-              derive_all(prf, salt, LABEL_RTCP, key_bytes, &rtcp) == OK &&
-              install(s, &rtp, &rtcp, key_bytes);
-    aes_ctr_free(prf);
-    mem_wipe(&rtp, sizeof rtp);
-    mem_wipe(&rtcp, sizeof rtcp);
-    mem_wipe(salt, sizeof salt);
-    if (!ok) {
+    if (!install(s, rtp, rtcp, key_bytes)) {
         srtp_free(s);
         return NULL;
     }
+    return s;
+}
+
+struct srtp *srtp_new(enum srtp_suite suite, const uint8_t *key)
+{
+    struct srtp_session rtp, rtcp;
+    struct srtp *s = NULL;
+    if (suite == SUITE_NONE || suite >= SUITE_COUNT)
+        return NULL;
+    if (srtp_derive(suite, key, &rtp, &rtcp) == OK)
+        s = srtp_new_session(suite, &rtp, &rtcp);
+    mem_wipe(&rtp, sizeof rtp);
+    mem_wipe(&rtcp, sizeof rtcp);
     return s;
 }
 

@@ -24,6 +24,17 @@ MUST_CHECK enum err srtcp_protect(struct srtp *s, uint8_t *p, size_t *len, size_
  * may be garbage; state is as before. */
 MUST_CHECK enum err srtp_unprotect(struct srtp *s, uint8_t *p, size_t *len);
 MUST_CHECK enum err srtcp_unprotect(struct srtp *s, uint8_t *p, size_t *len);
+/* The two halves of srtp_new, apart for the test vectors of RFC 3711 and 7714: key derivation, and
+ * a context from session keys. */
+#define SRTP_AUTH_BYTES 20u
+#define SRTP_SALT_BYTES 14u
+struct srtp_session {
+    uint8_t key[32], auth[SRTP_AUTH_BYTES], salt[SRTP_SALT_BYTES];
+};
+MUST_CHECK enum err srtp_derive(enum srtp_suite s, const uint8_t *key, struct srtp_session *ret_rtp,
+                                struct srtp_session *ret_rtcp);
+struct srtp *srtp_new_session(enum srtp_suite s, const struct srtp_session *rtp,
+                              const struct srtp_session *rtcp);
 /* For tests of the ends of index spaces: the SSRC's next packets go on from here. */
 void srtp_seek(struct srtp *s, uint32_t ssrc, uint64_t rtp_index, uint32_t rtcp_index);
 #endif

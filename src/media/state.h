@@ -80,7 +80,7 @@ static inline struct stream *leg_stream(struct media *m, const struct media_leg 
  * REASON_capacity_memory. */
 MUST_CHECK enum reason stream_open(struct media *m, struct media_leg *l, unsigned i,
                                    struct stream **ret_s);
-void stream_close(struct media *m, struct media_leg *l, unsigned i);
+void stream_free(struct media *m, struct media_leg *l, unsigned i);
 /* Puts remote r into force, with its new keys if it is secure (keys->next_* and tx_suite). */
 MUST_CHECK enum reason stream_commit(struct media *m, struct stream *s, const struct remote *r);
 /* keys exist and have a seed. REASON_capacity_memory. */

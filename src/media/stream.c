@@ -65,7 +65,7 @@ static void keys_drop(struct media *m, struct stream *s)
     s->keys = NULL;
 }
 
-void stream_close(struct media *m, struct media_leg *l, unsigned i)
+void stream_free(struct media *m, struct media_leg *l, unsigned i)
 {
     struct stream *s = leg_stream(m, l, i);
     if (s == NULL)
