@@ -167,6 +167,35 @@ static int64_t number(const char *sql)
     return v;
 }
 
+/* Every line that was written is JSON by another's judgement. */
+static void lines_are_json(const char *log)
+{
+    char path[96];
+    size_t n = 0;
+    sqlite3_stmt *st = NULL;
+    assert_int_equal(sqlite3_prepare_v2(store.db.h, "SELECT json_valid(?1)", -1, &st, NULL),
+                     SQLITE_OK);
+    (void)snprintf(path, sizeof path, "%s/%s.jsonl", folder, log);
+    assert_true(test_read(path, text, sizeof text, &n));
+    for (struct str rest = str_of(text, n), line; rest.n;) {
+        rest = str_cut(rest, '\n', &line);
+        (void)sqlite3_bind_text(st, 1, line.p, (int)line.n, SQLITE_STATIC);
+        if (sqlite3_step(st) != SQLITE_ROW || sqlite3_column_int(st, 0) != 1)
+            fail_msg("no JSON: %.*s", (int)line.n, line.p);
+        (void)sqlite3_reset(st);
+    }
+    (void)sqlite3_finalize(st);
+}
+
+static void done(void)
+{
+    const char *why;
+    (void)store_commit(&store, now, &why);
+    lines_are_json("events");
+    lines_are_json("cdr");
+    store_close(&store);
+}
+
 static void call_becomes_cdr(void **state)
 {
     (void)state;
@@ -198,7 +227,7 @@ static void call_becomes_cdr(void **state)
     (void)ask(CONTROL_NOT_FOUND, "{\"cmd\":\"explain\",\"call_id\":\"nope\"}");
     (void)ask(CONTROL_BAD_REQUEST, "{\"cmd\":\"explain\"}");
     (void)ask(CONTROL_BAD_REQUEST, "{\"cmd\":\"drop table\"}");
-    store_close(&store);
+    done();
 }
 
 static void filters(void **state)
@@ -230,7 +259,7 @@ static void filters(void **state)
     have_not("\"call_id\":\"f20\"");
     (void)ask(CONTROL_OK, "{\"cmd\":\"cdr\",\"user\":\"x' OR 1=1 --\"}");
     assert_string_equal(text, "{\"sessions\":[],\"truncated\":false}");
-    store_close(&store);
+    done();
 }
 
 static void refusals(void **state)
@@ -251,13 +280,13 @@ static void refusals(void **state)
     have("\"trace\":\"source=pass identity=refuse:auth_failed\"");
     have("\\u00ff");
     /* After a restart only the database knows. */
-    store_close(&store);
+    done();
     open_store(false);
     (void)ask(CONTROL_OK, "{\"cmd\":\"explain\",\"call_id\":\"r1\"}");
     have("\"from\":\"sip:?\?<script>@example.com\"");
     have("\"reason\":\"auth_failed\"");
     (void)ask(CONTROL_NOT_FOUND, "{\"cmd\":\"explain\",\"call_id\":\"r0\"}");
-    store_close(&store);
+    done();
 }
 
 static void flood_is_summed_up(void **state)
@@ -273,7 +302,7 @@ static void flood_is_summed_up(void **state)
     (void)ask(CONTROL_OK, "{\"cmd\":\"events\",\"last\":1}");
     have("\"event\":\"refusals-summed\",\"times\":500,\"reasons\":{\"zone_unknown_source\":500}");
     assert_int_equal(store.n.refusals_skipped, 500);
-    store_close(&store);
+    done();
 }
 
 static void dead_engine_aborts_its_calls(void **state)
@@ -293,7 +322,7 @@ static void dead_engine_aborts_its_calls(void **state)
     (void)ask(CONTROL_OK, "{\"cmd\":\"cdr\",\"call_id\":\"two\"}");
     have("\"aborted\":true");
     assert_int_equal(store.open_n, 1); /* engine 2 lives */
-    store_close(&store);
+    done();
 }
 
 static void calls_survive_the_gateway(void **state)
@@ -308,7 +337,7 @@ static void calls_survive_the_gateway(void **state)
     for (int i = 0; i < 20; i++)
         commit();
     assert_int_equal(number("SELECT count(*) FROM open_calls"), 1);
-    store_close(&store);
+    done();
     open_store(false); /* only the store was gone: the call may still run */
     assert_non_null(open_find(&store, 1, 5));
     assert_int_equal(number("SELECT count(*) FROM sessions"), 0);
@@ -322,12 +351,12 @@ static void calls_survive_the_gateway(void **state)
     later(6000);
     for (int i = 0; i < 20; i++)
         commit();
-    store_close(&store);
+    done();
     open_store(true); /* everything was gone */
     commit();
     assert_int_equal(number("SELECT count(*) FROM sessions WHERE aborted"), 1);
     assert_int_equal(number("SELECT count(*) FROM open_calls"), 0);
-    store_close(&store);
+    done();
 }
 
 static void hostile_records_are_counted(void **state)
@@ -351,9 +380,17 @@ static void hostile_records_are_counted(void **state)
     e.u.end.trace.gate[0].reason = 60000;
     e.u.end.trace.gate[1].verdict = 99;
     put(&e);
+    struct fact p = fact_of(FACT_PROCESS), g = fact_of(FACT_REGISTERED),
+                d = fact_of(FACT_PEER_STATE), r = fact_of(FACT_REFUSED);
+    p.engine = UINT8_MAX;
+    put(&p);
+    put(&g);
+    put(&d);
+    r.reason = REASON_tls_handshake;
+    put(&r);
     commit();
     assert_int_equal(store.n.sessions, 1);
-    store_close(&store);
+    done();
 }
 
 /* -- bindings -- */
@@ -413,7 +450,7 @@ static void bindings_survive(void **state)
     (void)ask(CONTROL_OK, "{\"cmd\":\"bindings\",\"aor\":\"alice\"}");
     have("\"aor\":\"alice@example.com\",\"contact\":\"sip:a@192.0.2.1\"");
     have("\"shown\":1,\"total\":1");
-    store_close(&store);
+    done();
     later(5000); /* carol's has run out meanwhile */
     open_store(true);
     restored_n = 0;
@@ -432,7 +469,7 @@ static void bindings_survive(void **state)
     store_bindings(&store, now);
     commit();
     assert_int_equal(number("SELECT count(*) FROM bindings WHERE aor='alice@example.com'"), 1);
-    store_close(&store);
+    done();
     free(shard);
 }
 
@@ -474,7 +511,7 @@ static void killed_without_warning(void **state)
         number("SELECT count(*) FROM pragma_integrity_check WHERE integrity_check='ok'"), 1);
     assert_true(store.cdrs.seq > told);
     commit();
-    store_close(&store);
+    done();
     struct chain_verdict v;
     char path[96];
     (void)snprintf(path, sizeof path, "%s/cdr.jsonl", folder);
@@ -494,7 +531,7 @@ static void lines_cut_off_the_log_are_noticed(void **state)
         put(&e);
     }
     commit();
-    store_close(&store);
+    done();
     (void)snprintf(path, sizeof path, "%s/cdr.jsonl", folder);
     size_t n = 0;
     assert_true(test_read(path, text, sizeof text, &n));
@@ -504,7 +541,7 @@ static void lines_cut_off_the_log_are_noticed(void **state)
     commit();
     (void)ask(CONTROL_OK, "{\"cmd\":\"events\",\"last\":1}");
     have("\"event\":\"log-damaged\",\"log\":\"cdr\",\"lines_missing\":1");
-    store_close(&store);
+    done();
 }
 
 static void full_disk_loses_and_recovers(void **state)
@@ -536,7 +573,7 @@ static void full_disk_loses_and_recovers(void **state)
     commit();
     (void)ask(CONTROL_OK, "{\"cmd\":\"cdr\",\"call_id\":\"after\"}");
     have("\"session\":7");
-    store_close(&store);
+    done();
 }
 
 static void not_a_database(void **state)

@@ -32,10 +32,17 @@ void put_addr(struct out *o, struct str key, const struct addr *a)
     out_ch(o, '"');
 }
 
+/* Keys of the lines that every call makes, ready with comma and colon: half of such a line is keys.
+ */
+#define KEY(o, lit) OUT_LIT(o, ",\"" lit "\":")
+
+/* key: as KEY makes it. Nothing at all for an empty text. */
 static void put_text(struct out *o, struct str key, struct str v)
 {
-    if (v.n)
-        out_json_kstr(o, key, v);
+    if (!v.n)
+        return;
+    out_put(o, key);
+    out_json_str(o, v);
 }
 
 static void put_reason(struct out *o, const struct fact *f)
@@ -75,34 +82,41 @@ static struct str suite_of(const struct fact_leg *l, unsigned i)
 static void put_stream(struct out *o, const struct fact_leg *l, unsigned i)
 {
     const struct media_stats *m = &l->stream[i].in;
-    out_ch(o, '{');
-    out_json_kstr(o, STR("crypto"), suite_of(l, i));
-    put_text(o, STR("codec"), codec_of(l, i));
-    out_json_ku64(o, STR("port"), l->stream[i].local_port);
-    out_json_ku64(o, STR("packets"), m->packets);
-    out_json_ku64(o, STR("octets"), m->octets);
-    out_json_ku64(o, STR("lost"), m->lost);
-    out_json_ku64(o, STR("discarded"), m->discarded);
-    out_json_ku64(o, STR("jitter_us"), m->jitter_us);
-    out_json_ku64(o, STR("max_jitter_us"), m->max_jitter_us);
+    OUT_LIT(o, "{\"crypto\":");
+    out_json_str(o, suite_of(l, i));
+    put_text(o, STR(",\"codec\":"), codec_of(l, i));
+    KEY(o, "port");
+    out_u64(o, l->stream[i].local_port);
+    KEY(o, "packets");
+    out_u64(o, m->packets);
+    KEY(o, "octets");
+    out_u64(o, m->octets);
+    KEY(o, "lost");
+    out_u64(o, m->lost);
+    KEY(o, "discarded");
+    out_u64(o, m->discarded);
+    KEY(o, "jitter_us");
+    out_u64(o, m->jitter_us);
+    KEY(o, "max_jitter_us");
+    out_u64(o, m->max_jitter_us);
     if (l->stream[i].latched)
-        out_json_kbool(o, STR("latched"), true);
+        OUT_LIT(o, ",\"latched\":true");
     if (l->stream[i].one_way)
-        out_json_kbool(o, STR("one_way"), true);
+        OUT_LIT(o, ",\"one_way\":true");
     out_ch(o, '}');
 }
 
 static void put_leg(struct out *o, const struct fact_leg *l)
 {
-    out_ch(o, '{');
-    out_json_kstr(o, STR("call_id"), TEXT_STR(l->call_id));
+    OUT_LIT(o, "{\"call_id\":");
+    out_json_str(o, TEXT_STR(l->call_id));
     put_addr(o, STR("peer"), &l->peer);
-    out_json_kstr(o, STR("transport"), transport(l->proto));
-    put_text(o, STR("zone"), TEXT_STR(l->zone_name));
-    put_text(o, STR("peer_name"), TEXT_STR(l->peer_name));
-    put_text(o, STR("user_agent"), TEXT_STR(l->user_agent));
-    out_json_key(o, STR("streams"));
-    out_ch(o, '[');
+    KEY(o, "transport");
+    out_json_str(o, transport(l->proto));
+    put_text(o, STR(",\"zone\":"), TEXT_STR(l->zone_name));
+    put_text(o, STR(",\"peer_name\":"), TEXT_STR(l->peer_name));
+    put_text(o, STR(",\"user_agent\":"), TEXT_STR(l->user_agent));
+    OUT_LIT(o, ",\"streams\":[");
     bool first = true;
     for (unsigned i = 0; i < ARRAY_LEN(l->stream); i++) {
         if (!l->stream[i].used)
@@ -131,35 +145,43 @@ static struct str ended_by(const struct fact *f)
 
 static void put_time(struct out *o, struct str key, int64_t us)
 {
-    if (us)
-        out_json_ki64(o, key, us);
+    if (!us)
+        return;
+    out_put(o, key);
+    out_i64(o, us);
 }
 
 static void session_line(struct store *s, const struct fact *f, bool aborted)
 {
     struct out *o = chainlog_begin(&s->cdrs);
-    out_json_ki64(o, STR("id"), s->db.next_session);
-    out_json_ku64(o, STR("engine"), f->engine);
-    out_json_ku64(o, STR("session"), f->u.end.session);
-    put_text(o, STR("from"), TEXT_STR(f->u.end.from));
-    put_text(o, STR("to"), TEXT_STR(f->u.end.to));
-    put_text(o, STR("user"), TEXT_STR(f->u.end.user));
-    put_text(o, STR("route"), TEXT_STR(f->u.end.route));
-    put_time(o, STR("start_us"), f->u.end.start_us);
-    put_time(o, STR("ring_us"), f->u.end.ring_us);
-    put_time(o, STR("answer_us"), f->u.end.answer_us);
-    put_time(o, STR("end_us"), f->u.end.end_us);
-    if (f->code)
-        out_json_ku64(o, STR("code"), f->code);
+    KEY(o, "id");
+    out_i64(o, s->db.next_session);
+    KEY(o, "engine");
+    out_u64(o, f->engine);
+    KEY(o, "session");
+    out_u64(o, f->u.end.session);
+    put_text(o, STR(",\"from\":"), TEXT_STR(f->u.end.from));
+    put_text(o, STR(",\"to\":"), TEXT_STR(f->u.end.to));
+    put_text(o, STR(",\"user\":"), TEXT_STR(f->u.end.user));
+    put_text(o, STR(",\"route\":"), TEXT_STR(f->u.end.route));
+    put_time(o, STR(",\"start_us\":"), f->u.end.start_us);
+    put_time(o, STR(",\"ring_us\":"), f->u.end.ring_us);
+    put_time(o, STR(",\"answer_us\":"), f->u.end.answer_us);
+    put_time(o, STR(",\"end_us\":"), f->u.end.end_us);
+    if (f->code) {
+        KEY(o, "code");
+        out_u64(o, f->code);
+    }
     put_reason(o, f);
-    if (f->u.end.q850)
-        out_json_ku64(o, STR("q850"), f->u.end.q850);
-    put_text(o, STR("ended_by"), ended_by(f));
+    if (f->u.end.q850) {
+        KEY(o, "q850");
+        out_u64(o, f->u.end.q850);
+    }
+    put_text(o, STR(",\"ended_by\":"), ended_by(f));
     if (aborted)
-        out_json_kbool(o, STR("aborted"), true);
+        OUT_LIT(o, ",\"aborted\":true");
     put_trace_member(o, &f->u.end.trace);
-    out_json_key(o, STR("legs"));
-    out_ch(o, '[');
+    OUT_LIT(o, ",\"legs\":[");
     for (unsigned i = 0; i < f->u.end.n_legs; i++) {
         if (i)
             out_ch(o, ',');
@@ -277,11 +299,11 @@ static struct str event_name(const struct fact *f)
 
 static void put_verdict(struct out *o, const struct fact *f)
 {
-    put_text(o, STR("method"), TEXT_STR(f->u.verdict.method));
-    put_text(o, STR("call_id"), TEXT_STR(f->u.verdict.call_id));
-    put_text(o, STR("from"), TEXT_STR(f->u.verdict.from));
-    put_text(o, STR("to"), TEXT_STR(f->u.verdict.to));
-    put_text(o, STR("user"), TEXT_STR(f->u.verdict.user));
+    put_text(o, STR(",\"method\":"), TEXT_STR(f->u.verdict.method));
+    put_text(o, STR(",\"call_id\":"), TEXT_STR(f->u.verdict.call_id));
+    put_text(o, STR(",\"from\":"), TEXT_STR(f->u.verdict.from));
+    put_text(o, STR(",\"to\":"), TEXT_STR(f->u.verdict.to));
+    put_text(o, STR(",\"user\":"), TEXT_STR(f->u.verdict.user));
     put_addr(o, STR("source"), &f->u.verdict.source);
     out_json_kstr(o, STR("transport"), transport(f->u.verdict.proto));
     put_trace_member(o, &f->u.verdict.trace);
@@ -296,27 +318,27 @@ static void put_members(struct out *o, const struct fact *f)
     case FACT_REGISTERED:
     case FACT_UNREGISTERED:
     case FACT_EXPIRED:
-        put_text(o, STR("aor"), TEXT_STR(f->u.reg.aor));
-        put_text(o, STR("contact"), TEXT_STR(f->u.reg.contact));
+        put_text(o, STR(",\"aor\":"), TEXT_STR(f->u.reg.aor));
+        put_text(o, STR(",\"contact\":"), TEXT_STR(f->u.reg.contact));
         put_addr(o, STR("source"), &f->u.reg.source);
         out_json_kstr(o, STR("transport"), transport(f->u.reg.proto));
-        put_time(o, STR("expires_us"), f->u.reg.expires_us);
+        put_time(o, STR(",\"expires_us\":"), f->u.reg.expires_us);
         break;
     case FACT_PEER_STATE:
-        put_text(o, STR("peer"), TEXT_STR(f->u.peer.peer));
+        put_text(o, STR(",\"peer\":"), TEXT_STR(f->u.peer.peer));
         put_addr(o, STR("target"), &f->u.peer.target);
         out_json_kbool(o, STR("up"), f->u.peer.up);
         break;
     case FACT_REFUSED:
         put_addr(o, STR("source"), &f->u.refused.source);
         out_json_ku64(o, STR("times"), f->u.refused.n);
-        put_text(o, STR("what"), TEXT_STR(f->u.refused.what));
+        put_text(o, STR(",\"what\":"), TEXT_STR(f->u.refused.what));
         break;
     case FACT_PROCESS:
-        put_text(o, STR("program"), TEXT_STR(f->u.process.program));
+        put_text(o, STR(",\"program\":"), TEXT_STR(f->u.process.program));
         out_json_ki64(o, STR("pid"), f->u.process.pid);
         out_json_ki64(o, STR("status"), f->u.process.status);
-        put_text(o, STR("what"), TEXT_STR(f->u.process.what));
+        put_text(o, STR(",\"what\":"), TEXT_STR(f->u.process.what));
         break;
     case FACT_CALL_START:
     case FACT_CALL_END: /* their line is the CDR */
