@@ -8,7 +8,7 @@ pytestmark = pytest.mark.skipif(not shutil.which("baresip"), reason="baresip is 
 
 
 def secure(gw, user, ip, hz, rtp, enc="srtp-mand"):
-    ca = os.path.join(gw.state, "certs", "ca.pem")
+    ca = os.path.join(gw.state, "ca.pem")
     return Baresip(ip, f'<sip:{user}@example.com;transport=tls>;auth_user={user};auth_pass={gw.passwords[user]};outbound="sip:{PUB}:5061;transport=tls";regint=60;mediaenc={enc}',
                    hz, rtp=rtp, cafile=ca)
 

@@ -8,7 +8,7 @@ from ua import Ua
 def ua(gw, user="alice", transport="tls", ip=PHONE, port=0):
     v6 = ":" in ip
     host = "::1" if v6 else PUB
-    ca = os.path.join(gw.state, "certs", "ca.pem")
+    ca = os.path.join(gw.state, "ca.pem")
     return Ua(ip, port, (host, 5061 if transport == "tls" else 5060), transport, user, gw.passwords.get(user, "wrong"), ca=ca)
 
 

@@ -29,7 +29,7 @@ def moved(text, n=40):
 
 
 def phone(g, user="alice", transport="tls"):
-    return Ua("127.0.41.20", 0, ("127.0.41.1", 5061 if transport == "tls" else 5060), transport, user, g.passwords[user], ca=os.path.join(g.state, "certs", "ca.pem"))
+    return Ua("127.0.41.20", 0, ("127.0.41.1", 5061 if transport == "tls" else 5060), transport, user, g.passwords[user], ca=os.path.join(g.state, "ca.pem"))
 
 
 def pbx(g):

@@ -51,12 +51,13 @@ static int64_t now_us(void)
 enum err caller_connect(struct st *s, const struct addr *to, struct str ca)
 {
     struct tls_cfg cfg = {.ca_pem = ca, .verify = TLS_VERIFY_REQUIRED};
-    struct addr any = {.family = to->family};
+    struct addr from = *to; /* the gateway's own address: local, and what find_plan judged */
+    from.port = 0;
     enum err r = tls_ctx_new(&cfg, &s->ctx);
     if (r == OK)
         r = tls_new(s->ctx, str_c(s->domain), &s->tls);
     if (r == OK)
-        r = sock_connect(&any, to, &s->tls_fd);
+        r = sock_connect(&from, to, &s->tls_fd);
     struct pollfd p = {.fd = s->tls_fd, .events = POLLOUT};
     if (r == OK && (poll(&p, 1, 3000) != 1 || sock_error(s->tls_fd)))
         r = ERR_CLOSED;

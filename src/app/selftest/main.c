@@ -95,7 +95,10 @@ static void remove_user(struct st *s)
                    s->domain);
     if (!s->password[0])
         return;
-    bool ok = ask(s, req, &doc, &code) && code == CONTROL_OK;
+    bool ok = ask(s, req, &doc, &code);
+    if (ok)
+        json_decref(doc);
+    ok = ok && code == CONTROL_OK;
     (void)stage(s, ok, "test user removed", "%s",
                 ok ? s->user : "could not be removed: use `ringwall user del`");
 }
@@ -307,7 +310,7 @@ static bool cdr_written(struct st *s, const struct dialog_ids *d)
         uint32_t code;
         json_t *doc;
         if (ask(s, req, &doc, &code)) {
-            size_t n = json_array_size(json_object_get(doc, "cdrs"));
+            size_t n = json_array_size(json_object_get(doc, "sessions"));
             json_decref(doc);
             if (n == 1)
                 return true;
@@ -381,7 +384,7 @@ static bool prepare(struct st *s, struct plan *plan)
                      STR_ARG(out_str(&o)));
     (void)stage(s, true, "PBX's place", STR_FMT ", plain UDP and RTP by waiver",
                 STR_ARG(out_str(&o)));
-    (void)snprintf(path, sizeof path, "%s/certs/ca.pem", s->state);
+    (void)snprintf(path, sizeof path, "%s/ca.pem", s->state);
     if (file_read(path, ca, sizeof ca, &n) != OK)
         return stage(s, false, "local authority", "%s cannot be read", path);
     struct addr to = p->listeners[plan->listener].bind, local = {0};
