@@ -21,7 +21,9 @@ static void lengths(void **state)
         void *head = NULL;
         assert_ok(copy_keep(&c, str_of(text, n), &head));
         assert_int_equal(blocks_used(&b), (n + c.room - 1) / c.room);
+        memset(scratch, 1, sizeof scratch);
         assert_str_eq(copy_read(&c, head, n, scratch), str_of(text, n));
+        assert_true(n == sizeof scratch || scratch[n] == 1); /* not a byte further */
         assert_true(copy_equal(&c, head, str_of(text, n)));
         text[n - 1] ^= 1;
         assert_false(copy_equal(&c, head, str_of(text, n)));

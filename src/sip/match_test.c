@@ -92,6 +92,30 @@ static void long_branches(void **state)
     rig_free(r);
 }
 
+/* Two keys under one hash, which the test makes by entering the first under the hash of the second:
+ * the bytes tell them apart. */
+static void hash_is_no_identity(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new(8, 16, 128);
+    for (size_t n = 4; n < 300; n += 37) {
+        char one[400] = "z9hG4bK", two[400] = "z9hG4bK";
+        memset(one + 7, 'k', n);
+        memset(two + 7, 'k', n);
+        two[6 + n] = 'j';
+        struct handle h =
+            open_one(r, (struct rig_request){.method = "INFO", .branch = one, .to_tag = "d"});
+        rig_request(r, (struct rig_request){.method = "INFO", .branch = two, .to_tag = "d"});
+        uint64_t hash = siphash(&r->t->cfg.hash_key, match_key(r->t, &r->msg, SIP_INFO));
+        assert_ok(map_put(&r->t->keys, hash, h.index));
+        assert_null(match_find(r->t, match_key(r->t, &r->msg, SIP_INFO)));
+        assert_true(map_del(&r->t->keys, hash, h.index));
+        trans_drop(r->t, h);
+    }
+    assert_true(rig_clean(r));
+    rig_free(r);
+}
+
 /* No room for the rest of a long key: refused by name, nothing left behind. */
 static void long_branch_without_memory(void **state)
 {
@@ -237,6 +261,7 @@ int main(void)
         cmocka_unit_test(unknown_methods_differ),
         cmocka_unit_test(long_branches),
         cmocka_unit_test(long_branch_without_memory),
+        cmocka_unit_test(hash_is_no_identity),
         cmocka_unit_test(rfc2543),
         cmocka_unit_test(cancel),
         cmocka_unit_test(ack_without_invite),

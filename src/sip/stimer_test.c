@@ -113,6 +113,8 @@ static void uac(void **state)
     out(&s, false, "Session-Expires: 1200;refresher=uac\r\nMin-SE: 3600\r\n");
     stimer_response_in(&s, parsed("SIP/2.0 200 OK", "Session-Expires: 1;refresher=uac\r\n"));
     assert_int_equal(s.interval_s, 90); /* no storm of refreshes at a peer's wish */
+    stimer_response_in(&s, parsed("SIP/2.0 200 OK", "Session-Expires: 1200;refresher=uas\r\n"));
+    assert_true(s.peer_supports && !s.we_refresh); /* who refreshes knows timers, said or not */
     s.interval_s = 1800;
     stimer_response_in(&s, parsed("SIP/2.0 200 OK", ""));
     assert_true(s.we_refresh && s.interval_s == 1800);
