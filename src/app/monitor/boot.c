@@ -64,7 +64,8 @@ static bool find_program(struct monitor *m, enum role r, const char *own)
     size_t cap = sizeof m->program_path[r];
     const char *name = role_program(r);
     if (m->cfg->programs)
-        return executable(path, cap, m->cfg->programs, "", "", name);
+        return executable(path, cap, m->cfg->programs, "", "", name) ||
+               executable(path, cap, m->cfg->programs, "/", role_name(r), name);
     return executable(path, cap, own, "", "", name) ||
            executable(path, cap, own, "/../libexec/ringwall", "", name) ||
            executable(path, cap, own, "/../lib/ringwall", "", name) ||

@@ -9,8 +9,9 @@
 struct monitor_cfg {
     const char *config;   /* path of ringwall.yaml */
     const char *state;    /* folder; NULL: what the file says, else /var/lib/ringwall */
-    const char *programs; /* folder with ringwall-engine, ringwall-vault, ringwall-store; NULL: that
-                             of this executable, else its sibling folders in a build tree
+    const char *programs; /* folder with ringwall-engine, ringwall-vault, ringwall-store, or with
+                             folders engine, vault, store that hold them; NULL: that of this
+                             executable, else its sibling folders in a build tree
                              (../vault/ringwall-vault, ...) */
     bool quiet;           /* only warnings and errors on standard error */
     int ready_fd; /* -1, or: one byte "\n" is written when all programs run, then it is closed */
