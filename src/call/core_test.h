@@ -7,7 +7,7 @@
 
 #define TEST_ENGINES 4u
 #define TEST_OUTSIDE "192.0.2.1"   /* our address towards phones */
-#define TEST_INSIDE  "192.0.2.129" /* towards the PBX */
+#define TEST_INSIDE  "192.0.2.200" /* towards the PBX */
 enum { LISTEN_OUT_UDP, LISTEN_OUT_TLS, LISTEN_IN_UDP };
 enum { ZONE_PHONES, ZONE_PBX };
 
