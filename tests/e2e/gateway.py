@@ -5,7 +5,7 @@ BUILD = os.environ.get("RINGWALL_BUILD", os.path.join(os.path.dirname(__file__),
 CLI = os.path.join(BUILD, "src", "app", "cli", "ringwall")
 PUB, PRIV = "127.0.1.1", "127.0.2.1"   # our public and private address
 PHONE, PHONE2 = "127.0.1.20", "127.0.1.21"
-PBX, PBX2, TRUNK = "127.0.2.10", "127.0.2.11", "127.0.2.20"
+PBX, PAIR1, PAIR2, TRUNK = "127.0.2.10", "127.0.2.12", "127.0.2.13", "127.0.2.20"
 DOMAIN = "example.com"
 
 CONFIG = """
@@ -34,7 +34,8 @@ waivers:
   - {{name: soft-pbx, zone: soft, allow: [plain-signalling, plain-media], owner: alice@example.com, reason: "test softphone as PBX", expires: 2099-01-01}}
 peers:
   - {{name: soft, kind: pbx, zone: soft, listener: lan, address: "127.0.6.10:5070", trust_identity: yes}}
-  - {{name: pbx, kind: pbx, zone: lan, listener: lan, address: ["127.0.2.10:5070", "127.0.2.11:5070"], trust_identity: yes}}
+  - {{name: pbx, kind: pbx, zone: lan, listener: lan, address: "127.0.2.10:5070", trust_identity: yes}}
+  - {{name: pair, kind: pbx, zone: lan, listener: lan, address: ["127.0.2.12:5070", "127.0.2.13:5070"]}}
   - {{name: trunk, kind: trunk, zone: lan, listener: lan, address: "127.0.2.20:5080", username: ringwall}}
 roles:
   - {{name: user, outbound: yes}}
@@ -42,6 +43,7 @@ roles:
 routes:
   - {{name: to-trunk, from: {{zone: phones}}, pattern: "+X.", to: {{peers: [trunk]}}}}
   - {{name: to-trunk2, from: {{zone: legacy}}, pattern: "+X.", to: {{peers: [trunk]}}}}
+  - {{name: pair, pattern: "77X.", to: {{peers: [pair]}}}}
   - {{name: soft-pbx, pattern: "88X.", to: {{peers: [soft]}}}}
   - {{name: barred, pattern: "0900.", to: refuse}}
   - {{name: phones-pbx, from: {{zone: phones}}, pattern: "X.", to: {{peers: [pbx]}}}}
@@ -123,6 +125,12 @@ class Gateway:
     def idle(self, seconds=10):
         """Waits until no call is up; true if so."""
         return wait_for(lambda: all(not (e or {}).get("calls") for e in self.ask("calls")["engines"]), seconds)
+
+    def cdr(self, call_id, seconds=3):
+        """The call's record, as soon as the store has written it."""
+        found = wait_for(lambda: self.ask("cdr", "--call-id", call_id)["cdrs"], seconds)
+        assert len(found) == 1, f"{len(found)} records for {call_id}"
+        return found[0]
 
     def pids(self):
         return {p["name"] + (str(p["engine"]) if "engine" in p["name"] else ""): p["pid"] for p in self.status()["programs"]}
