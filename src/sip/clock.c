@@ -144,7 +144,9 @@ static void again(struct trans_table *t, struct trans *x, const struct clock_rul
 bool clock_set(struct trans_table *t, struct trans *x, enum trans_clock c, struct instant now)
 {
     const struct clock_rule *r = &RULES[c];
-    bool zero = r->zero_if_reliable && flow_reliable(&x->flow);
+    /* A cancelled INVITE stays on streams, too: the response to the CANCEL finds its transaction by
+     * the INVITE's branch, and may come after the 487. */
+    bool zero = r->zero_if_reliable && flow_reliable(&x->flow) && !(x->flags & FLAG_CANCELLED);
     if (r->kind == KIND_STOP || zero) {
         clock_stop(t, x);
         x->interval_ms = 0;

@@ -1,6 +1,7 @@
 /* Prints the four state machines as Mermaid state diagrams, or with --dot as Graphviz, from the
  * tables that run. `make diagrams`. */
 #include "sip/machine.h"
+#include <stdio.h>
 
 static void edge_label(const struct machine *m, unsigned ev, const struct edge *e)
 {

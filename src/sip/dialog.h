@@ -11,9 +11,9 @@
 #define DIALOG_ROUTES_MAX 8u
 struct dialog {
     struct str call_id, local_tag, remote_tag;
-    struct str local_uri,
-        remote_uri;           /* From/To URI of our requests, as "display <uri>" without tag */
-    struct str remote_target; /* peer's Contact URI */
+    /* From and To of our requests, as "display <uri>" without tag. */
+    struct str local_uri, remote_uri;
+    struct str remote_target;             /* peer's Contact URI */
     struct str routes[DIALOG_ROUTES_MAX]; /* in the order of our Route headers, each "<uri>" */
     uint8_t n_routes;
     bool confirmed, uac;
@@ -21,17 +21,18 @@ struct dialog {
     bool have_remote_cseq;
 };
 /* UAS side: from the request that we will answer. ERR_FULL: arena; ERR_SYNTAX: Contact or
- * Record-Route not usable. */
+ * Record-Route not usable; ERR_LIMIT: more than DIALOG_ROUTES_MAX. d is to be thrown away then. */
 MUST_CHECK enum err dialog_uas(struct dialog *d, struct arena *a, const struct sip_msg *invite,
                                struct str local_tag);
-/* UAC side: before the request is sent (our Call-ID, tag and URIs given), then again from the
- * response that makes or updates it. */
+/* UAC side: before the request is sent (our Call-ID, tag and URIs given). */
 MUST_CHECK enum err dialog_uac(struct dialog *d, struct arena *a, struct str call_id,
                                struct str local_tag, struct str local_uri, struct str remote_uri,
                                struct str target);
-MUST_CHECK enum err dialog_response(struct dialog *d, struct arena *a,
-                                    const struct sip_msg *m); /* 101-299 with a To tag */
-/* Target refresh (re-INVITE, UPDATE and their 2xx). */
+/* Then from each response to the INVITE: 101-199 with a To tag make or replace the early dialog, a
+ * 2xx confirms it and decides the routes; others change nothing. ERR_STATE: a 2xx of another fork
+ * than the confirmed one, a dialog of its own. ERR_FULL, ERR_SYNTAX, ERR_LIMIT as above. */
+MUST_CHECK enum err dialog_response(struct dialog *d, struct arena *a, const struct sip_msg *m);
+/* Target refresh (re-INVITE, UPDATE and their 2xx); without Contact nothing changes. */
 MUST_CHECK enum err dialog_target(struct dialog *d, struct arena *a, const struct sip_msg *m);
 /* Checks the CSeq of an in-dialog request and takes it: REASON_NONE or sip_cseq_order. ACK and
  * CANCEL are not checked. */

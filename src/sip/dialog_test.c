@@ -108,12 +108,14 @@ static void limits(void **state)
 {
     (void)state;
     struct dialog d;
-    char headers[2048] = PARTIES "Contact: <sip:a@b>\r\n";
-    for (unsigned i = 0; i < DIALOG_ROUTES_MAX; i++)
-        strcat(headers, "Record-Route: <sip:p.example.com;lr>\r\n");
-    assert_ok(dialog_uas(&d, &arena, invite(headers), STR("L")));
-    assert_int_equal(d.n_routes, DIALOG_ROUTES_MAX);
-    strcat(headers, "Record-Route: <sip:p.example.com;lr>\r\n");
+    char headers[2048];
+    int n = snprintf(headers, sizeof headers, PARTIES "Contact: <sip:a@b>\r\n");
+    for (unsigned i = 0; i <= DIALOG_ROUTES_MAX; i++) {
+        assert_err(dialog_uas(&d, &arena, invite(headers), STR("L")), OK);
+        assert_int_equal(d.n_routes, i);
+        n += snprintf(headers + n, sizeof headers - (size_t)n,
+                      "Record-Route: <sip:p.example.com;lr>\r\n");
+    }
     assert_err(dialog_uas(&d, &arena, invite(headers), STR("L")), ERR_LIMIT);
     for (size_t cap = 0; cap < 128; cap += 16) {
         arena_init_fixed(&arena, memory, cap);

@@ -130,6 +130,7 @@ static enum tell note_cancel(struct trans_table *t, struct trans *x, const struc
 static enum tell cancel(struct trans_table *t, struct trans *x, const struct trans_input *in)
 {
     x->flags &= (uint8_t)~FLAG_CANCEL_WAITS;
+    x->flags |= FLAG_CANCELLED;
     trans_cancel_start(t, x, in);
     return TELL_NOTHING;
 }

@@ -239,6 +239,25 @@ static void late_200_after_cancel(void **state)
     rig_free(r);
 }
 
+/* The 487 may overtake the 200 of the CANCEL, which is no stray then. */
+static void cancel_answered_last(void **state)
+{
+    (void)state;
+    for (int reliable = 0; reliable < 2; reliable++) {
+        struct rig *r = rig_new(4, 16, 512);
+        struct handle h = rig_client(r, SIP_INVITE, reliable, 1);
+        assert_true(rig_answer(r, 180, "INVITE"));
+        assert_ok(trans_cancel(r->t, h, STR_NONE, r->now));
+        assert_true(rig_answer(r, 487, "INVITE"));
+        assert_true(rig_answer(r, 200, "CANCEL"));
+        rig_check(r);
+        assert_int_equal(r->n_told, 2);
+        rig_wait(r, 32000);
+        assert_true(rig_clean(r));
+        rig_free(r);
+    }
+}
+
 static void cancel_unanswered(void **state)
 {
     (void)state;
@@ -329,6 +348,7 @@ int main(void)
         cmocka_unit_test(cancel_waits_for_1xx),
         cmocka_unit_test(late_200_after_cancel),
         cmocka_unit_test(cancel_unanswered),
+        cmocka_unit_test(cancel_answered_last),
         cmocka_unit_test(timer_c),
         cmocka_unit_test(cancel_without_room),
         cmocka_unit_test(without_memory),

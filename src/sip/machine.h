@@ -63,6 +63,7 @@ enum trans_flag {
     FLAG_SILENT = 1,       /* nobody is told: the CANCEL's own transaction */
     FLAG_CANCEL_WAITS = 2, /* user wants a CANCEL, which waits for the first 1xx */
     FLAG_MERGE_KEY = 4,    /* entered in the index of 8.2.2.2 */
+    FLAG_CANCELLED = 8,    /* a CANCEL went out */
 };
 struct trans {
     struct timer timer; /* first: trans_timer casts back */

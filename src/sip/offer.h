@@ -9,8 +9,7 @@ enum offer_state {
     OFFER_IDLE,
     OFFER_SENT,     /* by us, not answered yet */
     OFFER_RECEIVED, /* by us to be answered */
-    OFFER_SETTLED,  /* this INVITE has had its answer: a further copy in its responses says nothing
-                     */
+    OFFER_SETTLED,  /* answered: a further copy in this INVITE's responses says nothing */
     OFFER_STATES
 };
 enum offer_place {
@@ -34,8 +33,7 @@ struct offer {
 };
 struct offer_verdict {
     enum offer_kind kind;
-    enum reason
-        reason; /* for SDP_REFUSED: sip_glare (491), sip_busy_invite (500), media_answer_bad */
+    enum reason reason; /* SDP_REFUSED: sip_glare 491, sip_busy_invite 500, media_answer_bad */
 };
 /* An INVITE begins: REASON_NONE, or sip_glare if ours is open, sip_busy_invite if theirs is. Ours
  * may begin when offer_invite_sent gives true. */

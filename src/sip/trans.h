@@ -59,8 +59,8 @@ struct handle trans_client(struct trans_table *t, enum sip_method method, uint64
                            char ret_branch[BRANCH_CHARS]);
 MUST_CHECK enum err trans_send(struct trans_table *t, struct handle h, const struct flow *f,
                                struct str bytes, struct instant now);
-/* The ACK for a non-2xx is made by the transaction itself from the request it keeps. */
-/* Builds the CANCEL of an ICT (same branch, RFC 3261 9.1) and sends it in a NICT of its own whose
+/* (The ACK for a non-2xx is made by the transaction itself from the request it keeps.)
+ * Builds the CANCEL of an ICT (same branch, RFC 3261 9.1) and sends it in a NICT of its own whose
  * user is 0 (responses absorbed). Allowed once 1xx came; before, it is remembered and sent with the
  * first 1xx. reason_header is the value of a Reason field (RFC 3326) or empty. If no final response
  * comes in 64*T1 the user is told sip_timeout. ERR_NOT_FOUND, ERR_FULL, ERR_STATE (a final response
@@ -70,11 +70,11 @@ MUST_CHECK enum err trans_cancel(struct trans_table *t, struct handle ict, struc
 /* --- server --- */
 enum trans_match {
     MATCH_NEW,
-    MATCH_ABSORBED /* retransmission or ACK to non-2xx: nothing to do */,
-    MATCH_CANCEL /* *ret_t is the INVITE */,
-    MATCH_ACK_2XX /* ACK that matched no transaction or an accepted one: for the call */,
-    MATCH_STRAY,
-    MATCH_MERGED
+    MATCH_ABSORBED, /* retransmission or ACK to non-2xx: nothing to do */
+    MATCH_CANCEL,   /* *ret_t is the INVITE */
+    MATCH_ACK_2XX,  /* ACK that matched no transaction or an accepted one: for the call */
+    MATCH_STRAY,    /* CANCEL of nothing: 481 */
+    MATCH_MERGED,   /* 482 */
 };
 /* Looks a request up (RFC 3261 17.2.3 and 8.2.2.2, RFC 2543 fallback by Call-ID+CSeq+From tag+top
  * Via when the cookie is missing). CANCEL: MATCH_CANCEL with the INVITE's handle, or MATCH_STRAY
@@ -95,21 +95,19 @@ uint64_t trans_user_of(const struct trans_table *t, struct handle h); /* 0 if go
  * was sent), ERR_LIMIT (size), ERR_RANGE (code). */
 MUST_CHECK enum err trans_respond(struct trans_table *t, struct handle h, unsigned code,
                                   struct str bytes, struct instant now);
-/* The request was answered with an INVITE 2xx: a retransmitted INVITE in Accepted is absorbed (RFC
- * 6026). */
 
+/* --- both --- */
 /* A response from the network: true if it belonged to a client transaction (and was handled or
  * absorbed); false: stray, token told by *ret_forged. */
 bool trans_response(struct trans_table *t, const struct sip_msg *m, const struct flow *f,
                     struct instant now, bool *ret_forged);
 void trans_transport_failed(struct trans_table *t, struct handle h, struct instant now);
-void trans_timer(struct trans_table *t, struct timer *fired,
-                 struct instant now);                    /* a timer with our owner value */
+/* A timer with our owner value. */
+void trans_timer(struct trans_table *t, struct timer *fired, struct instant now);
 void trans_drop(struct trans_table *t, struct handle h); /* without a word to anybody */
 uint32_t trans_used(const struct trans_table *t);
 enum trans_kind trans_kind_of(const struct trans_table *t, struct handle h);
-/* Flow a request came by or goes to; NULL if gone. Branch/method of a client transaction for
- * matching PRACK etc. are not needed by callers. */
+/* Flow a request came by or goes to; NULL if gone. */
 const struct flow *trans_flow(const struct trans_table *t, struct handle h);
 bool trans_alive(const struct trans_table *t, struct handle h);
 #endif
