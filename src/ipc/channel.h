@@ -73,8 +73,8 @@ struct msg_setup {
     uint32_t restarts;     /* of this child since the gateway started */
 };
 enum attach_kind {
-    ATTACH_WAKE =
-        1, /* eventfd of consumer (role a, engine b): one's own to sleep on, others' to wake them */
+    ATTACH_WAKE = 1,  /* pipe of consumer (role a, engine b): the reading end of one's own, to sleep
+                         on; a writing end of others' */
     ATTACH_POLICY,    /* sealed memfd, struct policy. engines, vault, store */
     ATTACH_DIRECTORY, /* sealed memfd, struct directory. engines */
     ATTACH_STATS,     /* memfd, struct stats: one's own */

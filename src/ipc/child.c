@@ -57,7 +57,8 @@ static enum err attach_ring(struct child_ring *r, const struct msg_attach *a, in
         return e;
     }
     mem_unmap(r->mem, r->n);
-    *r = (struct child_ring){ring, p, (size_t)a->bytes, producer, false, wake};
+    *r = (struct child_ring){
+        .ring = ring, .mem = p, .n = (size_t)a->bytes, .producer = producer, .wake = wake};
     return OK;
 }
 
@@ -409,9 +410,8 @@ static void flush(struct child_ring *r)
     r->put = false;
     if (!ring_want_wake(&r->ring) || *r->wake < 0)
         return;
-    uint64_t one = 1;
-    ssize_t n = write(*r->wake, &one, sizeof one);
-    (void)n; /* a full eventfd is a wake-up that was not taken yet */
+    ssize_t n = write(*r->wake, "", 1);
+    (void)n; /* a full pipe is a wake-up that was not taken yet */
 }
 
 void child_flush(struct child *c)
@@ -430,38 +430,53 @@ static bool reads(const struct child_ring *r)
     return r->mem && !r->producer && !r->ring.dead;
 }
 
-bool child_sleep(struct child *c)
+/* f for every ring that this child reads. */
+static bool each_read(struct child *c, bool (*f)(struct child_ring *))
 {
     for (size_t i = 0; i < c->setup.engines; i++) {
         struct child_ring *all[] = {&c->ask[i], &c->answer[i], &c->fact[i], &c->restore[i],
                                     &c->from[i]};
         for (size_t k = 0; k < ARRAY_LEN(all); k++)
-            if (reads(all[k]) && !ring_sleep(&all[k]->ring))
+            if (reads(all[k]) && !f(all[k]))
                 return false;
     }
     return true;
 }
 
-void child_awake_quiet(struct child *c)
+static bool announce(struct child_ring *r)
 {
-    for (size_t i = 0; i < c->setup.engines; i++) {
-        struct child_ring *all[] = {&c->ask[i], &c->answer[i], &c->fact[i], &c->restore[i],
-                                    &c->from[i]};
-        for (size_t k = 0; k < ARRAY_LEN(all); k++)
-            if (reads(all[k]))
-                ring_awake(&all[k]->ring);
-    }
+    r->announced = ring_sleep(&r->ring);
+    return r->announced;
 }
 
-void child_wake_clear(struct child *c)
+bool child_sleep(struct child *c)
 {
-    uint64_t n;
-    ssize_t got = read(c->wake, &n, sizeof n);
-    (void)got;
+    return each_read(c, announce);
 }
 
+/* false: the announcement was taken, so somebody wrote into the pipe. */
+static bool untouched(struct child_ring *r)
+{
+    return !r->announced || __atomic_load_n(&r->ring.sh->sleeping, __ATOMIC_ACQUIRE) != 0;
+}
+
+static bool take_back(struct child_ring *r)
+{
+    if (r->announced)
+        ring_awake(&r->ring);
+    r->announced = false;
+    return true;
+}
+
+#define UNDRAINED_MAX 64u
 void child_awake(struct child *c)
 {
-    child_awake_quiet(c);
-    child_wake_clear(c);
+    uint8_t bytes[1024];
+    bool woken = !each_read(c, untouched);
+    (void)each_read(c, take_back);
+    if (!woken && ++c->undrained < UNDRAINED_MAX)
+        return;
+    c->undrained = 0;
+    while (read(c->wake, bytes, sizeof bytes) == (ssize_t)sizeof bytes)
+        continue;
 }

@@ -17,8 +17,9 @@ struct child_ring {
     void *mem; /* NULL: not given */
     size_t n;
     bool producer;
-    bool put;  /* producer: records since the last child_flush */
-    int *wake; /* producer: eventfd of the consumer */
+    bool put;       /* producer: records since the last child_flush */
+    bool announced; /* consumer: sleep was announced on it */
+    int *wake;      /* producer: writing end of the consumer's pipe */
 };
 #define CHILD_LISTENERS 16u
 #define CHILD_CHAINS    16u
@@ -31,7 +32,8 @@ struct child {
     struct child_map location[IPC_ENGINES_MAX];
     void *location_own;  /* engine: its own shard, writable; NULL for others */
     struct stats *stats; /* never NULL after child_start */
-    int wake;            /* own eventfd: watch it for reading; child_awake drains it */
+    int wake;            /* reading end of the own pipe: watch it; child_awake drains it */
+    uint32_t undrained;  /* turns since it was looked at */
     int wake_of[ROLE_COUNT][IPC_ENGINES_MAX]; /* -1: not given */
     int listener[CHILD_LISTENERS];            /* engine: -1 where there is none; non-blocking */
     /* By the engine at the other end (the index of the engine itself on engines). An engine uses
@@ -86,10 +88,8 @@ void child_flush(struct child *c);
 /* Before waiting: announces sleep on all rings that this child reads; false if records came
  * meanwhile (then do not wait). */
 bool child_sleep(struct child *c);
-/* After waiting: takes the announcements back and drains the eventfd. The engine, which counts system
- * calls, does it in two: the first every turn, the second when epoll says that the eventfd is
- * readable. */
+/* After waiting: takes the announcements back and drains the pipe. The system call is saved while
+ * no producer has taken an announcement, except now and then, for those who wake without a record.
+ */
 void child_awake(struct child *c);
-void child_awake_quiet(struct child *c);
-void child_wake_clear(struct child *c);
 #endif

@@ -13,7 +13,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LISTEN_BACKLOG 1024
 #define UDP_BUFFER     (4 << 20)
 #define LOCATION_LEAST 1024u
 
@@ -366,7 +365,8 @@ static void close_fd(int *fd)
 void boot_undo(struct monitor *m)
 {
     for (uint32_t i = 0; i < m->n_programs; i++) {
-        close_fd(&m->program[i].wake);
+        close_fd(&m->program[i].wake_in);
+        close_fd(&m->program[i].wake_out);
         close_fd(&m->program[i].stats_fd);
         mem_unmap(m->program[i].stats, sizeof(struct stats));
     }

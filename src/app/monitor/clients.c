@@ -289,7 +289,7 @@ static void keep_part(struct client *c, uint32_t slot, const struct msg *reply)
 {
     struct str text = msg_text(reply, sizeof(struct msg_reply));
     uint64_t n = reply->n_fds ? reply->u.reply.blob_bytes : text.n;
-    char *p = malloc((size_t)n + 1);
+    char *p = n <= PART_MAX ? malloc((size_t)n + 1) : NULL;
     if (!p)
         return;
     if (!reply->n_fds) {

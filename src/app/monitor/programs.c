@@ -5,9 +5,9 @@
 #include "io/file.h"
 #include "io/sock.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #define BACKOFF_FIRST   DUR_MS(50)
@@ -18,8 +18,8 @@
 #define SILENT_LIMIT    DUR_S(15)
 #define SEND_WAIT_MS    250
 #define START_TRIES     3u
-#define DIAL_BURST      64
 #define DIAL_PER_S      64
+#define NOTES_PER_S     50
 #define DIRECTORY_MAX   (256u << 20)
 
 static struct instant now_of(const struct monitor *m)
@@ -44,15 +44,14 @@ static uint32_t slot_of(const struct monitor *m, const struct program *p)
     return (uint32_t)(p - m->program);
 }
 
-/* What outlives the program: others keep its eventfd, and what it counted must not be lost. */
+/* What outlives the program: others keep its pipe, and what it counted must not be lost. */
 static enum err make_lasting(struct program *p)
 {
-    if (p->wake < 0)
-        p->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (p->wake < 0)
+    int fd[2];
+    if (pipe2(fd, O_NONBLOCK | O_CLOEXEC) != 0)
         return ERR_SYSTEM;
-    if (p->stats_fd >= 0)
-        return OK;
+    p->wake_in = fd[0];
+    p->wake_out = fd[1];
     enum err e = memfd_new("ringwall-stats", sizeof(struct stats), &p->stats_fd);
     void *view = NULL;
     if (e == OK)
@@ -70,7 +69,9 @@ enum err program_init(struct monitor *m, uint32_t slot, enum role role, uint8_t 
                                         .ch = {.fd = -1},
                                         .due = now_of(m),
                                         .backoff = BACKOFF_FIRST,
-                                        .wake = -1,
+
+                                        .wake_in = -1,
+                                        .wake_out = -1,
                                         .stats_fd = -1};
     return make_lasting(&m->program[slot]);
 }
@@ -259,10 +260,8 @@ static void say_death(struct monitor *m, const struct program *p, pid_t pid, int
 /* Records that the dead one left in rings and told nobody about. */
 static void wake_others(const struct monitor *m, const struct program *dead)
 {
-    uint64_t one = 1;
     for (uint32_t i = 0; i < m->n_programs; i++)
-        if (&m->program[i] != dead && m->program[i].wake >= 0 &&
-            write(m->program[i].wake, &one, sizeof one) < 0)
+        if (&m->program[i] != dead && write(m->program[i].wake_out, "", 1) < 0)
             continue; /* full: it has not taken earlier wake-ups yet */
 }
 
@@ -298,6 +297,17 @@ static void ended(void *ctx, int fd, uint32_t events)
         monitor_log(m, SEV_ALERT, "%s cannot be brought up; giving up", role_program(p->role));
         m->failed = true;
     }
+}
+
+/* So many a second, and so many at once. */
+static bool take_token(struct tokens *t, struct instant now, int64_t rate)
+{
+    int64_t earned = instant_sub(now, t->at).us * rate / 1000000;
+    if (earned > 0) {
+        t->n = MIN(t->n + earned, rate);
+        t->at = now;
+    }
+    return t->n > 0 && t->n-- > 0;
 }
 
 /* -- what they say -- */
@@ -356,6 +366,24 @@ static void on_running(struct monitor *m, struct program *p)
     say_ready(m);
 }
 
+static void on_note(struct monitor *m, struct program *p)
+{
+    if (!take_token(&p->notes, now_of(m), NOTES_PER_S)) {
+        p->notes_lost++;
+        return;
+    }
+    if (p->notes_lost) {
+        char text[64];
+        int n = snprintf(text, sizeof text, "%u lines were too many and are lost",
+                         (unsigned)p->notes_lost);
+        monitor_log_from(m, p, SEV_ALERT, str_of(text, (size_t)n));
+        p->notes_lost = 0;
+    }
+    uint8_t sev = m->msg.u.note.severity;
+    monitor_log_from(m, p, sev <= SEV_ALERT ? (enum severity)sev : SEV_ALERT,
+                     msg_text(&m->msg, sizeof(struct msg_note)));
+}
+
 static void on_directory(struct monitor *m, struct program *p)
 {
     void *view = NULL;
@@ -372,16 +400,6 @@ static void on_directory(struct monitor *m, struct program *p)
     supply_all(m, ATTACH_DIRECTORY, 0);
 }
 
-static bool dial_allowed(struct program *p, struct instant now)
-{
-    int64_t earned = instant_sub(now, p->dial.at).us * DIAL_PER_S / 1000000;
-    if (earned > 0) {
-        p->dial.tokens = MIN(p->dial.tokens + earned, DIAL_BURST);
-        p->dial.at = now;
-    }
-    return p->dial.tokens > 0 && p->dial.tokens-- > 0;
-}
-
 /* The engine cannot dial; it names a peer's target of the policy and gets a socket. So a captured
  * engine reaches nobody else by TCP. */
 static int dial(struct monitor *m, struct program *p, const struct msg_connect *c, int *ret_fd)
@@ -395,7 +413,7 @@ static int dial(struct monitor *m, struct program *p, const struct msg_connect *
     if ((peer->proto != PROTO_TCP && peer->proto != PROTO_TLS) ||
         peer->listener >= pol->n_listeners)
         return EACCES;
-    if (!dial_allowed(p, now_of(m)))
+    if (!take_token(&p->dial, now_of(m), DIAL_PER_S))
         return EAGAIN;
     return sock_connect(&pol->listeners[peer->listener].bind, &peer->targets[c->target], ret_fd) ==
                    OK
@@ -425,10 +443,7 @@ static void on_msg(struct monitor *m, struct program *p)
         on_running(m, p);
         return;
     case MSG_NOTE:
-        monitor_log_from(m, p,
-                         m->msg.u.note.severity <= SEV_ALERT ? (enum severity)m->msg.u.note.severity
-                                                             : SEV_ALERT,
-                         msg_text(&m->msg, sizeof(struct msg_note)));
+        on_note(m, p);
         return;
     case MSG_REPLY:
         clients_reply(m, slot_of(m, p), &m->msg);

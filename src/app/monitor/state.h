@@ -9,11 +9,17 @@
 #include "ipc/control.h"
 #include "ipc/stats.h"
 
-#define PROGRAMS_MAX  (IPC_ENGINES_MAX + 2u)
-#define CHAIN_MAX     262144u /* bytes of a PEM file */
-#define FACTS_WAITING 64u
+#define PROGRAMS_MAX   (IPC_ENGINES_MAX + 2u)
+#define CHAIN_MAX      262144u /* bytes of a PEM file */
+#define FACTS_WAITING  64u
+#define LISTEN_BACKLOG 1024
+#define PART_MAX       (32u << 20) /* bytes of one engine's reply */
 
 enum program_state { PROGRAM_DOWN, PROGRAM_LOCKING, PROGRAM_SETUP, PROGRAM_RUNNING };
+struct tokens {
+    int64_t n;
+    struct instant at;
+};
 struct program {
     enum role role;
     uint8_t engine; /* 0 for vault and store */
@@ -33,11 +39,9 @@ struct program {
     struct instant answered; /* last pong */
     uint64_t pings;
     struct dur backoff;
-    struct {
-        int64_t tokens;
-        struct instant at;
-    } dial;   /* outgoing connections it may ask for */
-    int wake; /* eventfd it sleeps on; lives as long as the monitor */
+    struct tokens dial, notes; /* outgoing connections it may ask for, lines it may log */
+    uint32_t notes_lost;
+    int wake_in, wake_out; /* pipe it sleeps on; lives as long as the monitor */
     int stats_fd;
     struct stats *stats; /* read-only view */
 };

@@ -1,9 +1,11 @@
-/* What children are given: shared memory, rings, eventfds, sockets. One ring has one writer and one
- * reader; when either starts (again) the ring is made anew and told to the other end, so that
- * nothing a dead program left is ever read as a fresh one's. */
+/* What children are given: shared memory, rings, pipes to wake by, sockets. One ring has one writer
+ * and one reader; when either starts (again) the ring is made anew and told to the other end, so
+ * that nothing a dead program left is ever read as a fresh one's. */
 #include "app/monitor/state.h"
 #include "base/ring.h"
 #include "io/file.h"
+#include <fcntl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define RING_SMALL (256u << 10)
@@ -181,15 +183,29 @@ static enum err give_blobs(struct monitor *m, struct program *p)
     return e;
 }
 
+/* An end of a pipe of its own: what a captured child does to the flags of its end does not touch
+ * anybody else's. */
+static enum err give_wake(struct monitor *m, struct program *p, const struct program *q)
+{
+    char path[40];
+    bool own = p == q;
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", own ? q->wake_in : q->wake_out);
+    int fd = open(path, (own ? O_RDONLY : O_WRONLY) | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return ERR_SYSTEM;
+    enum err e =
+        give(m, p, (struct msg_attach){ATTACH_WAKE, (uint8_t)q->role, q->engine, 0, 0, 0}, fd);
+    (void)close(fd);
+    return e;
+}
+
 static enum err give_wakes(struct monitor *m, struct program *p)
 {
     enum err e = OK;
     for (uint32_t i = 0; i < m->n_programs && e == OK; i++) {
         const struct program *q = &m->program[i];
-        bool talk = p->role == ROLE_ENGINE || q->role == ROLE_ENGINE || p == q;
-        if (talk)
-            e = give(m, p, (struct msg_attach){ATTACH_WAKE, (uint8_t)q->role, q->engine, 0, 0, 0},
-                     q->wake);
+        if (p->role == ROLE_ENGINE || q->role == ROLE_ENGINE || p == q)
+            e = give_wake(m, p, q);
     }
     return e;
 }
@@ -224,12 +240,19 @@ static enum err give_rings(struct monitor *m, struct program *p)
     return e;
 }
 
+/* The socket may have been through the hands of a captured engine: its flag is set again, and it
+ * listens again. */
 static enum err give_listeners(struct monitor *m, struct program *p)
 {
     enum err e = OK;
-    for (uint8_t i = 0; p->role == ROLE_ENGINE && i < m->conf->policy.n_listeners && e == OK; i++)
-        e = give(m, p, (struct msg_attach){ATTACH_LISTENER, i, 0, 0, 0, 0},
-                 m->listener[p->engine][i]);
+    for (uint8_t i = 0; p->role == ROLE_ENGINE && i < m->conf->policy.n_listeners && e == OK; i++) {
+        int fd = m->listener[p->engine][i];
+        bool ready =
+            fcntl(fd, F_SETFL, O_NONBLOCK) == 0 &&
+            (m->conf->policy.listeners[i].proto == PROTO_UDP || listen(fd, LISTEN_BACKLOG) == 0);
+        e = ready ? give(m, p, (struct msg_attach){ATTACH_LISTENER, i, 0, 0, 0, 0}, fd)
+                  : ERR_SYSTEM;
+    }
     return e;
 }
 
