@@ -1,0 +1,370 @@
+/* The words of the command line, and the help. */
+#include "app/cli/cli.h"
+#include <getopt.h>
+#include <unistd.h>
+
+#define STATE_DEFAULT "/var/lib/ringwall"
+
+enum opt {
+    O_STATE = 1,
+    O_CONFIG,
+    O_JSON,
+    O_HELP,
+    O_LAST,
+    O_CALL_ID,
+    O_USER,
+    O_SINCE,
+    O_AOR,
+    O_ROLE,
+    O_MD5_OWNER,
+    O_MD5_REASON,
+    O_MD5_EXPIRES,
+    O_DOMAIN,
+    O_PBX,
+    O_OWNER,
+    O_NAME,
+    O_PROGRAMS,
+    O_READY_FD,
+    O_STDIN,
+    O_ANY,
+    O_OFF,
+    O_QUIET,
+    O_LIVE,
+    O_ABORTED,
+    O_NO_WAIT,
+    O_VERBOSE,
+    O_VERSION
+};
+static const struct option OPTIONS[] = {
+    {"state", required_argument, NULL, O_STATE},
+    {"config", required_argument, NULL, O_CONFIG},
+    {"json", no_argument, NULL, O_JSON},
+    {"help", no_argument, NULL, O_HELP},
+    {"last", required_argument, NULL, O_LAST},
+    {"call-id", required_argument, NULL, O_CALL_ID},
+    {"user", required_argument, NULL, O_USER},
+    {"since", required_argument, NULL, O_SINCE},
+    {"aor", required_argument, NULL, O_AOR},
+    {"role", required_argument, NULL, O_ROLE},
+    {"md5-waiver-owner", required_argument, NULL, O_MD5_OWNER},
+    {"md5-waiver-reason", required_argument, NULL, O_MD5_REASON},
+    {"md5-waiver-expires", required_argument, NULL, O_MD5_EXPIRES},
+    {"domain", required_argument, NULL, O_DOMAIN},
+    {"pbx", required_argument, NULL, O_PBX},
+    {"owner", required_argument, NULL, O_OWNER},
+    {"name", required_argument, NULL, O_NAME},
+    {"programs", required_argument, NULL, O_PROGRAMS},
+    {"ready-fd", required_argument, NULL, O_READY_FD},
+    {"password-stdin", no_argument, NULL, O_STDIN},
+    {"any-password", no_argument, NULL, O_ANY},
+    {"off", no_argument, NULL, O_OFF},
+    {"quiet", no_argument, NULL, O_QUIET},
+    {"live", no_argument, NULL, O_LIVE},
+    {"aborted", no_argument, NULL, O_ABORTED},
+    {"no-wait", no_argument, NULL, O_NO_WAIT},
+    {"verbose", no_argument, NULL, O_VERBOSE},
+    {"version", no_argument, NULL, O_VERSION},
+    {NULL, 0, NULL, 0}};
+#define BIT(o) (UINT64_C(1) << (o))
+#define ASKS   (BIT(O_STATE) | BIT(O_CONFIG) | BIT(O_JSON))
+
+struct command {
+    const char *name;
+    command_fn *run;
+    unsigned min_words, max_words;
+    uint64_t options;
+    const char *usage, *what, *more; /* words after the name; one line; the rest of the help */
+};
+static const struct command COMMANDS[] = {
+    {"init", cmd_init, 0, 0,
+     BIT(O_STATE) | BIT(O_DOMAIN) | BIT(O_PBX) | BIT(O_OWNER) | BIT(O_NAME) | BIT(O_USER) |
+         BIT(O_PROGRAMS),
+     "[--state DIR] [--domain D] [--name HOST]... [--user U]... [--pbx IP:PORT] [--owner WHO]",
+     "make a state folder: authority, certificate, configuration, users",
+     "Makes DIR with a local certificate authority (DIR/ca.pem, for the phones), a server "
+     "certificate for the\n"
+     "domain and this machine's names and addresses, and DIR/ringwall.yaml: phones by TLS and SRTP "
+     "on port 5061,\n"
+     "a plain PBX on this machine by a waiver of 90 days. Nothing that is there is overwritten.\n\n"
+     "  --domain D     served SIP domain. Without it: a trial for \"localhost\" with the users "
+     "alice and bob\n"
+     "  --name HOST    one more host name or address for the certificate; repeat\n"
+     "  --user U       make this user; the password is shown once; repeat\n"
+     "  --pbx ADDR     address of the plain PBX (127.0.0.1:5070)\n"
+     "  --owner WHO    who answers for the PBX's waiver (operator)\n"},
+    {"check", cmd_check, 0, 1, ASKS, "[FILE] [--json]",
+     "judge a configuration: every problem at once",
+     "Prints each problem as FILE:LINE:COLUMN with a hint. Warnings (something will be refused) "
+     "leave the exit\n"
+     "code 0; errors make it 1. FILE is DIR/ringwall.yaml if left out.\n"},
+    {"run", cmd_run, 0, 0,
+     BIT(O_STATE) | BIT(O_CONFIG) | BIT(O_QUIET) | BIT(O_PROGRAMS) | BIT(O_READY_FD),
+     "[--config FILE] [--state DIR] [--quiet]",
+     "run the gateway until SIGTERM, SIGINT or `ringwall stop`",
+     "SIGHUP or `ringwall reload` takes a changed configuration; a bad one is told and the old one "
+     "stays.\n\n"
+     "  --config FILE    DIR/ringwall.yaml if left out\n"
+     "  --quiet          only warnings and errors\n"
+     "  --programs DIR   where ringwall-engine, -vault and -store are\n"
+     "  --ready-fd N     writes a newline there when all programs run\n"},
+    {"status", cmd_status, 0, 0, ASKS, "[--json]",
+     "programs, listeners, waivers, counters of the running gateway", ""},
+    {"calls", cmd_calls, 0, 0, ASKS, "[--json]", "running calls with their legs and crypto", ""},
+    {"bindings", cmd_bindings, 0, 1, ASKS | BIT(O_AOR) | BIT(O_LAST), "[TEXT] [--json]",
+     "registered phones",
+     "TEXT (or --aor TEXT) shows those whose user holds it; --last N at most N.\n"},
+    {"peers", cmd_peers, 0, 0, ASKS, "[--json]",
+     "PBXs and trunks, and which of their addresses answer", ""},
+    {"cdr", cmd_cdr, 0, 0,
+     ASKS | BIT(O_LAST) | BIT(O_CALL_ID) | BIT(O_USER) | BIT(O_SINCE) | BIT(O_ABORTED),
+     "[--last N] [--call-id ID] [--user TEXT] [--since WHEN] [--aborted] [--json]",
+     "call detail records, newest first",
+     "  --last N       at most N (20)\n"
+     "  --call-id ID   of either leg\n"
+     "  --user TEXT    authenticated user, or part of caller or callee\n"
+     "  --since WHEN   2h, 30m, 2026-11-18 or \"2026-11-18 10:15\"\n"
+     "  --aborted      only calls that ended because a program died\n"},
+    {"explain", cmd_explain, 1, 1, ASKS, "CALL-ID [--json]",
+     "what became of a request, gate by gate, and why",
+     "Accepted and refused requests of the last 16384 are known in full; refused ones and calls "
+     "from the\n"
+     "database.\n"},
+    {"events", cmd_events, 0, 0, ASKS | BIT(O_LAST), "[--last N] [--json]",
+     "newest lines of the event log", ""},
+    {"reasons", cmd_reasons, 0, 1, ASKS | BIT(O_LIVE), "[NAME] [--live] [--json]",
+     "every named refusal and what it means",
+     "  --live   only those that the running gateway has counted\n"},
+    {"user", cmd_user, 1, 3,
+     ASKS | BIT(O_ROLE) | BIT(O_MD5_OWNER) | BIT(O_MD5_REASON) | BIT(O_MD5_EXPIRES) | BIT(O_STDIN) |
+         BIT(O_ANY) | BIT(O_DOMAIN) | BIT(O_PROGRAMS),
+     "add|passwd|del|role|md5|list|import [USER] [ROLE]", "users and their passwords",
+     "  add USER        prints a strong password once, unless --password-stdin; --role R (user)\n"
+     "  passwd USER     the same for a user who is there\n"
+     "  del USER        ends the user; bindings end with their next refresh\n"
+     "  role USER ROLE  another role\n"
+     "  md5 USER        with --md5-waiver-...: may use MD5 until then, new password; without: ends "
+     "that\n"
+     "  list [TEXT]\n"
+     "  import FILE     lines USER,PASSWORD; only while the gateway does not run; --any-password "
+     "takes weak ones\n\n"
+     "  --md5-waiver-owner WHO --md5-waiver-reason WHY --md5-waiver-expires 2027-06-30\n"
+     "                  for a phone that knows only MD5. Named, and over on that day\n"
+     "  --password-stdin  one line of standard input is the password\n\n"
+     "USER without @ is of the first domain. Works with and without a running gateway. Only "
+     "digests are stored.\n"},
+    {"peer-secret", cmd_peer_secret, 0, 1, ASKS | BIT(O_OFF) | BIT(O_PROGRAMS), "[PEER] [--off]",
+     "password for the challenges of a peer",
+     "Reads one line of standard input (not shown on a terminal). --off forgets it. Without PEER: "
+     "whose are known.\n"},
+    {"reload", cmd_reload, 0, 0, ASKS, "[--json]",
+     "take the changed configuration, or tell why not", ""},
+    {"drain", cmd_drain, 0, 0, ASKS | BIT(O_OFF), "[--off]",
+     "refuse new calls and let running ones end", ""},
+    {"stop", cmd_stop, 0, 0, ASKS | BIT(O_NO_WAIT), "[--no-wait]",
+     "end the gateway; running calls end", ""},
+    {"selftest", cmd_selftest, 0, 0, ASKS | BIT(O_VERBOSE) | BIT(O_PROGRAMS), "[--state DIR]",
+     "one secured call through the running gateway, by own test peers",
+     "A caller by TLS and SRTP, a callee as plain PBX in the waived zone; tones both ways, checked "
+     "by frequency.\n"
+     "One line a stage.\n"},
+    {"verify-log", cmd_verify_log, 0, CLI_WORDS, ASKS, "[FILE]...",
+     "check the hash chain of the event and call logs",
+     "Without FILE: all logs of the state folder. Finds changed, missing, moved and doubled lines. "
+     "Exit code 1 if\n"
+     "something is wrong.\n"},
+    {"help-phone", cmd_phone, 0, 0, ASKS, "[--state DIR]", "how to attach a softphone", ""},
+    {"version", cmd_version, 0, 0, BIT(O_JSON), "", "version of this program", ""},
+};
+
+static const char EXITS[] =
+    "Exit codes: 0 done, 1 refused or failed (bad configuration, log that does not verify), 2 "
+    "wrong command line,\n"
+    "3 the gateway is not running, 4 not permitted, 5 not found, 6 no answer in time.\n";
+
+static void help_all(FILE *to)
+{
+    (void)fprintf(
+        to,
+        "Usage: ringwall COMMAND [WORDS] [OPTIONS]\n\nA security gateway for voice over IP.\n\n");
+    for (size_t i = 0; i < ARRAY_LEN(COMMANDS); i++)
+        (void)fprintf(to, "  %-12s %s\n", COMMANDS[i].name, COMMANDS[i].what);
+    (void)fprintf(to,
+                  "  %-12s %s\n\n"
+                  "`ringwall COMMAND --help` tells more. All commands take --state DIR, the "
+                  "gateway's folder\n"
+                  "(else $RINGWALL_STATE, else %s); those that print data take --json.\n\n%s",
+                  "help", "this text, or help COMMAND", STATE_DEFAULT, EXITS);
+}
+
+static void help_one(const struct command *k)
+{
+    printf("Usage: ringwall %s %s\n\n%c%s.\n", k->name, k->usage,
+           k->what[0] >= 'a' && k->what[0] <= 'z' ? k->what[0] - 32 : k->what[0], k->what + 1);
+    if (k->more[0])
+        printf("\n%s", k->more);
+    printf("\n  --state DIR     the gateway's folder (else $RINGWALL_STATE, else %s)\n",
+           STATE_DEFAULT);
+    if (k->options & BIT(O_JSON))
+        printf("  --json          print the data as JSON\n");
+    printf("\n%s", EXITS);
+}
+
+static const struct command *command_find(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(COMMANDS); i++)
+        if (strcmp(COMMANDS[i].name, name) == 0)
+            return &COMMANDS[i];
+    return NULL;
+}
+
+static bool list_add(const char *list[CLI_LIST], unsigned *n)
+{
+    if (*n == CLI_LIST)
+        return false;
+    list[(*n)++] = optarg;
+    return true;
+}
+
+static bool flag(struct cli *c, int o)
+{
+    bool *const at = o == O_JSON      ? &c->json
+                     : o == O_STDIN   ? &c->password_stdin
+                     : o == O_ANY     ? &c->any_password
+                     : o == O_OFF     ? &c->off
+                     : o == O_QUIET   ? &c->quiet
+                     : o == O_LIVE    ? &c->live
+                     : o == O_ABORTED ? &c->aborted
+                     : o == O_NO_WAIT ? &c->no_wait
+                     : o == O_VERBOSE ? &c->verbose
+                                      : NULL;
+    if (at)
+        *at = true;
+    return at != NULL;
+}
+
+static bool text_option(struct cli *c, int o)
+{
+    const struct {
+        int o;
+        const char **at;
+    } TEXTS[] = {{O_STATE, &c->state},
+                 {O_CONFIG, &c->config},
+                 {O_LAST, &c->last},
+                 {O_CALL_ID, &c->call_id},
+                 {O_SINCE, &c->since},
+                 {O_AOR, &c->aor},
+                 {O_ROLE, &c->role},
+                 {O_MD5_OWNER, &c->md5_owner},
+                 {O_MD5_REASON, &c->md5_reason},
+                 {O_MD5_EXPIRES, &c->md5_expires},
+                 {O_DOMAIN, &c->domain},
+                 {O_PBX, &c->pbx},
+                 {O_OWNER, &c->owner},
+                 {O_PROGRAMS, &c->programs},
+                 {O_READY_FD, &c->ready_fd}};
+    for (size_t i = 0; i < ARRAY_LEN(TEXTS); i++) {
+        if (TEXTS[i].o == o) {
+            *TEXTS[i].at = optarg;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool take_option(struct cli *c, int o)
+{
+    if (o == O_NAME)
+        return list_add(c->names, &c->n_names);
+    if (o == O_USER) {
+        c->user = optarg;
+        return list_add(c->users, &c->n_users);
+    }
+    return flag(c, o) || text_option(c, o);
+}
+
+static const char *option_name(int o)
+{
+    for (size_t i = 0; OPTIONS[i].name; i++)
+        if (OPTIONS[i].val == o)
+            return OPTIONS[i].name;
+    return "?";
+}
+
+/* -1: go on. */
+static int parse(struct cli *c, const struct command *k, int argc, char **argv)
+{
+    for (int o; (o = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {
+        if (o == O_HELP) {
+            help_one(k);
+            return EXIT_OK;
+        }
+        if (o == '?') {
+            (void)fprintf(stderr, "see: ringwall %s --help\n", k->name);
+            return EXIT_USAGE;
+        }
+        if (o >= 64 || !(k->options & BIT(o)) || !take_option(c, o)) {
+            (void)fprintf(stderr, "ringwall %s: --%s does not belong here (see --help)\n", k->name,
+                          option_name(o));
+            return EXIT_USAGE;
+        }
+    }
+    while (optind < argc && c->n_words < CLI_WORDS)
+        c->words[c->n_words++] = argv[optind++];
+    if (optind < argc || c->n_words < k->min_words || c->n_words > k->max_words) {
+        (void)fprintf(stderr, "usage: ringwall %s %s\n", k->name, k->usage);
+        return EXIT_USAGE;
+    }
+    return -1;
+}
+
+static void folders(struct cli *c)
+{
+    const char *env = getenv("RINGWALL_STATE");
+    if (!c->state)
+        c->state = env && *env ? env : STATE_DEFAULT;
+    (void)snprintf(c->config_buf, sizeof c->config_buf, "%s/ringwall.yaml", c->state);
+    if (c->config)
+        return;
+    c->config = c->config_buf;
+    if (access(c->config_buf, F_OK) != 0 && access("/etc/ringwall/ringwall.yaml", F_OK) == 0)
+        c->config = "/etc/ringwall/ringwall.yaml";
+}
+
+static int help(int argc, char **argv)
+{
+    const struct command *k = argc > 2 ? command_find(argv[2]) : NULL;
+    if (k)
+        help_one(k);
+    else
+        help_all(stdout);
+    return EXIT_OK;
+}
+
+int main(int argc, char **argv)
+{
+    static struct cli c;
+    if (argc < 2) {
+        help_all(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
+        strcmp(argv[1], "-h") == 0)
+        return help(argc, argv);
+    if (strcmp(argv[1], "--version") == 0)
+        return cmd_version(&c);
+    const struct command *k = command_find(argv[1]);
+    if (!k) {
+        (void)fprintf(stderr, "ringwall: there is no command \"%s\" (see: ringwall help)\n",
+                      argv[1]);
+        return EXIT_USAGE;
+    }
+    c.command = k->name;
+    int e = parse(&c, k, argc - 1, argv + 1);
+    if (e >= 0)
+        return e;
+    folders(&c);
+    e = k->run(&c);
+    if (fflush(stdout) != 0 && e == EXIT_OK)
+        e = EXIT_REFUSED; /* the disk that took our output is full */
+    return e;
+}
