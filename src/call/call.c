@@ -309,7 +309,7 @@ void call_new(struct core *c, struct incoming *in)
     k->a->zone = in->r->zone;
     k->a->peer = in->r->peer;
     k->a->ident = in->r->ident;
-    server_user_set(c, in->t, USER(USER_LEG, leg_handle(k->a)));
+    trans_set_user(c->trans, in->t, USER(USER_LEG, leg_handle(k->a)));
     c->calls_total++;
     setup(k, in);
 }

@@ -4,11 +4,16 @@
 #define SWEEP_MS   200
 #define SWEEP_N    256u
 #define LEGS_OF(n) (3 * (n) + 64) /* a call that forks has more than two for a while */
-#define RATE_CAP   65536u
 
 static size_t round64(size_t n)
 {
     return (n + 63) & ~(size_t)63;
+}
+
+/* Sources remembered: in step with what the engine is sized for. */
+static uint32_t rate_cap(const struct core_cfg *cfg)
+{
+    return MIN(MAX(cfg->trans_cap, 1024u), 65536u);
 }
 
 static uint32_t pending_cap(const struct core_cfg *cfg)
@@ -35,7 +40,7 @@ size_t core_bytes(const struct core_cfg *cfg)
            round64(legs * sizeof(struct ended)) + round64(cfg->trans_cap * sizeof(uint64_t)) +
            round64(pending_cap(cfg) * sizeof(uint32_t)) + round64(media_bytes(&mc)) +
            round64(sizeof(struct ports)) + round64(ports_bytes(cfg->ports_cap_pairs)) +
-           round64(rate_bytes(RATE_CAP)) + round64(cfg->blocks_bytes / 2) * 2 + 64;
+           round64(rate_bytes(rate_cap(cfg))) + round64(cfg->blocks_bytes / 2) * 2 + 64;
 }
 
 static void *carve(uint8_t **at, size_t bytes)
@@ -118,13 +123,12 @@ static void memory_init(struct core *c, void *mem)
               sizeof(struct pending), pending_cap(cfg));
     c->ended_n = legs;
     c->ended = carve(&at, legs * sizeof(struct ended));
-    c->server_user = carve(&at, cfg->trans_cap * sizeof(uint64_t));
     c->pending_gen = carve(&at, pending_cap(cfg) * sizeof(uint32_t));
     c->ports = carve(&at, sizeof *c->ports);
     ports_init(c->ports, carve(&at, ports_bytes(cfg->ports_cap_pairs)), cfg->ports_cap_pairs);
     struct media_cfg mc = media_cfg_of(c, cfg);
     c->media = media_init(carve(&at, media_bytes(&mc)), &mc);
-    c->env.rate = rate_init(carve(&at, rate_bytes(RATE_CAP)), RATE_CAP);
+    c->env.rate = rate_init(carve(&at, rate_bytes(rate_cap(cfg))), rate_cap(cfg));
     size_t half = round64(cfg->blocks_bytes / 2);
     blocks_init(&c->small, carve(&at, half), cfg->blocks_bytes / 2, SMALL_BLOCK);
     blocks_init(&c->large, carve(&at, half), cfg->blocks_bytes / 2, LARGE_BLOCK);

@@ -182,8 +182,6 @@ struct core {
     struct ended *ended; /* by leg index */
     uint32_t ended_n;
     uint32_t *pending_gen; /* by pending index: generation of the one that asked last */
-    uint64_t
-        *server_user; /* by transaction index: who waits for that INVITE; the holder is checked */
     struct peer peers[POLICY_PEERS];
     struct timer sweep;
     uint32_t sweep_cursor, no_dialog_cseq;
@@ -235,7 +233,6 @@ void fact_verdict(struct core *c, const struct request *r, const struct verdict 
 /* Answers statelessly (t NONE) or in its transaction; fields: whole header lines, may be empty. */
 void reply(struct core *c, const struct sip_msg *m, const struct flow *f, struct handle t,
            unsigned code, struct str fields);
-void server_user_set(struct core *c, struct handle t, uint64_t user);
 void reply_reason(struct core *c, const struct incoming *in, enum reason why);
 /* Sends what o holds in the transaction; gives the transaction up if o overflowed. */
 void reply_send(struct core *c, const struct flow *f, struct handle t, unsigned code,

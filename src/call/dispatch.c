@@ -122,17 +122,6 @@ static uint8_t owner_of(const struct core *c, const struct sip_msg *m)
 
 /* --- requests --- */
 
-void server_user_set(struct core *c, struct handle t, uint64_t user)
-{
-    if (t.index && t.index <= c->cfg.trans_cap)
-        c->server_user[t.index - 1] = user;
-}
-
-static uint64_t server_user(const struct core *c, struct handle t)
-{
-    return t.index && t.index <= c->cfg.trans_cap ? c->server_user[t.index - 1] : 0;
-}
-
 static bool ended_lately(const struct core *c, struct handle h)
 {
     const struct ended *e = h.index && h.index <= c->ended_n ? &c->ended[h.index - 1] : NULL;
@@ -173,7 +162,7 @@ static void on_ack(struct core *c, const struct sip_msg *m, const struct flow *f
 static void on_cancel(struct core *c, const struct sip_msg *m, const struct flow *f,
                       struct handle invite)
 {
-    uint64_t user = server_user(c, invite);
+    uint64_t user = trans_user_of(c->trans, invite);
     struct handle h = handle_unpack(user);
     reply(c, m, f, HANDLE_NONE, 200, STR_NONE);
     if (user >> 48 == USER_PENDING) {

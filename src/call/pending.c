@@ -139,7 +139,7 @@ void pending_wait(struct core *c, struct incoming *in, struct ask *q)
         reply_reason(c, in, why);
         return;
     }
-    server_user_set(c, in->t, USER(USER_PENDING, h));
+    trans_set_user(c->trans, in->t, USER(USER_PENDING, h));
     p->held = in->held;
     p->r = *in->r;
     if (in->leg)

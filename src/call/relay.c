@@ -155,7 +155,7 @@ void relay_request(struct core *c, struct incoming *in)
         return;
     }
     if (invite)
-        server_user_set(c, in->t, USER(USER_LEG, leg_handle(x)));
+        trans_set_user(c->trans, in->t, USER(USER_LEG, leg_handle(x)));
     *(invite ? &x->held : &x->ask) = in->held;
     in->held = NULL;
 }

@@ -56,7 +56,7 @@ static void reliable_again(struct sim *s, void *who, int64_t arg)
 {
     struct dlg *d = who;
     (void)arg;
-    if (d->prack_ok || d->state == DLG_DONE || d->rel_sent > 40)
+    if (!d->invite || d->prack_ok || d->state == DLG_DONE || d->rel_sent > 40)
         return;
     d->rel_sent++;
     sim_to_gateway(s, d->ua, str_of(d->invite->bytes, d->invite->n));

@@ -55,7 +55,8 @@ static void cancel(struct sim *s, void *who, int64_t arg)
 {
     struct dlg *d = who;
     (void)arg;
-    if (d->cancelled || !d->invite || d->invite->code >= 200 || d->state == DLG_DONE)
+    if (d->cancelled || !d->invite || !d->invite->done || d->invite->code >= 200 ||
+        d->state == DLG_DONE)
         return;
     d->cancelled = true;
     s->calls_cancelled++;
@@ -188,9 +189,12 @@ static void final(struct sim *s, struct tx *t, const struct sip_msg *m)
         reoffer_done(s, t, m);
     } else if (d == d->ua->reg) {
         d->ua->registered = m->code == 200;
-        if (m->code == 503) /* the vault died */
+        if (m->code == 503) { /* the vault died */
+            d->dead = true;
             ua_register(s, d->ua, 0);
-    } else if (strcmp(t->method, "BYE") == 0 || m->code == 481) {
+        }
+    } else if (strcmp(t->method, "BYE") == 0 ||
+               (m->code == 481 && strcmp(t->method, "CANCEL") != 0)) {
         d->state = DLG_DONE;
         d->sent_bye = true;
     }

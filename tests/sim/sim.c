@@ -320,8 +320,15 @@ static void check_end(struct sim *s)
                          e, u.calls, u.legs, u.transactions, u.pending, u.blocks_used, u.media.legs,
                          u.media.ports_taken, u.media.srtp_contexts, s->g.core[e]->wheel.armed);
         if (u.calls || u.legs || u.transactions || u.pending || u.blocks_used || u.media.legs ||
-            u.media.ports_taken || u.media.srtp_contexts || s->g.core[e]->wheel.armed != 1)
+            u.media.ports_taken || u.media.srtp_contexts || s->g.core[e]->wheel.armed != 1) {
+            static char json[65536];
+            struct out o = out_of(json, sizeof json);
+            uint32_t it = 0;
             sim_fail(s, "something is left", str_of(text, (size_t)n));
+            while (core_calls_json(s->g.core[e], &it, &o, s->g.now))
+                ;
+            printf("%.*s\n", (int)o.n, o.p);
+        }
     }
     qsort(s->starts, s->n_starts, sizeof *s->starts, by_number);
     qsort(s->ends, s->n_ends, sizeof *s->ends, by_number);
