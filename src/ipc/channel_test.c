@@ -93,7 +93,7 @@ static void send_raw(int to, const void *p, size_t n, int fd, size_t n_fds)
     if (n_fds) {
         m.msg_control = c.bytes;
         m.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
-        struct cmsghdr *cm = CMSG_FIRSTHDR(&m);
+        struct cmsghdr *cm = &c.align;
         *cm = (struct cmsghdr){.cmsg_len = CMSG_LEN(n_fds * sizeof(int)),
                                .cmsg_level = SOL_SOCKET,
                                .cmsg_type = SCM_RIGHTS};

@@ -441,6 +441,59 @@ static void killed_monitor(void **state)
     assert_int_equal(gateway_stop(&gw, SIGTERM), 0);
 }
 
+/* What is wrong at the start is said in words, and nothing is left running. g: a folder of its own;
+ * ret: what was said. */
+static int start_refused(struct gateway *g, char *ret, size_t cap)
+{
+    char path[128];
+    size_t n = 0;
+    (void)snprintf(path, sizeof path, "%s/said", g->dir);
+    int keep = dup(2), to = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    assert_true(keep >= 0 && to >= 0 && dup2(to, 2) == 2);
+    bool started = gateway_start(g);
+    int status = gateway_stop(g, started ? SIGTERM : 0);
+    assert_int_equal(dup2(keep, 2), 2);
+    (void)close(keep);
+    (void)close(to);
+    assert_false(started);
+    assert_ok(file_read(path, ret, cap - 1, &n));
+    ret[n] = 0;
+    return status;
+}
+
+static void refuses_to_start(void **state)
+{
+    (void)state;
+    static char said[65536];
+    char path[256];
+    struct gateway g;
+    int fd = -1;
+    assert_true(gateway_make(&g, programs));
+    assert_true(gateway_config(&g, "zone: 1\n"));
+    assert_int_equal(start_refused(&g, said, sizeof said), 2);
+    assert_non_null(strstr(said, "unknown key \"zone\""));
+    assert_true(gateway_config(&g, ""));
+    assert_ok(sock_udp(&g.udp, false, &fd));
+    assert_int_equal(start_refused(&g, said, sizeof said), 1);
+    assert_non_null(strstr(said, "listener udp"));
+    assert_non_null(strstr(said, "another program uses"));
+    (void)close(fd);
+    g.programs = g.dir;
+    assert_int_equal(start_refused(&g, said, sizeof said), 1);
+    assert_non_null(strstr(said, "ringwall-engine is not found in"));
+    g.programs = programs;
+    (void)snprintf(path, sizeof path, "%s/vault/keys/server.pem", g.dir);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(start_refused(&g, said, sizeof said), 1);
+    assert_non_null(strstr(said, "server.pem"));
+    assert_non_null(strstr(said, "cannot be brought up"));
+    (void)snprintf(path, sizeof path, "%s/server.pem", g.dir);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(start_refused(&g, said, sizeof said), 2);
+    assert_non_null(strstr(said, path));
+    gateway_remove(&g);
+}
+
 static int prepare(void **state)
 {
     (void)state;
@@ -471,6 +524,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(bindings_outlive_engines), cmocka_unit_test(reload),
         cmocka_unit_test(only_one_gateway),         cmocka_unit_test(bad_requests),
         cmocka_unit_test(stops_in_order),           cmocka_unit_test(killed_monitor),
+        cmocka_unit_test(refuses_to_start),
     };
     if (argc != 2) {
         print_error("usage: test_sec_gateway FOLDER-OF-PROGRAMS\n");

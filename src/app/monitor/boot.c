@@ -82,10 +82,13 @@ static enum err find_programs(struct monitor *m)
     for (int r = 0; r < ROLE_COUNT; r++) {
         if (find_program(m, (enum role)r, own))
             continue;
-        monitor_log(m, SEV_ALERT,
-                    "program %s is not found beside %s/ringwall nor in ../libexec/ringwall; say "
-                    "where by --programs",
-                    role_program((enum role)r), own);
+        if (m->cfg->programs)
+            monitor_log(m, SEV_ALERT, "program %s is not found in %s", role_program((enum role)r),
+                        m->cfg->programs);
+        else
+            monitor_log(m, SEV_ALERT,
+                        "program %s is found neither in %s nor in ../libexec/ringwall from there",
+                        role_program((enum role)r), own);
         return ERR_NOT_FOUND;
     }
     return OK;
