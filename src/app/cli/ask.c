@@ -109,7 +109,7 @@ int ask_and_show(const struct cli *c, struct str request, show_fn *show)
     if (e != EXIT_OK)
         return e;
     e = reply_judge(&r);
-    if (c->json)
+    if (c->json && !(e == EXIT_OK && show == show_cdr_as_asked))
         print_json(stdout, r.doc);
     else if (e == EXIT_OK)
         show(stdout, c, r.doc);

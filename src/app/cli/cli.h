@@ -55,6 +55,7 @@ int reply_judge(const struct reply *r);
  * show. */
 typedef void show_fn(FILE *to, const struct cli *c, const json_t *doc);
 int ask_and_show(const struct cli *c, struct str request, show_fn *show);
+show_fn show_cdr_as_asked; /* prints JSON itself */
 void request_begin(struct out *o, const char *cmd);
 void request_str(struct out *o, const char *key, const char *v); /* nothing for NULL */
 void print_json(FILE *to, const json_t *doc); /* ASCII; in lines when to is a terminal */

@@ -70,6 +70,30 @@ int cmd_bindings(struct cli *c)
     return send_off(c, &o, show_bindings);
 }
 
+/* {"cdrs":[...],"truncated":...}: the store's sessions, only aborted ones where asked. */
+static void json_cdr(FILE *to, const struct cli *c, const json_t *doc)
+{
+    json_t *list = json_array(), *s;
+    size_t i;
+    json_array_foreach(json_object_get(doc, "sessions"), i, s)
+    {
+        if (!c->aborted || json_is_true(json_object_get(s, "aborted")))
+            (void)json_array_append(list, s);
+    }
+    json_t *ret = json_pack("{s:o,s:b}", "cdrs", list, "truncated",
+                            json_is_true(json_object_get(doc, "truncated")));
+    print_json(to, ret);
+    json_decref(ret);
+}
+
+void show_cdr_as_asked(FILE *to, const struct cli *c, const json_t *doc)
+{
+    if (c->json)
+        json_cdr(to, c, doc);
+    else
+        show_cdr(to, c, doc);
+}
+
 int cmd_cdr(struct cli *c)
 {
     char text[REQUEST_MAX];
@@ -90,7 +114,7 @@ int cmd_cdr(struct cli *c)
         }
         out_json_ki64(&o, STR("since_us"), since < 0 ? 0 : since);
     }
-    return send_off(c, &o, show_cdr);
+    return send_off(c, &o, show_cdr_as_asked);
 }
 
 int cmd_explain(struct cli *c)

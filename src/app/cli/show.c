@@ -20,9 +20,9 @@ static bool truth(const json_t *o, const char *key)
 
 static void line(FILE *to, const char *name, const char *value)
 {
-    if (!value)
+    if (!value || !*value)
         return;
-    (void)fprintf(to, "%-13s ", name);
+    (void)fprintf(to, "%-15s ", name);
     put_safe(to, str_c(value));
     (void)fputc('\n', to);
 }
@@ -267,7 +267,9 @@ void show_events(FILE *to, const struct cli *c, const json_t *doc)
                              : json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT | JSON_ENSURE_ASCII);
             if (skip)
                 continue;
-            (void)fprintf(to, "  %s=", key);
+            (void)fprintf(to, "  ");
+            put_safe(to, str_c(key));
+            (void)fputc(0x3d, to);
             put_safe(to, str_c(text ? text : json_string_value(v)));
             free(text);
         }
@@ -294,7 +296,7 @@ void show_cdr(FILE *to, const struct cli *c, const json_t *doc)
                                        "TO",           "OUTCOME",    "ENDED BY",
                                        "CRYPTO A / B", "LOST A / B", "CALL-ID"};
     struct table *t = table_new(HEAD, ARRAY_LEN(HEAD));
-    const json_t *s, *list = json_object_get(doc, "cdrs");
+    const json_t *s, *list = json_object_get(doc, "sessions");
     size_t i, n = 0;
     json_array_foreach(list, i, s)
     {
@@ -331,7 +333,7 @@ static void show_trace(FILE *to, const char *trace)
         rest = str_cut(rest, ' ', &word);
         struct str verdict, reason = str_cut(str_cut(word, '=', &name), ':', &verdict);
         enum reason r = reason.n ? reason_by_name(reason) : REASON_NONE;
-        (void)fprintf(to, "    %-10.*s ", (int)MIN(name.n, 20u), name.p);
+        (void)fprintf(to, "    %-11.*s ", (int)MIN(name.n, 20u), name.p);
         put_safe(to, verdict);
         if (r != REASON_NONE) {
             (void)fprintf(to, "  ");

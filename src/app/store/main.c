@@ -124,6 +124,7 @@ static void told_fact(struct program *p)
 static void answer(struct program *p)
 {
     struct out o = out_of(p->answer, ANSWER_BYTES);
+    rings_in(p); /* what was told before the question is in the answer */
     uint32_t code =
         store_query(&p->store, msg_text(&p->child.msg, sizeof(struct msg_query)), p->loop.now, &o);
     if (child_reply(&p->child, p->child.msg.u.query.id, code, out_str(&o)) != OK)

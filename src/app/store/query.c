@@ -130,7 +130,7 @@ static uint32_t query_cdr(struct store *s, struct str request, struct out *o)
     struct str since_text = control_member(request, "since_us");
     if (since_text.n && str_u64(since_text, INT64_MAX, &since) != OK)
         return sorry(o, CONTROL_BAD_REQUEST, "since_us is not a time");
-    OUT_LIT(o, "{\"cdrs\":[");
+    OUT_LIT(o, "{\"sessions\":[");
     if (call_id.n) {
         whole = sessions_by_call(s, call_id, o);
     } else {

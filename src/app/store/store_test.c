@@ -258,7 +258,7 @@ static void filters(void **state)
     have("\"call_id\":\"f27\"");
     have_not("\"call_id\":\"f20\"");
     (void)ask(CONTROL_OK, "{\"cmd\":\"cdr\",\"user\":\"x' OR 1=1 --\"}");
-    assert_string_equal(text, "{\"cdrs\":[],\"truncated\":false}");
+    assert_string_equal(text, "{\"sessions\":[],\"truncated\":false}");
     done();
 }
 
