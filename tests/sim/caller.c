@@ -89,7 +89,7 @@ static void prack(struct sim *s, struct dlg *d, const struct sip_msg *m)
     uint32_t rseq;
     if (!sip_has(m, HDR_RSEQ) || str_u32(sip_get(m, HDR_RSEQ), UINT32_MAX, &rseq) != OK)
         return;
-    if (rseq == d->rseq)
+    if (rseq <= d->rseq) /* came again, or late */
         return;
     d->rseq = rseq;
     struct tx *t = tx_client(s, d->ua, d, "PRACK");

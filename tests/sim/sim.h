@@ -17,7 +17,7 @@ struct event {
     void *who;
     int64_t arg;
 };
-enum { DROPS_IN_A_ROW = 3 }; /* nothing that is sent again and again is always lost */
+enum { DROPS_IN_A_ROW = 2 }; /* nothing that is sent again and again is always lost */
 struct drop {
     uint64_t key;
     unsigned n;
