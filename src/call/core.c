@@ -284,6 +284,7 @@ void core_policy(struct core *c, const struct policy *p, struct now now)
 {
     c->now = now;
     renumber(c, p);
+    c->policies++;
     c->policy = c->env.policy = c->registrar.policy = p;
     peers_start(c);
 }

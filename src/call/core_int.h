@@ -144,9 +144,9 @@ struct pending {
     struct request r;
     struct timer timer;
     struct handle leg_h; /* in-dialog request or RESPOND: its leg */
-    uint32_t generation; /* of the policy when it was asked */
+    uint32_t policies;   /* core's count when it was asked */
     uint8_t kind;        /* enum ask_kind */
-    struct str challenge, nonce;
+    struct str challenge;
 };
 
 struct peer_target {
@@ -184,7 +184,8 @@ struct core {
     uint32_t *pending_gen; /* by pending index: generation of the one that asked last */
     struct peer peers[POLICY_PEERS];
     struct timer sweep;
-    uint32_t sweep_cursor, no_dialog_cseq;
+    uint32_t sweep_cursor;
+    uint32_t policies; /* how many there were: indices of an older one mean nothing */
     uint64_t session_next, fact_seq, calls_total, registrations_total;
     struct sip_msg msg; /* of the input being handled */
     struct request req; /* the same */

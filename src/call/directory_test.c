@@ -1,4 +1,4 @@
-#include "call/fixture.h"
+#include "call/fixture_test.h"
 
 static uint64_t mem[FIXTURE_DIRECTORY_BYTES / 8];
 

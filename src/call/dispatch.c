@@ -358,13 +358,18 @@ static void response_in(struct core *c, const struct sip_msg *m, const struct fl
         core_count(c, forged ? REASON_sip_token_forged : REASON_sip_response_stray);
 }
 
-static void bad_message(struct core *c, const struct sip_msg *m, const struct flow *f,
-                        const struct sip_error *e)
+/* Where a request's answers go (RFC 3261 18.2.2, RFC 3581): where it came from; but over UDP, from
+ * a sender that does not ask for that by rport and is not behind NAT, to the port that its Via
+ * names. That is then where the sender lives in all that follows. */
+static struct flow reply_flow(const struct core *c, const struct sip_msg *m, const struct flow *f)
 {
-    if (e->answerable)
-        refuse_early(c, m, f, e->reason);
-    else
-        core_count(c, e->reason);
+    struct flow to = *f;
+    if (!m->is_request || f->proto != PROTO_UDP || m->via_rport)
+        return to;
+    uint8_t z = policy_zone_of(c->policy, f->listener, &f->peer);
+    if (z != POLICY_NONE && !c->policy->zones[z].nat)
+        to.peer.port = m->via_port ? m->via_port : 5060;
+    return to;
 }
 
 void core_message(struct core *c, const struct flow *f, struct str bytes, bool tls_verified,
@@ -373,15 +378,21 @@ void core_message(struct core *c, const struct flow *f, struct str bytes, bool t
     struct sip_msg *m = &c->msg;
     struct sip_error e;
     c->now = now;
-    if (sip_parse(bytes, f->proto != PROTO_UDP, m, &e) != OK) {
-        bad_message(c, m, f, &e);
+    enum err bad = sip_parse(bytes, f->proto != PROTO_UDP, m, &e);
+    if (bad != OK && !e.answerable) {
+        core_count(c, e.reason);
+        return;
+    }
+    struct flow to = reply_flow(c, m, f);
+    if (bad != OK) {
+        refuse_early(c, m, &to, e.reason);
         return;
     }
     uint8_t owner = owner_of(c, m);
     if (owner != c->cfg.engine)
         core_forward(c, owner, f, bytes);
     else if (m->is_request)
-        request_in(c, m, f, tls_verified);
+        request_in(c, m, &to, tls_verified);
     else
         response_in(c, m, f);
 }

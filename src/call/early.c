@@ -17,7 +17,10 @@ static void tell_a(struct call *k, uint16_t code, struct str sdp)
     uint32_t rseq = 0;
     if (!h || a->state >= LEG_ANSWERED)
         return;
+    enum reason none = REASON_NONE;
     bool reliable = a->flags & LEG_REL_WANTED;
+    if (reliable && !sdp_of(h->m, &none).n)
+        return; /* the first reliable response would have to hold the offer: the answer will */
     if (reliable && rel_uas_send(&a->rel.uas, c->now.mono, &rseq) != OK)
         return; /* one at a time; what it would say, the answer says again */
     struct out o = intents_room(c->out);

@@ -1,4 +1,4 @@
-#include "call/fixture.h"
+#include "call/fixture_test.h"
 
 static void sizes_and_checks(void **state)
 {

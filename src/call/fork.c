@@ -204,19 +204,22 @@ static void remember(struct call *k, uint16_t code, enum reason why)
     }
 }
 
-/* Leg B is out. Another target of the route, or the others that still ring, or the end. */
+/* Leg B is out. Another target of the route, or the others that still ring, or the end, to which
+ * the last leg stays for the CDR. */
 static void out_of_race(struct leg *b, bool retry, uint16_t code, enum reason why)
 {
     struct call *k = b->call;
     remember(k, code, why);
     leg_part(b, false, REASON_NONE, 0);
-    leg_free(b);
+    b->ict = HANDLE_NONE;
     if (k->best_code / 100 == 6)
-        fork_release(k, NULL);
-    else if (retry && fork_next(k) == REASON_NONE)
-        return;
-    if (!k->forks)
+        fork_release(k, b);
+    else if (retry)
+        (void)fork_next(k);
+    if (b == k->forks && !b->next)
         call_step(k, CALL_EV_FAIL, NULL, NULL, why);
+    else
+        leg_free(b);
 }
 
 void fork_failed(struct leg *b, enum reason why)

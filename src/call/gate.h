@@ -11,6 +11,9 @@ gate_fn gate_source, gate_rate, gate_sanity, gate_signature, gate_emergency, gat
 struct verdict gate_identity_answer(const struct gate_env *e, struct request *r,
                                     const struct answer *a);
 
+/* MD5 alone is what this request's user is challenged with, and may answer with. */
+bool gate_offers_md5(const struct gate_env *e, const struct request *r);
+
 /* Option tags that Require may name (RFC 3261 20.32). */
 bool gate_extension_known(struct str tag);
 

@@ -31,11 +31,15 @@ static bool credentials(const struct gate_env *e, const struct sip_msg *m, struc
     return false;
 }
 
-static bool same_uri(struct str a, struct str b)
+/* The digest's uri must name a resource of this gateway. Phones and load tools do not all repeat
+ * the Request-URI (some name only the server), and the digest protects neither Request-URI nor body
+ * of a SIP request anyway: replay is what the nonce count stops. */
+static bool our_uri(const struct gate_env *e, struct str digest_uri, struct str request_uri)
 {
-    struct sip_uri ua, ub;
-    return str_eq(a, b) ||
-           (sip_uri_parse(a, &ua) == OK && sip_uri_parse(b, &ub) == OK && sip_uri_equal(&ua, &ub));
+    struct sip_uri u;
+    return str_eq(digest_uri, request_uri) ||
+           (sip_uri_parse(digest_uri, &u) == OK && (u.scheme == URI_SIP || u.scheme == URI_SIPS) &&
+            policy_domain(e->policy, u.host));
 }
 
 /* "alice" or "alice@example.com" as user name: ret_user is alice. */
@@ -87,14 +91,14 @@ static struct verdict by_digest(const struct gate_env *e, struct request *r, str
     struct str user;
     if (!credentials(e, r->m, &a, &why))
         return why == REASON_auth_required ? again(r, why) : gate_refuse(why);
-    if (digest_alg_parse(a.algorithm, &alg) != OK)
+    if (digest_alg_parse(a.algorithm, &alg) != OK || (alg == DIGEST_MD5) != gate_offers_md5(e, r))
         return again(r, REASON_auth_algorithm);
     if (!str_ieq(a.qop, STR("auth")) && !str_ieq(a.qop, STR("auth-int")))
         return gate_refuse(REASON_auth_syntax);
     if (a.nc.n != 8 || !a.cnonce.n || a.response.n != digest_hex_chars(alg) ||
         !user_part(e, a.username, &user) || user.n > 64)
         return gate_refuse(REASON_auth_syntax);
-    if (!same_uri(a.uri, sip_text(r->m, r->m->uri)))
+    if (!our_uri(e, a.uri, sip_text(r->m, r->m->uri)))
         return gate_refuse(REASON_auth_syntax);
     enum err fresh = nonce_check(&e->nonce_key, a.nonce, r->now.wall, &r->nonce_id);
     if (fresh != OK)

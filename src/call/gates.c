@@ -57,7 +57,7 @@ struct verdict gates_resume(const struct gate_env *e, struct request *r, const s
 /* Phones that know only MD5 stumble over any other challenge, so a user with a live MD5 waiver is
  * offered MD5 alone and everybody else never. A name that does not exist is treated as one with a
  * waiver as often as those that exist, always the same way, so the answer tells nothing. */
-static bool offer_md5(const struct gate_env *e, const struct request *r)
+bool gate_offers_md5(const struct gate_env *e, const struct request *r)
 {
     const struct directory *d = e->directory;
     struct str uri = sip_text(r->m, r->m->method == SIP_REGISTER ? r->m->to_uri : r->m->from_uri);
@@ -75,7 +75,7 @@ void gates_challenge_put(const struct gate_env *e, const struct request *r, stru
 {
     char nonce[NONCE_CHARS];
     nonce_mint(&e->nonce_key, r->now.wall, e->rng, nonce);
-    bool md5 = offer_md5(e, r);
+    bool md5 = gate_offers_md5(e, r);
     for (unsigned a = 0; a < DIGEST_ALG_COUNT; a++) {
         if ((a == DIGEST_MD5) != md5)
             continue;

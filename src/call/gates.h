@@ -14,8 +14,9 @@
 #include "identity/ask.h"
 #include "wire/sip/hdr.h"
 
-#define VERDICT_WAIT 6 /* beyond enum verdict_kind: an ask was filled, come back with the answer   \
-                        */
+#define VERDICT_WAIT                                                                               \
+    6 /* beyond enum verdict_kind: an ask was filled, come back with the answer                    \
+       */
 struct verdict {
     uint8_t kind;
     enum gate_id gate;

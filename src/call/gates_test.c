@@ -1,4 +1,4 @@
-#include "call/fixture.h"
+#include "call/fixture_test.h"
 #include "identity/digest.h"
 
 static struct policy p;

@@ -1,5 +1,5 @@
 #include "base/rng.h"
-#include "call/fixture.h"
+#include "call/fixture_test.h"
 
 enum { CAP = 64 };
 static struct sipkey key = {1, 2};

@@ -83,7 +83,7 @@ static struct pending *pending_open(struct core *c, enum ask_kind kind, struct h
         return NULL;
     c->pending_gen[ret_h->index - 1] = ret_h->gen;
     p->kind = (uint8_t)kind;
-    p->generation = c->policy->generation;
+    p->policies = c->policies;
     p->timer.owner = OWNER_PENDING;
     timer_arm(&c->wheel, &p->timer, instant_add(c->now.mono, DUR_MS(ASK_LIFE_MS)));
     return p;
@@ -176,7 +176,7 @@ static void verified(struct core *c, struct pending *p, const struct answer *a)
 {
     struct incoming in;
     struct verdict v = {VERDICT_CHALLENGE, GATE_IDENTITY, REASON_auth_stale, 401};
-    bool same_policy = p->generation == c->policy->generation;
+    bool same_policy = p->policies == c->policies;
     pending_take(c, p, &in);
     c->env.calls_used = c->calls.used;
     c->env.trans_used = trans_used(c->trans);

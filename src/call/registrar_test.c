@@ -1,4 +1,4 @@
-#include "call/fixture.h"
+#include "call/fixture_test.h"
 
 static struct policy p;
 static struct registrar g;

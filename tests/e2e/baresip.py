@@ -24,7 +24,7 @@ class Baresip:
         tone_file(os.path.join(self.dir, "tx.wav"), hz)
         with open(os.path.join(self.dir, "config"), "w") as f:
             f.write(f"""poll_method epoll
-sip_listen {ip}:{sip_port}
+sip_listen {'[' + ip + ']' if ':' in ip else ip}:{sip_port}
 {'sip_cafile ' + cafile if cafile else ''}
 call_local_timeout 20
 audio_player aubridge,x{os.path.basename(self.dir)}

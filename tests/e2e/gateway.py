@@ -24,7 +24,7 @@ listeners:
   - {{name: udp6, transport: udp, address: "[::1]:5060"}}
   - {{name: tls6, transport: tls, address: "[::1]:5061"}}
 zones:
-  - {{name: phones, listeners: [tls, tls6], sources: [127.0.1.0/24, "::1/128"], media: srtp, nat: yes, registration: yes, authenticate: yes, rate_per_source: 5000}}
+  - {{name: phones, listeners: [tls, tls6], sources: [127.0.1.0/24, 127.0.0.1/32, "::1/128"], media: srtp, nat: yes, registration: yes, authenticate: yes, rate_per_source: 5000}}
   - {{name: legacy, listeners: [udp, tcp, udp6], sources: [127.0.1.0/24, "::1/128"], media: rtp, nat: yes, registration: yes, authenticate: yes, rate_per_source: 5000}}
   - {{name: lan, listeners: [lan, lan-tcp], sources: [127.0.2.0/24], media: rtp, authenticate: no}}
   - {{name: soft, listeners: [lan], sources: [127.0.6.0/24], media: rtp, nat: yes, authenticate: no}}
@@ -133,7 +133,7 @@ class Gateway:
         return found[0]
 
     def pids(self):
-        return {p["name"] + (str(p["engine"]) if "engine" in p["name"] else ""): p["pid"] for p in self.status()["programs"]}
+        return {p["name"].replace("engine ", "engine"): p["pid"] for p in self.status()["programs"]}
 
     def stop(self):
         if self.proc and self.proc.poll() is None:

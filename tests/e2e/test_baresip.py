@@ -8,17 +8,19 @@ pytestmark = pytest.mark.skipif(not shutil.which("baresip"), reason="baresip is 
 
 
 def secure(gw, user, ip, hz, rtp, enc="srtp-mand"):
+    host = "[::1]" if ":" in ip else PUB
     ca = os.path.join(gw.state, "ca.pem")
-    return Baresip(ip, f'<sip:{user}@example.com;transport=tls>;auth_user={user};auth_pass={gw.passwords[user]};outbound="sip:{PUB}:5061;transport=tls";regint=60;mediaenc={enc}',
+    return Baresip(ip, f'<sip:{user}@example.com;transport=tls>;auth_user={user};auth_pass={gw.passwords[user]};outbound="sip:{host}:5061;transport=tls";regint=60;mediaenc={enc}',
                    hz, rtp=rtp, cafile=ca)
 
 
 def plain_pbx(hz=1000):
-    return Baresip("127.0.6.10", "<sip:pbx@127.0.6.10:5070>;regint=0", hz, sip_port=5070, rtp=33000)
+    return Baresip("127.0.6.10", "<sip:8801@127.0.6.10:5070>;regint=0", hz, sip_port=5070, rtp=33000)
 
 
-def test_tls_srtp_phone_calls_plain_pbx(gw):
-    a, p = secure(gw, "mdora", PHONE, 440, 32000), plain_pbx()
+@pytest.mark.parametrize("ip", [PHONE, "::1"])
+def test_tls_srtp_phone_calls_plain_pbx(gw, ip):
+    a, p = secure(gw, "mdora", ip, 440, 32000), plain_pbx()
     try:
         p.start(seconds=14)
         assert p.saw("baresip is ready")

@@ -32,6 +32,15 @@ def phone(g, user="alice", transport="tls"):
     return Ua("127.0.41.20", 0, ("127.0.41.1", 5061 if transport == "tls" else 5060), transport, user, g.passwords[user], ca=os.path.join(g.state, "ca.pem"))
 
 
+@pytest.fixture
+def made():
+    """User agents that are closed whatever happens."""
+    a = []
+    yield a
+    for u in a:
+        u.close()
+
+
 def pbx(g):
     return Ua("127.0.42.10", 5070, ("127.0.42.1", 5060), "udp", "pbx")
 
@@ -140,7 +149,7 @@ def test_killed_vault_or_store_comes_back(own, name):
 def test_one_engine_is_enough(own):
     g = own(config=moved(CONFIG), engines=1, ports="22000-22199").start()
     u, p = phone(g), pbx(g)
-    c = Call(u, "1", srtp_sdp("127.0.41.20", 40000))
+    c = Call(u, "10", srtp_sdp("127.0.41.20", 40000))
     c.invite()
     answer(p, sdp("127.0.42.10", 41000))
     c.answered()

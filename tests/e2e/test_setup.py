@@ -61,7 +61,7 @@ def test_passwords_are_shown_once_and_stored_nowhere(tmp_path):
 
 BAD = [
     ("domains: [example.com]\nlistners: []\n", "listners", "listeners"),
-    ("domains: [example.com]\nlisteners:\n  - {name: a, transport: sctp, address: \"127.0.0.1:1\"}\n", "sctp", "udp"),
+    ("domains: [example.com]\nlisteners:\n  - {name: a, transport: sctp, address: \"127.0.0.1:1\"}\n", "sctp", "tcp"),
     ("domains: example.com\nmedia: {ports: 20000-10}\n", "ports", ""),
     ("domains: [a.example\n", "", ""),
 ]

@@ -17,7 +17,7 @@ def run_calls(gw, tmp, transport, ip, host, n=60, rate=30, number="1000", uas=("
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         r = subprocess.run(["sipp", host, "-sf", os.path.join(HERE, uac), "-inf", users, "-i", ip, "-mi", ip.strip("[]"), "-p", "5099", "-t", transport, "-r", str(rate), "-m", str(n),
-                            "-nostdin", "-timeout", "40", "-timeout_error", "-trace_err", "-error_file", os.path.join(tmp, "err.log")], cwd=tmp, capture_output=True, text=True)
+                            "-nostdin", "-max_socket", "2000", "-timeout", "40", "-timeout_error", "-trace_err", "-error_file", os.path.join(tmp, "err.log")], cwd=tmp, capture_output=True, text=True)
     finally:
         srv.kill()
         srv.wait()
@@ -26,7 +26,7 @@ def run_calls(gw, tmp, transport, ip, host, n=60, rate=30, number="1000", uas=("
     assert gw.idle(15), gw.ask("calls")
 
 
-@pytest.mark.parametrize("transport,ip,host", [("u1", PHONE, PUB + ":5060"), ("t1", PHONE, PUB + ":5060"), ("tn", PHONE, PUB + ":5060"), ("u1", "[::1]", "[::1]:5060")])
+@pytest.mark.parametrize("transport,ip,host", [("u1", PHONE, PUB + ":5060"), ("t1", PHONE, PUB + ":5060"), ("tn", PHONE, PUB + ":5060")])
 def test_calls(gw, tmp_path, transport, ip, host):
     before = gw.status()["stats"]["calls_total"]
     run_calls(gw, str(tmp_path), transport, ip, host)

@@ -6,6 +6,7 @@
 #include "base/pool.h"
 #include "base/timer.h"
 #include "call/core.h"
+#include "crypto/hash.h"
 #include "crypto/tls.h"
 #include "io/dgram.h"
 #include "io/loop.h"
@@ -26,6 +27,12 @@
 #define SOURCE_SLOTS     (1u << 16)
 
 struct engine;
+struct sign { /* kept until answered, so that a vault that starts again can be asked again */
+    struct handle conn;
+    uint32_t id;
+    uint16_t key;
+    uint8_t n, digest[HASH_MAX];
+};
 enum conn_state { CONN_CONNECTING, CONN_HANDSHAKE, CONN_UP };
 struct conn {
     struct engine *e;
@@ -58,7 +65,7 @@ struct engine {
     struct handle out[POLICY_PEERS][POLICY_PEER_TARGETS]; /* connections that we opened */
     uint16_t sources[SOURCE_SLOTS]; /* incoming connections by hashed source */
     struct tls_ctx *server[POLICY_LISTENERS], *client;
-    struct handle sign[SIGN_SLOTS]; /* connection whose signature the vault makes */
+    struct sign sign[SIGN_SLOTS]; /* signatures that the vault makes */
     uint32_t sign_next, connect_next;
     uint8_t index;
     bool stop, draining, drained_told;
@@ -81,6 +88,7 @@ void streams_listen(struct engine *e);
 void streams_send(struct engine *e, const struct intent *i);
 void streams_close(struct engine *e, const struct flow *f);
 void streams_signed(struct engine *e, const struct answer *a);
+void streams_sign_again(struct engine *e); /* the vault is a new one: what it was asked is lost */
 void streams_connected(struct engine *e, const struct msg_connected *m, int fd);
 void streams_tick(struct engine *e);
 #define SIGN_ID 0x80000000u /* ids of our own questions to the vault; the core's are below */

@@ -110,6 +110,8 @@ static void attached(struct engine *e)
         core_directory(e->core, directory_valid(d, e->child.directory.n) == OK ? d : NULL);
     } else if (kind == ATTACH_CHAIN || kind == ATTACH_CA) {
         streams_contexts(e);
+    } else if (kind == ATTACH_RING_ASK) {
+        streams_sign_again(e);
     }
 }
 

@@ -170,25 +170,41 @@ static bool conn_plain(struct conn *c, struct str bytes)
     return conn_frames(c, str_of((const char *)c->in, c->in_n));
 }
 
+/* A question that finds no room is lost like one to a dead vault: the handshake's deadline ends it.
+ */
+static void sign_put(struct engine *e, const struct sign *sg)
+{
+    struct ask q = {.id = sg->id, .kind = ASK_SIGN, .key = sg->key};
+    if (!ask_add(&q, str_of((const char *)sg->digest, sg->n), &q.ha2) ||
+        child_put(&e->child.ask[e->index], &q, ask_size(&q)) != OK)
+        counters_hit(&e->child.stats->reasons, REASON_ring_full);
+    stat_add(e->child.stats, STAT_signs, 1);
+}
+
 static void sign_ask(struct conn *c)
 {
     struct engine *e = c->e;
     struct str digest;
     uint16_t key;
-    if (c->signing || !tls_sign_want(c->tls, &digest, &key))
+    if (c->signing || !tls_sign_want(c->tls, &digest, &key) || digest.n > HASH_MAX)
         return;
     uint32_t slot = e->sign_next++ & (SIGN_SLOTS - 1);
-    struct ask q = {
-        .id = SIGN_ID | ((e->sign_next & 0x1fffff) << 10) | slot, .kind = ASK_SIGN, .key = key};
-    if (!ask_add(&q, digest, &q.ha2) ||
-        child_put(&e->child.ask[e->index], &q, ask_size(&q)) != OK) {
-        counters_hit(&e->child.stats->reasons, REASON_ring_full);
-        return; /* the handshake's deadline ends it */
-    }
-    stat_add(e->child.stats, STAT_signs, 1);
-    e->sign[slot] = pool_handle(&e->conns, c);
-    c->sign_id = q.id;
+    struct sign *sg = &e->sign[slot];
+    *sg = (struct sign){.conn = pool_handle(&e->conns, c), .key = key, .n = (uint8_t)digest.n};
+    sg->id = SIGN_ID | ((e->sign_next & 0x1fffff) << 10) | slot;
+    memcpy(sg->digest, digest.p, digest.n);
+    c->sign_id = sg->id;
     c->signing = true;
+    sign_put(e, sg);
+}
+
+void streams_sign_again(struct engine *e)
+{
+    for (uint32_t i = 0; i < SIGN_SLOTS; i++) {
+        const struct conn *c = pool_get(&e->conns, e->sign[i].conn);
+        if (c && c->signing && c->sign_id == e->sign[i].id)
+            sign_put(e, &e->sign[i]);
+    }
 }
 
 static bool conn_opened(struct conn *c) /* TCP connected, or TLS up */
@@ -538,7 +554,7 @@ void streams_close(struct engine *e, const struct flow *f)
 
 void streams_signed(struct engine *e, const struct answer *a)
 {
-    struct conn *c = pool_get(&e->conns, e->sign[a->id & (SIGN_SLOTS - 1)]);
+    struct conn *c = pool_get(&e->conns, e->sign[a->id & (SIGN_SLOTS - 1)].conn);
     if (!c || !c->signing || c->sign_id != a->id || !c->tls)
         return;
     c->signing = false;

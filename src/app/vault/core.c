@@ -146,7 +146,7 @@ static enum reason judge(struct vault *v, const struct ask *q, struct now now)
 
     struct user *x = users_find(&v->users, f.user, f.realm);
     struct tries t = tries_of(v, x, f.user, now.mono);
-    bool offered = alg != DIGEST_MD5 || (x && user_md5_live(x, now.wall));
+    bool offered = alg != DIGEST_MD5 || !x || user_md5_live(x, now.wall); /* unknown: see gates.c */
     bool limited = t.tokens < 1000;
     bool right = matches(v, alg, x && offered ? x->ha1[alg] : v->dummy_ha1[alg], &f);
     enum reason why = !offered       ? REASON_auth_algorithm

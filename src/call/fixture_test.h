@@ -1,6 +1,6 @@
 /* For tests only: a small policy and directory, the same for every test of this floor. */
-#ifndef CALL_FIXTURE_H
-#define CALL_FIXTURE_H
+#ifndef CALL_FIXTURE_TEST_H
+#define CALL_FIXTURE_TEST_H
 #include "base/test.h"
 #include "call/directory.h"
 #include "call/gates.h"
