@@ -20,7 +20,9 @@ struct program {
     char *answer;
     bool stop, told;
     struct binding *restored; /* waiting for room in the rings */
-    uint32_t restored_n, restored_cap, restored_at;
+    uint32_t restored_n, restored_cap;
+    bool ready[IPC_ENGINES_MAX]; /* has its ring: those of the set-up are replaced when an engine
+                                    starts */
     struct instant restore_until;
 };
 static struct program program;
@@ -59,23 +61,29 @@ static bool restored_keep(void *ctx, const struct binding *b)
     return true;
 }
 
+static bool restore_one(struct program *p, const struct binding *b)
+{
+    unsigned engine = (unsigned)(b->aor_hash % p->child.setup.engines);
+    return p->ready[engine] && child_put(&p->child.restore[engine], b, sizeof *b) == OK;
+}
+
+/* What does not fit now is tried again each turn. */
 static void restore_some(struct program *p)
 {
-    while (p->restored_at < p->restored_n) {
-        const struct binding *b = &p->restored[p->restored_at];
-        unsigned engine = (unsigned)(b->aor_hash % p->child.setup.engines);
-        if (child_put(&p->child.restore[engine], b, sizeof *b) != OK) {
-            if (p->loop.now.mono.us < p->restore_until.us)
-                return; /* the ring is full or not there yet */
-            child_note(&p->child, SEV_ALERT, "%u bindings could not be given back",
-                       p->restored_n - p->restored_at);
-            break;
-        }
-        p->restored_at++;
-    }
+    uint32_t left = 0;
+    if (p->restored_n == 0)
+        return;
+    for (uint32_t i = 0; i < p->restored_n; i++)
+        if (!restore_one(p, &p->restored[i]))
+            p->restored[left++] = p->restored[i];
+    p->restored_n = left;
+    if (left && p->loop.now.mono.us < p->restore_until.us)
+        return;
+    if (left)
+        child_note(&p->child, SEV_ALERT, "%u bindings could not be given back", left);
     free(p->restored);
     p->restored = NULL;
-    p->restored_n = p->restored_at = p->restored_cap = 0;
+    p->restored_n = p->restored_cap = 0;
 }
 
 /* -- the monitor -- */
@@ -88,6 +96,14 @@ static void boards(struct program *p)
             store_watch(&p->store, e, m->p, p->child.setup.location_cap) != OK)
             child_note(&p->child, SEV_ALERT, "bindings of engine %u are not kept: no memory", e);
     }
+}
+
+static void attached(struct program *p, const struct msg_attach *a)
+{
+    if (a->kind == ATTACH_LOCATION)
+        boards(p);
+    if (a->kind == ATTACH_RING_RESTORE)
+        p->ready[a->a] = true;
 }
 
 /* "engine 1" of the monitor's facts. */
@@ -141,8 +157,7 @@ static void channel_in(void *ctx, int fd, uint32_t events)
     while ((r = child_next(&p->child, &ev)) == OK) {
         switch (ev) {
         case CHILD_ATTACHED:
-            if (p->child.msg.u.attach.kind == ATTACH_LOCATION)
-                boards(p);
+            attached(p, &p->child.msg.u.attach);
             break;
         case CHILD_QUERY:
             answer(p);
