@@ -130,7 +130,7 @@ static bool answers_in(struct engine *e)
         stat_add(e->child.stats, STAT_answers, 1);
         if (answer_valid(&a, n) != OK)
             counters_hit(&e->child.stats->reasons, REASON_ipc_malformed);
-        else if (a.id & SIGN_ID)
+        else if (a.kind == ASK_SIGN)
             streams_signed(e, &a);
         else
             core_answer(e->core, &a, e->loop.now);

@@ -91,7 +91,6 @@ void streams_signed(struct engine *e, const struct answer *a);
 void streams_sign_again(struct engine *e); /* the vault is a new one: what it was asked is lost */
 void streams_connected(struct engine *e, const struct msg_connected *m, int fd);
 void streams_tick(struct engine *e);
-#define SIGN_ID 0x80000000u /* ids of our own questions to the vault; the core's are below */
 /* media_io.c */
 MUST_CHECK enum err media_io_init(struct engine *e);
 void media_io_top_up(struct engine *e);

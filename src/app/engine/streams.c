@@ -191,7 +191,7 @@ static void sign_ask(struct conn *c)
     uint32_t slot = e->sign_next++ & (SIGN_SLOTS - 1);
     struct sign *sg = &e->sign[slot];
     *sg = (struct sign){.conn = pool_handle(&e->conns, c), .key = key, .n = (uint8_t)digest.n};
-    sg->id = SIGN_ID | ((e->sign_next & 0x1fffff) << 10) | slot;
+    sg->id = ((e->sign_next / SIGN_SLOTS) << 10) | slot; /* told from the core's by its kind */
     memcpy(sg->digest, digest.p, digest.n);
     c->sign_id = sg->id;
     c->signing = true;
