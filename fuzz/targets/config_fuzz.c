@@ -1,4 +1,5 @@
-/* Any bytes as ringwall.yaml: either problems, or a snapshot that an engine would believe; and the same again. */
+/* Any bytes as ringwall.yaml: either problems, or a snapshot that an engine would believe; and the
+ * same again. */
 #include "app/config/config.h"
 #include "call/policy.h"
 
@@ -7,7 +8,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct config a, b;
     static struct config_errors e;
     static char text[CONFIG_PROBLEMS * 512];
-    const struct config_opts o = {.now = {INT64_C(1795000000) * 1000000}, .cpus = 2, .no_files = true};
+    const struct config_opts o = {
+        .now = {INT64_C(1795000000) * 1000000}, .cpus = 2, .no_files = true};
     if (size > 16384)
         return 0;
     enum err r = config_load_text(str_of((const char *)data, size), "f", &o, &a, &e);

@@ -132,6 +132,26 @@ static int make_users(struct cli *c, const char *domain)
     return EXIT_OK;
 }
 
+static struct config loaded;
+static struct config_errors problems;
+
+/* Before anything is made: what the words of the command line make of the file. */
+static bool default_is_good(const struct config_default *d)
+{
+    static char text[8192], said[CONFIG_PROBLEMS * 512];
+    struct config_opts opts = {.now = d->now, .no_files = true};
+    struct out o = out_of(text, sizeof text), e = out_of(said, sizeof said);
+    config_default_text(&o, "/state", d);
+    if (!o.full && config_load_text(out_str(&o), "ringwall.yaml", &opts, &loaded, &problems) == OK)
+        return true;
+    config_errors_put(&e, &problems);
+    (void)fprintf(
+        stderr,
+        "ringwall init: the words of the command line make no good configuration:\n" STR_FMT,
+        STR_ARG(out_str(&e)));
+    return false;
+}
+
 int cmd_init(struct cli *c)
 {
     char ip[64];
@@ -144,6 +164,8 @@ int cmd_init(struct cli *c)
                       c->config_buf);
         return EXIT_REFUSED;
     }
+    if (!default_is_good(&d))
+        return EXIT_USAGE;
     int e = vault_init(c, domain, ip);
     if (e == EXIT_OK)
         e = make_users(c, domain);
@@ -161,9 +183,6 @@ int cmd_init(struct cli *c)
 }
 
 /* -- check, run, selftest -- */
-
-static struct config loaded;
-static struct config_errors problems;
 
 int cmd_check(struct cli *c)
 {

@@ -7,29 +7,27 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-void config_default_text(struct out *o, const char *state, const struct config_default *d)
+static void head_text(struct out *o, const char *state, const struct config_default *d)
 {
-    const char *domain = d->domain ? d->domain : "localhost";
-    const char *pbx = d->pbx ? d->pbx : "127.0.0.1:5070";
-    const char *owner = d->owner ? d->owner : "operator";
-    const char *public_ip = d->public_ip ? d->public_ip : "127.0.0.1";
-    char expires[VALUE_DATE_TEXT];
-    value_date_text((struct wall){d->now.us + INT64_C(90) * 86400 * 1000000}, expires);
-    out_fmt(o,
-            "# Ringwall: written by `ringwall init`. Every key is explained in ringwall.yaml(5)'s "
-            "example,\n"
-            "# share/doc/ringwall/ringwall.yaml. `ringwall check FILE` judges a change, `ringwall "
-            "reload` takes it.\n"
-            "domains: [%s]            # the first is the realm of all users\n"
-            "state: %s\n"
-            "engines: auto\n\n"
-            "media:\n  ports: 20000-29999\n\n"
-            "certificates:\n  default: {chain: server.pem, key: server}\n\n",
-            domain, state);
+    out_fmt(
+        o,
+        "# Ringwall: written by `ringwall init`. Every key is explained in the commented example,\n"
+        "# ringwall.yaml of the documentation. `ringwall check` judges a change, `ringwall reload` "
+        "takes it.\n"
+        "domains: [%s]            # the first is the realm of all users\n"
+        "state: %s\n"
+        "engines: auto\n\n"
+        "media:\n  ports: 20000-29999\n\n"
+        "certificates:\n  default: {chain: server.pem, key: server}\n\n",
+        d->domain ? d->domain : "localhost", state);
+}
+
+static void zones_text(struct out *o, const struct config_default *d)
+{
     out_fmt(o,
             "listeners:\n"
-            "  - name: tls\n    transport: tls\n    address: 0.0.0.0:5061\n    advertise: %s     # "
-            "what phones reach this machine by\n"
+            "  - name: tls\n    transport: tls\n    address: 0.0.0.0:5061\n"
+            "    advertise: %s     # what phones reach this machine by\n"
             "  - name: pbx-side\n    transport: udp\n    address: 127.0.0.1:5060\n\n"
             "zones:\n"
             "  - name: phones\n    listeners: [tls]\n    sources: [0.0.0.0/0]\n    media: srtp\n   "
@@ -37,7 +35,13 @@ void config_default_text(struct out *o, const char *state, const struct config_d
             "    registration: yes\n    authenticate: yes\n"
             "  - name: pbx\n    listeners: [pbx-side]\n    sources: [127.0.0.0/8]\n    media: "
             "rtp\n    authenticate: no\n\n",
-            public_ip);
+            d->public_ip ? d->public_ip : "127.0.0.1");
+}
+
+static void waiver_text(struct out *o, const struct config_default *d)
+{
+    char expires[VALUE_DATE_TEXT];
+    value_date_text((struct wall){d->now.us + INT64_C(90) * 86400 * 1000000}, expires);
     out_fmt(o,
             "# The PBX speaks plain SIP and RTP. That is let through until the date below and is "
             "reported until then.\n"
@@ -46,7 +50,14 @@ void config_default_text(struct out *o, const char *state, const struct config_d
             "plain-media]\n    owner: \"%s\"\n"
             "    reason: \"the PBX runs on this machine and speaks neither TLS nor SRTP\"\n    "
             "expires: %s\n\n",
-            owner, expires);
+            d->owner ? d->owner : "operator", expires);
+}
+
+void config_default_text(struct out *o, const char *state, const struct config_default *d)
+{
+    head_text(o, state, d);
+    zones_text(o, d);
+    waiver_text(o, d);
     out_fmt(o,
             "peers:\n"
             "  - name: pbx\n    kind: pbx\n    zone: pbx\n    listener: pbx-side\n    address: "
@@ -61,7 +72,7 @@ void config_default_text(struct out *o, const char *state, const struct config_d
             "to: {peers: [pbx]}\n"
             "  - name: between-users\n    from: {zone: phones}\n    pattern: \"*\"\n    to: users\n"
             "  - name: from-pbx\n    from: {peer: pbx}\n    pattern: \"*\"\n    to: users\n",
-            pbx);
+            d->pbx ? d->pbx : "127.0.0.1:5070");
 }
 
 static enum err write_new(const char *path, struct str text)

@@ -9,6 +9,8 @@ static void printable(char *s)
 }
 
 static void add(struct config_errors *e, bool warning, struct pos at, const char *hint,
+                const char *fmt, va_list args) PRINTF(5, 0);
+static void add(struct config_errors *e, bool warning, struct pos at, const char *hint,
                 const char *fmt, va_list args)
 {
     if (warning)

@@ -8,7 +8,10 @@
 #include "ipc/control.h"
 #include <sys/mman.h>
 
-#define TURN         DUR_MS(200)
+#define TURN         DUR_MS(200) /* from commit to commit */
+#define LOOK_IDLE    DUR_MS(50)  /* from one look at the rings to the next */
+#define LOOK_BUSY    DUR_MS(10)
+#define BUSY         256u        /* records found in one look */
 #define BURST        4096u       /* records taken from one ring before the next */
 #define ANSWER_BYTES (64u << 20) /* address space; only what is used becomes memory */
 #define RESTORE_S    30          /* an engine that has taken nothing for so long is given up */
@@ -18,7 +21,7 @@ struct program {
     struct store store;
     struct loop loop;
     char *answer;
-    bool stop, told;
+    bool stop, told, busy;
     struct binding *restored; /* waiting for room in the rings */
     uint32_t restored_n, restored_cap;
     bool ready[IPC_ENGINES_MAX]; /* has its ring: those of the set-up are replaced when an engine
@@ -27,21 +30,24 @@ struct program {
 };
 static struct program program;
 
-static void rings_in(struct program *p)
+static uint32_t rings_in(struct program *p)
 {
     static union {
         struct fact f;
         uint8_t bytes[RING_RECORD_MAX];
     } rec;
     size_t n;
+    uint32_t taken = 0;
     for (unsigned e = 0; e < p->child.setup.engines; e++) {
         for (unsigned k = 0; k < BURST && child_get(&p->child.fact[e], &rec, sizeof rec, &n) == OK;
              k++) {
             if (n >= offsetof(struct fact, u))
                 rec.f.engine = (uint8_t)e; /* whatever it says of itself */
             store_fact(&p->store, &rec, n, p->loop.now);
+            taken++;
         }
     }
+    return taken;
 }
 
 /* -- bindings that survived -- */
@@ -133,14 +139,14 @@ static void told_fact(struct program *p)
         !(str_eq(what, STR("crashed")) || str_eq(what, STR("ended")) ||
           str_eq(what, STR("stopped"))))
         return;
-    rings_in(p); /* what it still said */
+    (void)rings_in(p); /* what it still said */
     store_engine_died(&p->store, engine, p->loop.now);
 }
 
 static void answer(struct program *p)
 {
     struct out o = out_of(p->answer, ANSWER_BYTES);
-    rings_in(p); /* what was told before the question is in the answer */
+    (void)rings_in(p); /* what was told before the question is in the answer */
     uint32_t code =
         store_query(&p->store, msg_text(&p->child.msg, sizeof(struct msg_query)), p->loop.now, &o);
     if (child_reply(&p->child, p->child.msg.u.query.id, code, out_str(&o)) != OK)
@@ -200,16 +206,16 @@ static void commit(struct program *p)
     stat_set(p->child.stats, STAT_cpu_us, clock_cpu_us());
 }
 
-/* Facts are taken five times a second unless a ring fills faster: a wake-up for each call would
- * cost more than the call. */
+/* Rings are looked at by the clock: a wake-up for each call would cost more than the call. Idle
+ * turns are short enough that a sudden full load does not fill a ring. */
 static void turn(struct program *p, struct instant *next)
 {
     uint32_t calls;
-    int64_t wait = next->us - clock_now().mono.us;
+    int64_t wait = MIN(next->us - clock_now().mono.us, p->busy ? LOOK_BUSY.us : LOOK_IDLE.us);
     if (loop_turn(&p->loop, DUR_US(MAX(wait, (int64_t)0)), &calls) != OK)
         p->stop = true;
     child_awake(&p->child);
-    rings_in(p);
+    p->busy = rings_in(p) > BUSY;
     if (p->loop.now.mono.us < next->us && !p->stop)
         return;
     *next = instant_add(p->loop.now.mono, TURN);
@@ -260,7 +266,7 @@ int main(int argc, char **argv)
     while (!p->stop)
         turn(p, &next);
     p->loop.now = clock_now();
-    rings_in(p);
+    (void)rings_in(p);
     store_close(&p->store);
     return 0;
 }
