@@ -37,7 +37,7 @@ size_t core_bytes(const struct core_cfg *cfg)
            round64(pool_bytes(sizeof(struct call), cfg->calls_cap)) +
            round64(pool_bytes(sizeof(struct leg), legs)) +
            round64(pool_bytes(sizeof(struct pending), pending_cap(cfg))) +
-           round64(legs * sizeof(struct ended)) + round64(cfg->trans_cap * sizeof(uint64_t)) +
+           round64(4 * legs * sizeof(struct ended)) + round64(cfg->trans_cap * sizeof(uint64_t)) +
            round64(pending_cap(cfg) * sizeof(uint32_t)) + round64(media_bytes(&mc)) +
            round64(sizeof(struct ports)) + round64(ports_bytes(cfg->ports_cap_pairs)) +
            round64(rate_bytes(rate_cap(cfg))) + round64(cfg->blocks_bytes / 2) * 2 + 64;
@@ -121,8 +121,8 @@ static void memory_init(struct core *c, void *mem)
     pool_init(&c->legs, carve(&at, pool_bytes(sizeof(struct leg), legs)), sizeof(struct leg), legs);
     pool_init(&c->pendings, carve(&at, pool_bytes(sizeof(struct pending), pending_cap(cfg))),
               sizeof(struct pending), pending_cap(cfg));
-    c->ended_n = legs;
-    c->ended = carve(&at, legs * sizeof(struct ended));
+    c->ended_n = 4 * legs;
+    c->ended = carve(&at, 4 * legs * sizeof(struct ended));
     c->pending_gen = carve(&at, pending_cap(cfg) * sizeof(uint32_t));
     c->ports = carve(&at, sizeof *c->ports);
     ports_init(c->ports, carve(&at, ports_bytes(cfg->ports_cap_pairs)), cfg->ports_cap_pairs);

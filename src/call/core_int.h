@@ -160,8 +160,9 @@ struct peer {
     uint32_t cseq;
 };
 
+/* Legs that ended lately, in a table by their handle where newer ones push out older ones. */
 struct ended {
-    uint32_t gen;
+    struct handle leg;
     int64_t until_us;
 };
 
@@ -179,7 +180,7 @@ struct core {
     struct gate_env env;
     struct registrar registrar;
     struct pool calls, legs, pendings;
-    struct ended *ended; /* by leg index */
+    struct ended *ended;
     uint32_t ended_n;
     uint32_t *pending_gen; /* by pending index: generation of the one that asked last */
     struct peer peers[POLICY_PEERS];
@@ -240,6 +241,7 @@ void reply_send(struct core *c, const struct flow *f, struct handle t, unsigned 
                 const struct out *o);
 void verdict_apply(struct core *c, struct incoming *in, const struct verdict *v);
 void tag_of(const struct core *c, struct handle leg, char ret[TOKEN_CHARS]);
+struct ended *ended_slot(const struct core *c, struct handle leg);
 void no_dialog_tag(const struct core *c, const struct sip_msg *m, char ret[TOKEN_CHARS]);
 
 /* --- call.c --- */

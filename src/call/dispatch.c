@@ -122,10 +122,15 @@ static uint8_t owner_of(const struct core *c, const struct sip_msg *m)
 
 /* --- requests --- */
 
+struct ended *ended_slot(const struct core *c, struct handle leg)
+{
+    return &c->ended[(leg.index * 2654435761u + leg.gen * 40503u) % c->ended_n];
+}
+
 static bool ended_lately(const struct core *c, struct handle h)
 {
-    const struct ended *e = h.index && h.index <= c->ended_n ? &c->ended[h.index - 1] : NULL;
-    return e && e->gen == h.gen && c->now.mono.us < e->until_us;
+    const struct ended *e = ended_slot(c, h);
+    return handle_is(h) && handle_eq(e->leg, h) && c->now.mono.us < e->until_us;
 }
 
 /* The leg that an in-dialog request names. NULL: answered as it should be. */

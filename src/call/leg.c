@@ -32,7 +32,7 @@ void leg_free(struct leg *l)
     struct call *k = l->call;
     struct core *c = k->core;
     struct handle h = leg_handle(l);
-    c->ended[h.index - 1] = (struct ended){h.gen, instant_add(c->now.mono, DUR_MS(ENDED_MS)).us};
+    *ended_slot(c, h) = (struct ended){h, instant_add(c->now.mono, DUR_MS(ENDED_MS)).us};
     timer_stop(&c->wheel, &l->resend);
     timer_stop(&c->wheel, &l->session);
     media_leg_close(c->media, l->media, c->now.mono);

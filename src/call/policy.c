@@ -159,6 +159,9 @@ struct media_policy policy_media(const struct policy *p, uint8_t zone, const str
     memcpy(m.suites, z->suites, sizeof m.suites);
     m.local_ip = p->listeners[f->listener].advertise;
     m.local_ip.port = 0;
+    if (!addr_any(&p->listeners[f->listener].bind))
+        m.source_ip = p->listeners[f->listener].bind;
+    m.source_ip.port = 0;
     return m;
 }
 

@@ -36,8 +36,10 @@ static void answer(struct sim *s, struct dlg *d, unsigned code)
     else
         d->state = DLG_DONE;
     msg_reply(s, d, t, m, code, extra, sdp ? msg_sdp(s, d) : "");
+    s->challenges += code == 401 && d->ua->pbx;
     if (code / 100 == 2 && d->second_fork) { /* another phone behind the PBX was as quick */
         struct dlg *f = dlg_new(s, d->ua);
+        s->second_forks++;
         char tag[40];
         memcpy(tag, f->ltag, sizeof tag);
         struct dlg *next = f->next;
@@ -56,9 +58,10 @@ static void reliable_again(struct sim *s, void *who, int64_t arg)
 {
     struct dlg *d = who;
     (void)arg;
-    if (!d->invite || d->prack_ok || d->state == DLG_DONE || d->rel_sent > 40)
+    if (!d->invite || d->prack_ok || d->state == DLG_DONE)
         return;
-    d->rel_sent++;
+    if (++d->rel_sent > 20)
+        sim_fail(s, "a reliable response was never acknowledged", str_c(d->id));
     sim_to_gateway(s, d->ua, str_of(d->invite->bytes, d->invite->n));
     sim_at(s, 500, reliable_again, d, 0);
 }
@@ -122,6 +125,7 @@ static void check_auth(struct sim *s, const struct sip_msg *m)
                         str_of(ha2, 64), r) != OK ||
         !str_eq(str_of(r, 64), a.response) || !str_eq(a.uri, sip_text(m, m->uri)))
         sim_fail(s, "the gateway's credentials are wrong", m->bytes);
+    s->credentials++;
 }
 
 static void new_call(struct sim *s, struct ua *u, const struct sip_msg *m)
@@ -183,7 +187,7 @@ static void on_ack(struct sim *s, struct ua *u, struct dlg *d, const struct sip_
         return;
     const struct sip_msg *inv = request_of(d->invite);
     if (!inv->body.len && !m->body.len && !d->sent_bye && !d->got_bye && !d->invite->acked)
-        d->dead = true; /* a late offer was not answered: only when the call ends */
+        d->empty_ack_us = s->g.now.mono.us; /* no answer to a late offer: the call must end */
     bool first = !d->invite->acked;
     d->invite->done = d->invite->acked = true;
     d->invite = NULL;
@@ -241,6 +245,8 @@ static void in_dialog(struct sim *s, struct ua *u, struct dlg *d, const struct s
     case SIP_BYE:
         t = tx_server(s, u, d, m);
         d->got_bye = true;
+        if (d->empty_ack_us && s->g.now.mono.us - d->empty_ack_us > 8000000)
+            sim_fail(s, "a late offer was not answered and the call went on", m->bytes);
         if (d->invite && d->invite->server) {
             d->invite->done = true;
             if (d->invite->code < 200)

@@ -393,7 +393,7 @@ static void agents(struct sim *s)
     }
 }
 
-static bool one(uint64_t seed, bool verbose, unsigned counts[4])
+static bool one(uint64_t seed, bool verbose, unsigned counts[7])
 {
     struct sim *s = calloc(1, sizeof *s);
     uint8_t key[32] = {0};
@@ -415,6 +415,9 @@ static bool one(uint64_t seed, bool verbose, unsigned counts[4])
     counts[1] += s->calls_up;
     counts[2] += s->calls_refused;
     counts[3] += s->calls_cancelled;
+    counts[4] += s->challenges;
+    counts[5] += s->credentials;
+    counts[6] += s->second_forks;
     bool ok = !s->failed;
     sim_free(s);
     return ok;
@@ -424,7 +427,7 @@ int main(int argc, char **argv)
 {
     uint64_t first = 1, n = 150;
     bool verbose = false;
-    unsigned counts[4] = {0}, bad = 0;
+    unsigned counts[7] = {0}, bad = 0;
     static const struct option options[] = {{"seed", 1, NULL, 's'},
                                             {"seeds", 1, NULL, 'n'},
                                             {"first", 1, NULL, 'f'},
@@ -446,5 +449,12 @@ int main(int argc, char **argv)
         bad += !one(first + i, verbose, counts);
     printf("sim: %u calls: %u answered, %u refused, %u cancelled; %u bad seeds%s\n", counts[0],
            counts[1], counts[2], counts[3], bad, bad ? " (replay: sim --seed N --verbose)" : "");
+    printf("     %u challenges of a PBX, %u answered; %u second answers behind one leg\n",
+           counts[4], counts[5], counts[6]);
+    /* Most challenges are answered (the vault dies now and then, callers give up). */
+    if (n >= 50 && (counts[5] * 4 < counts[4] * 3 || !counts[6])) {
+        printf("sim: too few\n");
+        bad++;
+    }
     return bad ? 1 : 0;
 }

@@ -56,6 +56,7 @@ struct dlg {
     unsigned plan_code; /* callee: how it answers */
     bool reliable, prack_ok, updates, second_fork, ignores_cancel;
     unsigned rel_sent;
+    int64_t empty_ack_us;
 };
 struct ua {
     struct addr addr;
@@ -82,6 +83,7 @@ struct sim {
     uint64_t starts[4096], ends[4096];
     size_t n_starts, n_ends;
     unsigned calls_made, calls_up, calls_refused, calls_cancelled;
+    unsigned challenges, credentials, second_forks;
     unsigned branch;
 };
 
