@@ -320,6 +320,7 @@ static int parse(struct cli *c, const struct command *k, int argc, char **argv)
 static void folders(struct cli *c)
 {
     const char *env = getenv("RINGWALL_STATE");
+    c->state_said = c->state || (env && *env);
     if (!c->state)
         c->state = env && *env ? env : STATE_DEFAULT;
     (void)snprintf(c->config_buf, sizeof c->config_buf, "%s/ringwall.yaml", c->state);

@@ -188,7 +188,7 @@ int cmd_check(struct cli *c)
 {
     static char text[CONFIG_PROBLEMS * 512];
     const char *path = c->n_words ? c->words[0] : c->config;
-    struct config_opts opts = {.now = wall_now()};
+    struct config_opts opts = {.now = wall_now(), .state = c->state};
     enum err e = config_load(path, &opts, &loaded, &problems);
     struct out o = out_of(text, sizeof text);
     if (c->json) {
@@ -210,10 +210,9 @@ int cmd_run(struct cli *c)
         (void)fprintf(stderr, "ringwall run: --ready-fd is not a descriptor\n");
         return EXIT_USAGE;
     }
-    bool said = c->state != NULL &&
-                (c->config == c->config_buf || strcmp(c->state, "/var/lib/ringwall") != 0);
+    bool beside = c->config == c->config_buf; /* the file lies in the folder */
     struct monitor_cfg m = {.config = c->config,
-                            .state = said ? c->state : NULL,
+                            .state = c->state_said || beside ? c->state : NULL,
                             .programs = c->programs,
                             .quiet = c->quiet,
                             .ready_fd = c->ready_fd ? (int)fd : -1};

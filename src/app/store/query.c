@@ -63,8 +63,8 @@ static struct str call_id_of(struct str request, char buf[256])
 {
     struct str hex = control_member(request, "call_id_hex");
     if (hex.n && hex.n <= 510 && hex.n % 2 == 0 && hex_decode(hex, (uint8_t *)buf, hex.n / 2) == OK)
-        return str_of(buf, hex.n / 2);
-    return control_member(request, "call_id");
+        return str_head(str_of(buf, hex.n / 2), FACT_ID - 1); /* facts hold no more */
+    return str_head(control_member(request, "call_id"), FACT_ID - 1);
 }
 
 static uint32_t number_of(struct str request, const char *key, uint32_t otherwise, uint32_t max)
@@ -174,7 +174,7 @@ static void verdict_put(struct out *o, const struct fact *f)
 static unsigned verdicts_put(struct store *s, struct str call_id, struct out *o)
 {
     uint32_t held = MIN(s->recent_at, STORE_RECENT);
-    int64_t oldest = held ? s->recent[(s->recent_at - held) % STORE_RECENT].wall_us : INT64_MAX;
+    int64_t oldest = held ? recent_get(s, s->recent_at - held)->wall_us : INT64_MAX;
     bool first = true;
     unsigned n = 0;
     sqlite3_stmt *st = prepared(s, VERDICTS);
@@ -186,7 +186,7 @@ static unsigned verdicts_put(struct store *s, struct str call_id, struct out *o)
         (void)sqlite3_finalize(st);
     }
     for (uint32_t k = s->recent_at - held; k != s->recent_at && n < 100; k++) {
-        const struct fact *f = &s->recent[k % STORE_RECENT];
+        const struct fact *f = recent_get(s, k);
         if (!str_eq(TEXT_STR(f->u.verdict.call_id), call_id))
             continue;
         if (!first)
@@ -240,7 +240,7 @@ static struct str caller_id(struct store *s, struct str call_id, char buf[256])
 static uint32_t query_explain(struct store *s, struct str request, struct out *o)
 {
     char buf[256], other[256];
-    struct str call_id = str_head(call_id_of(request, buf), FACT_ID - 1); /* facts hold no more */
+    struct str call_id = call_id_of(request, buf);
     if (!call_id.n)
         return sorry(o, CONTROL_BAD_REQUEST, "no Call-ID is given");
     out_ch(o, '{');

@@ -55,7 +55,7 @@ enum err store_open(struct store *s, const struct store_cfg *cfg, struct now now
     *ret_why = "the folder cannot be opened";
     if (s->dir < 0)
         return ERR_SYSTEM;
-    s->recent = calloc(STORE_RECENT, sizeof *s->recent);
+    s->recent = calloc(STORE_RECENT, RECENT_BYTES);
     *ret_why = "no memory";
     if (!s->recent || open_init(s) != OK)
         return ERR_SYSTEM;
@@ -136,7 +136,7 @@ static bool refused(const struct fact *f)
 
 static void on_verdict(struct store *s, const struct fact *f)
 {
-    memcpy(&s->recent[s->recent_at++ % STORE_RECENT], f, f->bytes);
+    memcpy(s->recent + s->recent_at++ % STORE_RECENT * RECENT_BYTES, f, f->bytes);
     if (!refused(f) || !refusal_fits(s, f))
         return;
     write_verdict(s, f);
@@ -234,11 +234,6 @@ static bool db_commit(struct store *s)
         return true;
     (void)sqlite3_exec(s->db.h, "ROLLBACK", NULL, NULL, NULL);
     return false;
-}
-
-bool store_pending(const struct store *s)
-{
-    return s->db.in_batch || s->events.out.n || s->cdrs.out.n || s->skipped_n || s->open_n;
 }
 
 bool store_commit(struct store *s, struct now now, const char **ret_why)

@@ -71,7 +71,7 @@ struct store {
     struct now now;
     uint64_t write_error_shown;
     /* newest verdicts */
-    struct fact *recent;
+    uint8_t *recent; /* records of RECENT_BYTES */
     uint32_t recent_at;
     /* running calls: slots, free list, chains by session, and where the walk for old ones goes on
      */
@@ -107,7 +107,6 @@ void store_engine_died(struct store *s, uint8_t engine, struct now now);
 /* Ends the batch: logs, then database. false: something was lost (counted); *ret_why then names it.
  */
 bool store_commit(struct store *s, struct now now, const char **ret_why);
-bool store_pending(const struct store *s); /* something waits for a commit */
 
 /* A shard of the location board appeared: bindings are taken from it, a part each store_bindings.
  */
@@ -123,6 +122,12 @@ MUST_CHECK enum err store_restore(struct store *s, struct now now,
 uint32_t store_query(struct store *s, struct str request, struct now now, struct out *o);
 
 /* -- between the parts -- */
+#define RECENT_BYTES                                                                               \
+    ((sizeof(((struct fact *)0)->u.verdict) + offsetof(struct fact, u) + 7) & ~(size_t)7)
+static inline const struct fact *recent_get(const struct store *s, uint32_t i)
+{
+    return (const struct fact *)(const void *)(s->recent + i % STORE_RECENT * RECENT_BYTES);
+}
 enum err db_open(struct db *d, const char *folder, const char **ret_why);
 void db_close(struct db *d);
 bool db_begin(struct store *s);                /* true if a batch is open */
