@@ -36,6 +36,13 @@ def meson():
             cmocka(t.get("stdout", "") + t.get("stderr", ""), t["result"], t["name"])
 
 
+def alone():
+    """As root: a network namespace of its own, so that nothing else on this machine meets the tests' addresses."""
+    if os.geteuid() != 0 or subprocess.run(["unshare", "-n", "true"], capture_output=True).returncode:
+        return []
+    return ["unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+
+
 def e2e():
     if not os.path.exists("tests/e2e"):
         return
@@ -44,7 +51,7 @@ def e2e():
     if os.path.exists(report):
         os.unlink(report)
     env = dict(os.environ, RINGWALL_BUILD=os.path.abspath(release), RINGWALL_BUILD_SANITIZED=os.path.abspath(sanitized))
-    r = subprocess.run(["/usr/bin/python3", "-m", "pytest", "-q", "-rs", "--junitxml", report, "-p", "no:cacheprovider", "tests/e2e"], env=env)
+XX, "-q", "-rs", "--junitxml", report, "-p", "no:cacheprovider", "tests/e2e"], env=env)
     if not os.path.exists(report):
         totals["failed"] += 1
         bad.append(("tests/e2e", "pytest ended with %d and wrote no report" % r.returncode))

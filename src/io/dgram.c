@@ -110,3 +110,43 @@ enum err dgram_send_one(int fd, const struct addr *to, struct str bytes)
         return sock_err(errno);
     return OK;
 }
+
+union pktinfo {
+    struct cmsghdr align;
+    char v4[CMSG_SPACE(sizeof(struct in_pktinfo))];
+    char v6[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+};
+
+static void pktinfo_set(struct msghdr *m, union pktinfo *c, const struct addr *from)
+{
+    memset(c, 0, sizeof *c);
+    m->msg_control = c;
+    if (from->family == ADDR_V4) {
+        struct in_pktinfo info = {0};
+        memcpy(&info.ipi_spec_dst, from->ip, 4);
+        m->msg_controllen = sizeof c->v4;
+        c->align = (struct cmsghdr){CMSG_LEN(sizeof info), IPPROTO_IP, IP_PKTINFO};
+        memcpy(CMSG_DATA(&c->align), &info, sizeof info);
+    } else {
+        struct in6_pktinfo info = {0};
+        memcpy(&info.ipi6_addr, from->ip, 16);
+        m->msg_controllen = sizeof c->v6;
+        c->align = (struct cmsghdr){CMSG_LEN(sizeof info), IPPROTO_IPV6, IPV6_PKTINFO};
+        memcpy(CMSG_DATA(&c->align), &info, sizeof info);
+    }
+}
+
+enum err dgram_send_from(int fd, const struct addr *from, const struct addr *to, struct str bytes)
+{
+    if (from->family == ADDR_NONE)
+        return dgram_send_one(fd, to, bytes);
+    union sock_addr s;
+    union pktinfo control;
+    struct iovec v = {(char *)(uintptr_t)bytes.p, bytes.n};
+    struct msghdr m = {
+        .msg_name = &s, .msg_namelen = sock_from_addr(to, &s), .msg_iov = &v, .msg_iovlen = 1};
+    if (m.msg_namelen == 0 || from->family != to->family)
+        return ERR_RANGE;
+    pktinfo_set(&m, &control, from);
+    return sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? sock_err(errno) : OK;
+}

@@ -41,4 +41,8 @@ bool dgram_queue(struct dgram_tx *tx, const struct addr *to, struct str bytes);
  * refused; the queue is empty then. */
 uint32_t dgram_flush(struct dgram_tx *tx, int fd);
 MUST_CHECK enum err dgram_send_one(int fd, const struct addr *to, struct str bytes);
+/* The same from one of this machine's addresses (ip of from; ADDR_NONE: the kernel's choice), on a
+ * socket that is bound to none. ERR_RANGE: families differ. */
+MUST_CHECK enum err dgram_send_from(int fd, const struct addr *from, const struct addr *to,
+                                    struct str bytes);
 #endif

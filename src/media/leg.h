@@ -42,6 +42,7 @@ struct media_policy {
     uint8_t suites[SUITE_COUNT]; /* in order of preference, SUITE_NONE ends; empty = the default
                                     order */
     struct addr local_ip;        /* what our SDP says (public address); ip only */
+    struct addr source_ip;       /* what our packets come from; family none: the kernel's choice */
 };
 
 struct media_stats { /* one direction of one stream: packets received from this leg */
@@ -102,6 +103,7 @@ struct pkt {
     uint16_t len;     /* 0 after media_turn: nothing to send */
     uint16_t port;    /* in: local port it arrived on; out: local port to send from */
     struct addr peer; /* in: source; out: destination */
+    struct addr from; /* out: source ip; family none: the kernel's choice */
 };
 /* Relays n packets in place: port -> stream -> source rule -> unprotect -> statistics -> protect. A
  * packet that is not to be sent has len 0 afterwards and its reason counted. No allocation, no

@@ -78,6 +78,7 @@ static enum reason send_rtp(struct stream *d, struct pkt *pk)
     }
     pk->port = d->port;
     pk->peer = d->rtp;
+    pk->from = d->source;
     return REASON_NONE;
 }
 
@@ -139,6 +140,7 @@ static enum reason send_rtcp(struct stream *d, struct pkt *pk)
     }
     pk->port = d->mux ? d->port : (uint16_t)(d->port + 1);
     pk->peer = *to;
+    pk->from = d->source;
     return REASON_NONE;
 }
 

@@ -31,6 +31,7 @@ struct stream {
     bool on;       /* negotiated: packets may pass */
     bool mux, secure, symmetric, rtp_latched, rtcp_latched;
     struct addr rtp, rtcp; /* in force: expected sources and destinations */
+    struct addr source;    /* ip that our packets come from */
     struct secure *keys;
     struct reception in;
     struct clock clocks[CLOCKS_MAX];

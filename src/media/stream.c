@@ -41,6 +41,7 @@ enum reason stream_open(struct media *m, struct media_leg *l, unsigned i, struct
     }
     s->leg = l;
     s->symmetric = l->policy.symmetric;
+    s->source = l->policy.source_ip;
     l->streams[i] = index;
     m->by_port[s->port] = m->by_port[s->port + 1] = index;
     *ret_s = s;

@@ -4,7 +4,7 @@
 #include "app/engine/engine.h"
 #include <unistd.h>
 
-#define PORTS_LOW      64u /* pairs kept ready */
+#define PORTS_LOW      128u /* pairs kept ready */
 #define PORTS_PER_TURN 16u
 
 static void media_in(void *ctx, int fd, uint32_t events)
@@ -33,8 +33,8 @@ void media_io_flush(struct engine *e)
         struct pkt *p = &e->pkts[i];
         if (!p->len)
             continue;
-        if (dgram_send_one(e->port_fd[p->port], &p->peer, str_of((const char *)p->data, p->len)) ==
-            OK) {
+        if (dgram_send_from(e->port_fd[p->port], &p->from, &p->peer,
+                            str_of((const char *)p->data, p->len)) == OK) {
             stat_add(e->child.stats, STAT_rtp_out, 1);
             stat_add(e->child.stats, STAT_rtp_bytes_out, p->len);
         } else {
@@ -89,11 +89,14 @@ static bool open_pair(struct engine *e, uint16_t even)
     return true;
 }
 
-/* Opens what is missing to keep some pairs ready, a few a turn. A pair that some other program
+/* Opens what is missing to keep some pairs ready, a few a turn. Pairs that rest do not count: at a
+ * high rate of calls all that were opened so far may be resting. A pair that some other program
  * holds is passed over. */
 void media_io_top_up(struct engine *e)
 {
-    uint32_t want = MIN(ports_want(core_ports(e->core), PORTS_LOW), PORTS_PER_TURN);
+    const struct ports *p = core_ports(e->core);
+    uint32_t want = p->n_free >= PORTS_LOW ? 0 : PORTS_LOW - p->n_free;
+    want = MIN(MIN(want, p->cap - p->n_open), PORTS_PER_TURN);
     while (want && e->port_at + 1 <= e->port_max) {
         uint16_t even = (uint16_t)e->port_at;
         e->port_at += 2;
