@@ -193,15 +193,21 @@ void fork_release(struct call *k, const struct leg *but)
     }
 }
 
-/* 6xx before all, then the lowest class; in a class the first that came. */
+/* 6xx before all, then the lowest class; in a class the first that came; silence counts least. */
+static unsigned rank(uint16_t code, enum reason why)
+{
+    if (why == REASON_sip_timeout || why == REASON_sip_transport_failed ||
+        why == REASON_route_flow_gone)
+        return 9;
+    return code / 100 == 6 ? 0 : code / 100u;
+}
+
 static void remember(struct call *k, uint16_t code, enum reason why)
 {
-    unsigned now = code / 100 == 6 ? 0 : code / 100u,
-             best = k->best_code / 100 == 6 ? 0 : k->best_code / 100u;
-    if (!k->best_code || now < best) {
-        k->best_code = code;
-        k->best_why = why;
-    }
+    if (k->best_code && rank(code, why) >= rank(k->best_code, k->best_why))
+        return;
+    k->best_code = code;
+    k->best_why = why;
 }
 
 /* Leg B is out. Another target of the route, or the others that still ring, or the end, to which

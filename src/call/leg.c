@@ -201,7 +201,7 @@ void stray_answer(struct core *c, const struct sip_msg *m, const struct flow *f)
                    out_str(&ou[1]), to.uri) != OK ||
         dialog_response(&d, &a, m) != OK)
         return;
-    d.local_cseq = m->cseq;
+    d.local_cseq = m->cseq + 64; /* beyond what its early dialog may have seen (PRACK) */
     struct str proto = proto_name((enum sip_proto)f->proto),
                sent_by = hide_sent_by(c, f, by, sizeof by);
     struct handle t = trans_client(c->trans, SIP_BYE, 0, branch);

@@ -193,7 +193,7 @@ static void final(struct sim *s, struct tx *t, const struct sip_msg *m)
             d->dead = true;
             ua_register(s, d->ua, 0);
         }
-    } else if (strcmp(t->method, "BYE") == 0 && m->code != 200) {
+    } else if (strcmp(t->method, "BYE") == 0 && m->code != 200 && !d->is_fork) {
         sim_fail(s, "BYE was refused", m->bytes);
     } else if (strcmp(t->method, "BYE") == 0 ||
                (m->code == 481 && strcmp(t->method, "CANCEL") != 0)) {

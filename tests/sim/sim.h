@@ -55,6 +55,7 @@ struct dlg {
     unsigned script;    /* random bits of this dialog */
     unsigned plan_code; /* callee: how it answers */
     bool reliable, prack_ok, updates, second_fork, ignores_cancel;
+    bool is_fork; /* a second answer: the gateway never had more of it than a 2xx */
     unsigned rel_sent;
     int64_t empty_ack_us;
 };
