@@ -56,8 +56,8 @@ static int open_port(struct engine *e, uint16_t port)
         return -1;
     }
     struct addr any = e->policy->media_ip;
-    if (any.family == ADDR_NONE)
-        any.family = e->v6 ? ADDR_V6 : ADDR_V4;
+    if (any.family == ADDR_NONE || addr_any(&any))
+        any = (struct addr){.family = e->v6 ? ADDR_V6 : ADDR_V4};
     any.port = port;
     union sock_addr sa;
     socklen_t n = sock_from_addr(&any, &sa);
@@ -120,9 +120,8 @@ enum err media_io_init(struct engine *e)
     e->port_max = e->child.setup.media_max;
     e->port_at = e->port_min;
     e->v6 = e->policy->media_ip.family == ADDR_V6;
-    for (unsigned i = 0; i < e->policy->n_listeners; i++)
-        e->v6 |= e->policy->media_ip.family == ADDR_NONE &&
-                 e->policy->listeners[i].advertise.family == ADDR_V6;
+    for (unsigned i = 0; i < e->policy->n_listeners && !e->v6; i++)
+        e->v6 |= e->policy->listeners[i].advertise.family == ADDR_V6;
     for (unsigned i = 0; i < PORTS_LOW / PORTS_PER_TURN; i++)
         media_io_top_up(e);
     return core_ports(e->core)->n_open ? OK : ERR_NOT_FOUND;
