@@ -45,6 +45,8 @@ enum err ports_take(struct ports *p, struct rng *rng, struct instant now, uint16
 {
     wake(p, now);
     if (p->n_free == 0)
+        wake(p, instant_add(now, DUR_MS(PORTS_REST_MS - PORTS_REST_MIN_MS)));
+    if (p->n_free == 0)
         return ERR_FULL;
     uint32_t at = rng_below(rng, p->n_free);
     uint16_t even = p->free_list[at];
@@ -69,6 +71,5 @@ void ports_give(struct ports *p, uint16_t even, struct instant now)
 
 uint32_t ports_want(const struct ports *p, uint32_t low)
 {
-    uint32_t ready = p->n_free + p->n_resting, more = p->cap - p->n_open;
-    return ready >= low ? 0 : MIN(low - ready, more);
+    return p->n_free >= low ? 0 : MIN(low - p->n_free, p->cap - p->n_open);
 }

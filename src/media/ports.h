@@ -17,15 +17,17 @@ struct ports {
     uint32_t rest_head, n_resting;
     uint8_t state[65536 / 2]; /* per pair */
 };
-#define PORTS_REST_MS 2000
+#define PORTS_REST_MS     2000
+#define PORTS_REST_MIN_MS 250 /* when no other pair is free */
 size_t ports_bytes(uint32_t cap_pairs);
 void ports_init(struct ports *p, void *mem, uint32_t cap_pairs);
 /* The platform: pair (even, even + 1) is open and readable from now on. */
 MUST_CHECK enum err ports_add(struct ports *p, uint16_t even);
-/* ERR_FULL when none is free (the platform tops up: see ports_want). */
+/* ERR_FULL when none is free and none has rested PORTS_REST_MIN_MS (the platform tops up: see
+ * ports_want). */
 MUST_CHECK enum err ports_take(struct ports *p, struct rng *rng, struct instant now,
                                uint16_t *ret_even);
 void ports_give(struct ports *p, uint16_t even, struct instant now);
-/* How many pairs the platform should open now to keep low ready; 0 if enough. */
+/* How many pairs the platform should open now to keep low free; 0 if enough. */
 uint32_t ports_want(const struct ports *p, uint32_t low);
 #endif

@@ -94,9 +94,7 @@ static bool open_pair(struct engine *e, uint16_t even)
  * holds is passed over. */
 void media_io_top_up(struct engine *e)
 {
-    const struct ports *p = core_ports(e->core);
-    uint32_t want = p->n_free >= PORTS_LOW ? 0 : PORTS_LOW - p->n_free;
-    want = MIN(MIN(want, p->cap - p->n_open), PORTS_PER_TURN);
+    uint32_t want = MIN(ports_want(core_ports(e->core), PORTS_LOW), PORTS_PER_TURN);
     while (want && e->port_at + 1 <= e->port_max) {
         uint16_t even = (uint16_t)e->port_at;
         e->port_at += 2;
