@@ -181,7 +181,7 @@ static inline void register_alice(struct fixture *x)
                     "Contact: <sip:alice@203.0.113.5:5060>\r\n", ""));
     const char *r = sent(x, ALICE, "SIP/2.0 401 ");
     assert_non_null(r);
-    char auth[1024];
+    char auth[1280];
     (void)snprintf(auth, sizeof auth, "Contact: <sip:alice@203.0.113.5:5060>\r\n%s",
                    credentials(r, "sip:example.com"));
     message(x, &f, request("REGISTER", "sip:example.com", from, to, "reg1", 2, auth, ""));
