@@ -85,6 +85,7 @@ struct leg {
     struct instant resend_end;
     struct str aor; /* of the phone's user; empty for peers */
     struct str agent;
+    struct str sdp_sent;  /* our last description, for refreshes by INVITE; empty: not kept */
     uint32_t invite_cseq; /* of the INVITE that the last ACK of ours answers */
     union {
         struct rel_uas uas; /* A: our reliable responses */
@@ -303,6 +304,9 @@ void relay_response(struct leg *l, struct handle t, const struct sip_msg *m);
 void relay_failed(struct leg *l, struct handle t, enum reason why);
 
 /* --- refresh.c --- */
+/* Remembers what we said last, if it is short and the leg could need it. */
+void session_keep_sdp(struct leg *l, struct str sdp);
+void session_refreshed(struct leg *l, const struct sip_msg *m); /* answer to our refresh */
 void session_arm(struct leg *l);
 void session_timer(struct core *c, struct timer *t);
 void session_response(struct leg *l, const struct sip_msg *m);

@@ -32,6 +32,8 @@ static enum reason invite(struct leg *b, struct str authorization)
     b->ict_for = FOR_CALL;
     b->state = LEG_TRYING;
     b->flags &= (uint16_t) ~(LEG_ANSWER_GIVEN | LEG_HEARD);
+    if (b->st.interval_s)
+        session_keep_sdp(b, out_str(&sdp));
     if (leg_request_send(b, t, &o))
         return REASON_NONE;
     b->ict = HANDLE_NONE;

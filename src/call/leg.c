@@ -260,6 +260,8 @@ void leg_answer(struct leg *l, struct str sdp)
     l->resend_end = instant_add(c->now.mono, DUR_MS(64 * TRANS_T1_MS));
     timer_arm(&c->wheel, &l->resend, instant_add(c->now.mono, DUR_MS(TRANS_T1_MS)));
     reply_send(c, &h->flow, h->t, 200, &o);
+    if (!(l->flags & LEG_ALLOWS_UPDATE) && l->st.we_refresh)
+        session_keep_sdp(l, sdp.n ? sdp : h->answer);
     session_arm(l);
 }
 

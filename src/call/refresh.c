@@ -1,15 +1,35 @@
-/* Session timers (RFC 4028) of each leg for itself: our refreshes by UPDATE, and the end of a leg
- * whose peer does not refresh. Before the answer the same timer watches for a peer's first word. */
+/* Session timers (RFC 4028) of each leg for itself: our refreshes, and the end of a leg whose peer
+ * does not refresh. Before the answer the same timer watches for a peer's first word. */
 #include "call/core_int.h"
 
 #define AGAIN_S 10
 
+#define SDP_KEEP 480u /* fits a small block; longer ones are not kept */
+
+static bool by_update(const struct leg *l)
+{
+    return l->flags & LEG_ALLOWS_UPDATE;
+}
+
+void session_keep_sdp(struct leg *l, struct str sdp)
+{
+    if (!l->sdp_sent.p && sdp.n && sdp.n <= SDP_KEEP) {
+        l->sdp_sent.p = arena_take(&l->call->text, SDP_KEEP);
+        l->sdp_sent.n = 0;
+    }
+    if (!l->sdp_sent.p)
+        return;
+    l->sdp_sent.n = sdp.n <= SDP_KEEP ? sdp.n : 0;
+    char *own = (char *)(uintptr_t)l->sdp_sent.p; /* taken from the arena above */
+    memcpy(own, sdp.p, l->sdp_sent.n);
+}
+
 void session_arm(struct leg *l)
 {
     struct core *c = l->call->core;
-    /* Who knows neither timers nor UPDATE could only be asked by offers that change nothing; the
-     * watch over media and the longest call are left for them. */
-    bool deaf = l->st.we_refresh && !(l->flags & LEG_ALLOWS_UPDATE);
+    /* Who takes no UPDATE and was told more than we keep cannot be refreshed; the watch over media
+     * and the longest call are left. */
+    bool deaf = l->st.we_refresh && !by_update(l) && !l->sdp_sent.n;
     struct instant due = stimer_due(&l->st, c->now.mono);
     if (deaf || due.us == INSTANT_NEVER.us)
         timer_stop(&c->wheel, &l->session);
@@ -27,27 +47,46 @@ void session_response(struct leg *l, const struct sip_msg *m)
         timer_arm(&c->wheel, &l->session, instant_add(c->now.mono, DUR_S(AGAIN_S)));
 }
 
+void session_refreshed(struct leg *l, const struct sip_msg *m)
+{
+    struct core *c = l->call->core;
+    session_response(l, m);
+    if (m->code != 408 && m->code != 481)
+        return;
+    enum reason why = m->code == 408 ? REASON_sip_timeout : REASON_sip_no_dialog;
+    core_count(c, why);
+    call_step(l->call, CALL_EV_STOP, NULL, l, why);
+}
+
+/* UPDATE without a description, or an INVITE that repeats ours: the same origin and version, so
+ * that nothing changes (RFC 4028 section 7.4, RFC 3264 section 8). */
+static bool refresh_send(struct leg *l)
+{
+    bool update = by_update(l);
+    struct out o;
+    struct handle t = leg_request_begin(l, &o, update ? SIP_UPDATE : SIP_INVITE);
+    if (!handle_is(t))
+        return false;
+    hide_contact(l, &o);
+    sip_put(&o, HDR_ALLOW, STR(ALLOW));
+    sip_put(&o, HDR_SUPPORTED, STR("timer"));
+    stimer_request_put(&l->st, &o);
+    sip_end(&o, update ? STR_NONE : STR("application/sdp"), update ? STR_NONE : l->sdp_sent);
+    if (!leg_request_send(l, t, &o))
+        return false;
+    *(update ? &l->nict : &l->ict) = t;
+    *(update ? &l->nict_for : &l->ict_for) = FOR_REFRESH;
+    return true;
+}
+
 static void refresh(struct leg *l)
 {
     struct core *c = l->call->core;
-    struct out o;
-    if (handle_is(l->nict) || handle_is(l->ict) || l->held || l->ask) {
+    const struct leg *y = leg_other(l);
+    bool busy =
+        handle_is(l->nict) || handle_is(l->ict) || l->held || l->ask || !y || y->held || y->ask;
+    if (busy || !refresh_send(l))
         timer_arm(&c->wheel, &l->session, instant_add(c->now.mono, DUR_S(AGAIN_S)));
-        return;
-    }
-    struct handle t = leg_request_begin(l, &o, SIP_UPDATE);
-    if (handle_is(t)) {
-        hide_contact(l, &o);
-        sip_put(&o, HDR_SUPPORTED, STR("timer"));
-        stimer_request_put(&l->st, &o);
-        sip_end(&o, STR_NONE, STR_NONE);
-        if (leg_request_send(l, t, &o)) {
-            l->nict = t;
-            l->nict_for = FOR_REFRESH;
-            return;
-        }
-    }
-    timer_arm(&c->wheel, &l->session, instant_add(c->now.mono, DUR_S(AGAIN_S)));
 }
 
 /* A peer's target keeps silent. While others are left the next one is tried; a late answer of this

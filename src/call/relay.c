@@ -94,6 +94,8 @@ static enum reason pass_on(struct leg *x, struct leg *y, const struct sip_msg *m
     sip_end(&o, body.n ? type : STR_NONE, body);
     if (!leg_request_send(y, t, &o))
         return REASON_capacity_memory;
+    if (method != SIP_INFO)
+        session_keep_sdp(y, body);
     if (method == SIP_INVITE) {
         y->ict = t;
         y->ict_for = m->method == SIP_INVITE ? FOR_INVITE : FOR_ASK;
@@ -236,7 +238,7 @@ static void invite_ok(struct leg *y, const struct sip_msg *m)
         core_count(c, REASON_sip_header_syntax); /* the old target stays in force */
     leg_note(y, m);
     session_response(y, m);
-    struct held *h = x ? *waiting(x, what) : NULL;
+    struct held *h = x && what != FOR_REFRESH ? *waiting(x, what) : NULL;
     if (!h) {
         leg_send_ack(y, STR_NONE);
         return;
@@ -268,6 +270,8 @@ static void refuse(struct leg *y, uint8_t what, uint16_t code)
         leg_reply(x, *h, told, STR_NONE);
         held_free(h);
         if (offer)
+            y->sdp_sent.n = 0; /* what it refused is not what is in force */
+        if (offer)
             rollback(x, y);
     }
     if (code == 408 || code == 481) /* RFC 3261 12.2.1.2 */
@@ -284,9 +288,7 @@ static void other_final(struct leg *y, const struct sip_msg *m)
     struct out o = out_of(c->sdp, sizeof c->sdp);
     y->nict = HANDLE_NONE;
     if (what == FOR_REFRESH) {
-        session_response(y, m);
-        if (m->code == 408 || m->code == 481)
-            stop(y, m->code == 408 ? REASON_sip_timeout : REASON_sip_no_dialog);
+        session_refreshed(y, m);
         return;
     }
     if (m->code >= 300) {
@@ -324,7 +326,10 @@ void relay_response(struct leg *l, struct handle t, const struct sip_msg *m)
         uint8_t what = l->ict_for;
         if (m->code >= 300) {
             l->ict = HANDLE_NONE;
-            refuse(l, what, m->code);
+            if (what == FOR_REFRESH)
+                session_refreshed(l, m);
+            else
+                refuse(l, what, m->code);
         } else if (m->code >= 200) {
             invite_ok(l, m);
         }

@@ -297,8 +297,9 @@ void ua_live(struct sim *s, struct dlg *d)
     /* Often both at the same moment: glare. */
     for (unsigned i = 0; i < n; i++)
         sim_at(s, 2000 * (1 + sim_rand(s, 8)) + sim_rand(s, 20), reoffer, d, sim_rand(s, 3));
+    int64_t longer = sim_chance(s, 10) ? 8 : 1; /* long enough for session timers */
     if (d->caller || sim_chance(s, 50))
-        sim_at(s, 3000 * (1 + sim_rand(s, 8)) + sim_rand(s, 20), ua_bye, d, 0);
+        sim_at(s, longer * 3000 * (1 + sim_rand(s, 8)) + sim_rand(s, 20), ua_bye, d, 0);
     if (sim_chance(s, 10)) /* in the very moment of the answer */
         sim_at(s, sim_rand(s, 30), ua_bye, d, 0);
 }

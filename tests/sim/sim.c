@@ -402,6 +402,7 @@ static bool one(uint64_t seed, bool verbose, unsigned counts[7])
     s->seed = seed;
     s->verbose = verbose;
     gateway_init(&s->g, 1 + sim_rand(s, TEST_ENGINES), (uint8_t)(seed | 1));
+    s->g.policy.limits.session_expires_s = sim_chance(s, 50) ? 90 : 1800;
     s->loss = sim_chance(s, 60) ? sim_rand(s, 200) : 0;
     s->dup = sim_chance(s, 60) ? sim_rand(s, 100) : 0;
     s->late = sim_chance(s, 60) ? sim_rand(s, 200) : 0;
