@@ -1,11 +1,13 @@
 /* Questions of the control socket. SQLite makes the JSON of what lies in it. */
 #include "app/store/store.h"
+#include "io/clock.h"
 #include "ipc/control.h"
 #include <unistd.h>
 
-#define ROOM      (16u * 1024) /* free space of the answer below which it is cut, and says so */
-#define ROWS_MAX  10000u
-#define TAIL_READ (1024u * 1024)
+#define ROOM          (16u * 1024) /* free space of the answer below which it is cut, and says so */
+#define ROWS_MAX      100000u
+#define QUERY_LONGEST DUR_MS(500) /* then it is answered with what was found, "truncated" */
+#define TAIL_READ     (1024u * 1024)
 
 #define SESSION_JSON                                                                               \
     "json_object('id',s.id,'engine',s.engine,'session',s.session,'from',s.from_uri,'to',s.to_uri," \
@@ -77,7 +79,8 @@ static uint32_t number_of(struct str request, const char *key, uint32_t otherwis
 /* Rows of one JSON column as elements; false when the answer had to be cut. */
 static bool rows_put(sqlite3_stmt *st, struct out *o, bool *first)
 {
-    while (sqlite3_step(st) == SQLITE_ROW) {
+    int r;
+    while ((r = sqlite3_step(st)) == SQLITE_ROW) {
         struct str row =
             str_of((const char *)sqlite3_column_text(st, 0), (size_t)sqlite3_column_bytes(st, 0));
         if (!row.p)
@@ -89,7 +92,7 @@ static bool rows_put(sqlite3_stmt *st, struct out *o, bool *first)
         *first = false;
         out_put(o, row);
     }
-    return true;
+    return r == SQLITE_DONE;
 }
 
 static sqlite3_stmt *prepared(struct store *s, const char *sql)
@@ -358,10 +361,14 @@ static uint32_t query_facts(struct store *s, struct out *o)
     return CONTROL_OK;
 }
 
-uint32_t store_query(struct store *s, struct str request, struct now now, struct out *o)
+static int late(void *until)
+{
+    return clock_now().mono.us > *(const int64_t *)until;
+}
+
+static uint32_t answer(struct store *s, struct str request, struct out *o)
 {
     struct str cmd = control_member(request, "cmd");
-    s->now = now;
     if (str_eq(cmd, STR("cdr")))
         return query_cdr(s, request, o);
     if (str_eq(cmd, STR("explain")))
@@ -373,4 +380,17 @@ uint32_t store_query(struct store *s, struct str request, struct now now, struct
     if (str_eq(cmd, STR("facts")))
         return query_facts(s, o);
     return sorry(o, CONTROL_BAD_REQUEST, "the store does not know this command");
+}
+
+/* Facts pile up in the rings while a question is answered: a long one is cut short. */
+uint32_t store_query(struct store *s, struct str request, struct now now, struct out *o)
+{
+    int64_t until = instant_add(clock_now().mono, QUERY_LONGEST).us;
+    s->now = now;
+    if (s->db.h)
+        sqlite3_progress_handler(s->db.h, 10000, late, &until);
+    uint32_t code = answer(s, request, o);
+    if (s->db.h)
+        sqlite3_progress_handler(s->db.h, 0, NULL, NULL);
+    return code;
 }
