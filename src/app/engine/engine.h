@@ -14,10 +14,15 @@
 #include "ipc/child.h"
 #include "wire/sip/frame.h"
 
-#define SIP_BATCH        32u
-#define MEDIA_BATCH      64u
-#define INTENTS_CAP      2048u
-#define INTENTS_BYTES    (4u << 20)
+#define SIP_BATCH     32u
+#define MEDIA_BATCH   64u
+#define INTENTS_CAP   2048u
+#define INTENTS_BYTES (4u << 20)
+#ifndef NAP_US
+#define NAP_US 150
+#endif
+#define NAP_FROM         4000u /* datagrams of signalling a second from which it pays */
+#define NAP_WINDOW_MS    10u
 #define CONN_QUEUE_MAX   (256u << 10) /* bytes that may wait for a slow peer */
 #define CONN_EARLY_MAX   (64u << 10)  /* bytes that may wait for a connection to open */
 #define CONN_HANDSHAKE_S 10
@@ -69,6 +74,9 @@ struct engine {
     uint32_t sign_next, connect_next;
     uint8_t index;
     bool stop, draining, drained_told;
+    bool brisk; /* much signalling, no media: see nap */
+    struct instant window;
+    uint64_t window_sip, window_rtp;
     /* media */
     int port_fd[65536];        /* -1: not open */
     uint16_t fd_port[1 << 18]; /* media port of a descriptor */
