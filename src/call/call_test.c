@@ -199,6 +199,34 @@ static void test_reload(void **state)
     nothing_left(x);
 }
 
+/* Neither side takes UPDATE: the session is refreshed by an INVITE that repeats our description,
+ * and a side that has gone ends the call. */
+static void test_refresh_by_invite(void **state)
+{
+    struct fixture *x = *state;
+    struct flow fa = flow_of(ALICE, LISTEN_OUT_UDP);
+    char a[4096], p[4096], re[4096];
+    call_up(x, a, p, sizeof a);
+    const char *inv = NULL;
+    for (int i = 0; i < 910 && !inv; i++) {
+        pass_ms(x, 1000);
+        inv = sent(x, ALICE, "INVITE ");
+    }
+    assert_non_null(inv);
+    (void)snprintf(re, sizeof re, "%s", inv);
+    assert_string_equal(strstr(re, "v=0"), strstr(a, "v=0"));
+    assert_non_null(strstr(re, "refresher=uac"));
+    message(x, &fa, answer(re, 200, "", "alice@203.0.113.5", SDP_A));
+    assert_non_null(sent(x, ALICE, "ACK "));
+    assert_null(sent(x, PBX, "INVITE "));
+    assert_int_equal(core_usage(x->g.core[0]).calls, 1);
+    /* The PBX, whose leg is refreshed too, answers nothing any more. */
+    for (int i = 0; i < 60 && core_usage(x->g.core[0]).calls; i++)
+        pass_ms(x, 1000);
+    assert_int_equal(core_usage(x->g.core[0]).calls, 0);
+    nothing_left(x);
+}
+
 /* A sender without rport lives at the port of its Via. */
 static void test_no_rport(void **state)
 {
@@ -240,6 +268,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_failover, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reload, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_rport, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_refresh_by_invite, setup, teardown),
         cmocka_unit_test(test_cells),
     };
     return cmocka_run_group_tests_name("call", tests, NULL, NULL);
