@@ -1,8 +1,10 @@
-/* An engine's core: calls, transactions, registrations, gates and media of one engine as a function of (state, input, now) that
- * appends intents. It does no I/O: the same core runs behind sockets (app/engine), in the simulator (tests/sim), in fuzzers and over captures.
+/* An engine's core: calls, transactions, registrations, gates and media of one engine as a function
+ * of (state, input, now) that appends intents. It does no I/O: the same core runs behind sockets
+ * (app/engine), in the simulator (tests/sim), in fuzzers and over captures.
  *
- * Every core_* input appends to the intents given to core_init; the platform carries them out after each batch of inputs and then calls
- * intents_reset. Bytes in an intent live in the intents' arena until then. */
+ * Every core_* input appends to the intents given to core_init; the platform carries them out after
+ * each batch of inputs and then calls intents_reset. Bytes in an intent live in the intents' arena
+ * until then. */
 #ifndef CALL_CORE_H
 #define CALL_CORE_H
 #include "base/arena.h"
@@ -12,14 +14,27 @@
 
 enum intent_kind {
     INTENT_SEND,    /* bytes to flow; if that fails at once or later: core_send_failed(ref) */
-    INTENT_FORWARD, /* a message that belongs to another engine: hand it to core_message there (flow as received) */
+    INTENT_FORWARD, /* a message that belongs to another engine: hand it to core_message there (flow
+                       as received) */
     INTENT_ASK,     /* bytes are a struct ask for the vault */
     INTENT_FACT,    /* bytes are a struct fact for the store */
     INTENT_CLOSE,   /* close the connection of flow */
 };
-struct intent { uint8_t kind, engine /* FORWARD: to which */; bool verified /* FORWARD: tls_verified as received */; struct flow flow; struct str bytes; struct handle ref; };
-struct intents { struct intent *v; size_t n, cap; struct arena arena; uint64_t lost; /* did not fit: counted, never silent */ };
-void intents_init(struct intents *i, struct intent *v, size_t cap, void *mem, size_t bytes); /* keeps both */
+struct intent {
+    uint8_t kind, engine /* FORWARD: to which */;
+    bool verified /* FORWARD: tls_verified as received */;
+    struct flow flow;
+    struct str bytes;
+    struct handle ref;
+};
+struct intents {
+    struct intent *v;
+    size_t n, cap;
+    struct arena arena;
+    uint64_t lost; /* did not fit: counted, never silent */
+};
+void intents_init(struct intents *i, struct intent *v, size_t cap, void *mem,
+                  size_t bytes); /* keeps both */
 void intents_reset(struct intents *i);
 
 struct core_cfg {
@@ -31,33 +46,44 @@ struct core_cfg {
     struct sipkey hash_key, nonce_key;
     uint8_t seed[32];
     uint32_t calls_cap, trans_cap, pending_cap, ports_cap_pairs; /* tables of this engine */
-    size_t blocks_bytes;               /* memory for arenas and message copies */
-    struct counters *counters;         /* keeps; in shared memory */
-    struct intents *intents;           /* keeps */
+    size_t blocks_bytes;       /* memory for arenas and message copies */
+    struct counters *counters; /* keeps; in shared memory */
+    struct intents *intents;   /* keeps */
 };
 struct core;
 size_t core_bytes(const struct core_cfg *cfg);
-struct core *core_init(void *mem, const struct core_cfg *cfg, struct now now); /* keeps mem (zeroed, 64-aligned); NULL if cfg is unsound */
+struct core *core_init(void *mem, const struct core_cfg *cfg,
+                       struct now now); /* keeps mem (zeroed, 64-aligned); NULL if cfg is unsound */
 
 /* One framed message or datagram. tls_verified: client certificate verified on that connection. */
-void core_message(struct core *c, const struct flow *f, struct str bytes, bool tls_verified, struct now now);
-void core_answer(struct core *c, const struct answer *a, struct now now);   /* from the vault; already answer_valid */
-void core_send_failed(struct core *c, struct handle ref, struct now now);   /* transaction of an INTENT_SEND */
-void core_flow_closed(struct core *c, const struct flow *f, struct now now); /* a connection of this engine has gone */
-void core_tick(struct core *c, struct now now);       /* when core_next is due */
+void core_message(struct core *c, const struct flow *f, struct str bytes, bool tls_verified,
+                  struct now now);
+void core_answer(struct core *c, const struct answer *a,
+                 struct now now); /* from the vault; already answer_valid */
+void core_send_failed(struct core *c, struct handle ref,
+                      struct now now); /* transaction of an INTENT_SEND */
+void core_flow_closed(struct core *c, const struct flow *f,
+                      struct now now);          /* a connection of this engine has gone */
+void core_tick(struct core *c, struct now now); /* when core_next is due */
 struct instant core_next(const struct core *c);
 void core_policy(struct core *c, const struct policy *p, struct now now);
 void core_directory(struct core *c, const struct directory *d);
 void core_drain(struct core *c, bool on);
-void core_restore(struct core *c, const struct binding *b, size_t n, struct now now); /* bindings from the store; takes those it owns */
+void core_restore(struct core *c, const struct binding *b, size_t n,
+                  struct now now); /* bindings from the store; takes those it owns */
 /* Media: the platform moves packets. */
 void core_rtp(struct core *c, struct pkt *pkts, size_t n, struct now now);
-struct ports *core_ports(struct core *c);             /* the platform adds opened pairs */
+struct ports *core_ports(struct core *c); /* the platform adds opened pairs */
 
-struct core_usage { uint32_t calls, legs, transactions, pending, bindings, peers_up; size_t blocks_used; struct media_usage media; uint64_t calls_total, registrations_total; };
+struct core_usage {
+    uint32_t calls, legs, transactions, pending, bindings, peers_up;
+    size_t blocks_used;
+    struct media_usage media;
+    uint64_t calls_total, registrations_total;
+};
 struct core_usage core_usage(const struct core *c);
-/* Live calls for `ringwall calls`: JSON objects, one a call, into o; *it = 0 at start; false at the end. Stops early when o is nearly full (then call
- * again with a fresh o). */
+/* Live calls for `ringwall calls`: JSON objects, one a call, into o; *it = 0 at start; false at the
+ * end. Stops early when o is nearly full (then call again with a fresh o). */
 bool core_calls_json(const struct core *c, uint32_t *it, struct out *o, struct now now);
 void core_peers_json(const struct core *c, struct out *o, struct now now);
 #endif

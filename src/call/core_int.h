@@ -204,7 +204,8 @@ struct core {
  */
 struct out intents_room(struct intents *i);
 void core_send(struct core *c, const struct flow *f, struct str bytes, struct handle ref);
-void core_forward(struct core *c, uint8_t engine, const struct flow *f, struct str bytes);
+void core_forward(struct core *c, uint8_t engine, const struct flow *f, struct str bytes,
+                  bool tls_verified);
 void core_ask(struct core *c, const struct ask *a);
 void core_fact(struct core *c, const struct fact *f); /* complete, from elsewhere */
 /* A fact under construction in c->fact: zeroed, kind, time and sequence filled. */

@@ -395,7 +395,7 @@ void core_message(struct core *c, const struct flow *f, struct str bytes, bool t
     }
     uint8_t owner = owner_of(c, m);
     if (owner != c->cfg.engine)
-        core_forward(c, owner, f, bytes);
+        core_forward(c, owner, f, bytes, tls_verified);
     else if (m->is_request)
         request_in(c, m, &to, tls_verified);
     else

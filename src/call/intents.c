@@ -47,7 +47,8 @@ void core_send(struct core *c, const struct flow *f, struct str bytes, struct ha
     x->ref = ref;
 }
 
-void core_forward(struct core *c, uint8_t engine, const struct flow *f, struct str bytes)
+void core_forward(struct core *c, uint8_t engine, const struct flow *f, struct str bytes,
+                  bool tls_verified)
 {
     struct intent *x = append(c->out, INTENT_FORWARD, bytes);
     if (!x) {
@@ -56,6 +57,7 @@ void core_forward(struct core *c, uint8_t engine, const struct flow *f, struct s
     }
     x->flow = *f;
     x->engine = engine;
+    x->verified = tls_verified;
 }
 
 void core_ask(struct core *c, const struct ask *a)
