@@ -8,7 +8,7 @@ static size_t ip_bytes(const struct addr *a)
     return a->family == ADDR_V4 ? 4 : a->family == ADDR_V6 ? 16 : 0;
 }
 
-/* The grammar of RFC 3261 lets "::" meet the colon before an IPv4 part: RFC 5118 section 4.5 asks
+/* The grammar of RFC 3261 lets "::" meet the colon before an IPv4 part: RFC 5118 section 4.10 asks
  * to read ":::192.0.2.1" as "::192.0.2.1". Yields the index of the superfluous colon, or s.n. */
 static size_t third_colon(struct str s)
 {

@@ -15,7 +15,7 @@ struct addr {
 #define ADDR_TEXT_MAX 56u /* "[ipv6]:port" */
 
 /* "192.0.2.1" or "2001:db8::1" or "[2001:db8::1]", no port. ERR_SYNTAX otherwise. Reads ":::"
- * before an IPv4 part as "::" (RFC 5118 section 4.5). */
+ * before an IPv4 part as "::" (RFC 5118 section 4.10). */
 MUST_CHECK enum err addr_parse_ip(struct str s, struct addr *ret_a);
 /* With a port: "192.0.2.1:5060", "[::1]:5060"; without one port stays 0. */
 MUST_CHECK enum err addr_parse(struct str s, struct addr *ret_a);
