@@ -106,9 +106,30 @@ void leg_note(struct leg *l, const struct sip_msg *m)
 
 /* --- requests of ours --- */
 
+/* A phone that came back over another connection has registered there: the same Contact of the same
+ * user, proved by digest. Its calls follow it. */
+static void follow(struct leg *l)
+{
+    struct core *c = l->call->core;
+    struct str aor = l->side == 'a' ? l->call->user : l->aor;
+    if (l->peer != POLICY_NONE || !flow_reliable(&l->flow) || !aor.n)
+        return;
+    size_t n = location_lookup(c->cfg.shards, c->cfg.engines, &c->cfg.hash_key, aor, c->now.wall,
+                               c->bindings, FORKS_MAX);
+    for (size_t i = 0; i < n; i++) {
+        const struct binding *b = &c->bindings[i];
+        if (b->flow.proto == l->flow.proto && !(b->flags & BINDING_RESTORED) &&
+            str_eq(str_of(b->contact, b->contact_len), l->d.remote_target)) {
+            l->flow = b->flow;
+            return;
+        }
+    }
+}
+
 struct handle leg_request_begin(struct leg *l, struct out *o, enum sip_method m)
 {
     struct core *c = l->call->core;
+    follow(l);
     char branch[BRANCH_CHARS], by[ADDR_TEXT_MAX];
     struct handle t = trans_client(c->trans, m, USER(USER_LEG, leg_handle(l)), branch);
     if (!handle_is(t))
@@ -257,7 +278,10 @@ void leg_answer(struct leg *l, struct str sdp)
         rel_uas_stop(&l->rel.uas);
     }
     l->resend_ms = TRANS_T1_MS;
-    l->resend_end = instant_add(c->now.mono, DUR_MS(64 * TRANS_T1_MS));
+    /* 64*T1; with a late offer less, as the other side waits for the ACK too and counts from
+     * earlier. */
+    int64_t patience_ms = (l->flags & LEG_LATE ? 48 : 64) * TRANS_T1_MS;
+    l->resend_end = instant_add(c->now.mono, DUR_MS(patience_ms));
     timer_arm(&c->wheel, &l->resend, instant_add(c->now.mono, DUR_MS(TRANS_T1_MS)));
     reply_send(c, &h->flow, h->t, 200, &o);
     if (!(l->flags & LEG_ALLOWS_UPDATE) && l->st.we_refresh)
@@ -283,7 +307,8 @@ void leg_resend(struct core *c, struct timer *t)
     if (l->held->again.n)
         (void)!trans_respond(c->trans, l->held->t, 200, l->held->again, c->now.mono);
     l->resend_ms = (uint16_t)MIN(2 * l->resend_ms, TRANS_T2_MS);
-    timer_arm(&c->wheel, &l->resend, instant_add(c->now.mono, DUR_MS(l->resend_ms)));
+    struct instant next = instant_add(c->now.mono, DUR_MS(l->resend_ms));
+    timer_arm(&c->wheel, &l->resend, instant_before(next, l->resend_end) ? next : l->resend_end);
 }
 
 /* The ACK of a late offer holds the answer: it goes on to the other side with that side's ACK. */
