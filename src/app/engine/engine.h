@@ -29,6 +29,7 @@
 #define CONN_MESSAGE_S   30   /* a message begun must be whole by then */
 #define CONN_IDLE_S      3700 /* longest silence: a registration's default life and some */
 #define SIGN_SLOTS       1024u
+#define CONN_RECENT      64u
 #define SOURCE_SLOTS     (1u << 16)
 
 struct engine;
@@ -48,11 +49,12 @@ struct conn {
     struct sip_frame_scan scan;
     uint8_t *in; /* an incomplete message; NULL when there is none */
     uint32_t in_n, in_cap;
-    uint8_t *early; /* outgoing, not open yet: plain bytes that wait */
-    uint32_t early_n;
-    struct handle ref; /* newest transaction whose bytes wait in early */
-    uint32_t source;   /* slot in e->sources; incoming only */
-    uint8_t state;     /* enum conn_state */
+    uint8_t *early; /* outgoing, not open yet: messages that wait, each behind its early_head */
+    uint32_t early_n, n_recent;
+    struct handle *recent; /* outgoing: transactions of the newest messages, told when it closes:
+                              what is still unanswered then fails at once */
+    uint32_t source;       /* slot in e->sources; incoming only */
+    uint8_t state;         /* enum conn_state */
     bool incoming, signing, verified;
     uint32_t req, sign_id; /* newest question to the monitor, to the vault */
 };

@@ -29,23 +29,42 @@ static void conn_free(struct conn *c)
         tls_free(c->tls);
     free(c->in);
     free(c->early);
+    free(c->recent);
     if (c->incoming && e->sources[c->source])
         e->sources[c->source]--;
     pool_free(&e->conns, c);
     stat_set(e->child.stats, STAT_connections, e->conns.used);
 }
 
+/* What waits for an outgoing connection to open: messages with the transactions they belong to. */
+struct early_head {
+    struct handle ref;
+    uint32_t n;
+};
+
 /* Ends a connection and tells the core. why REASON_NONE: in good order. */
 static void conn_end(struct conn *c, enum reason why)
 {
     struct engine *e = c->e;
     struct flow f = c->flow;
-    struct handle ref = c->early_n ? c->ref : HANDLE_NONE;
+    uint8_t *early = c->early;
+    uint32_t early_n = c->early_n;
+    struct handle recent[CONN_RECENT] = {{0}};
+    if (c->recent)
+        memcpy(recent, c->recent, sizeof recent);
     if (why != REASON_NONE)
         counters_hit(&e->child.stats->reasons, why);
+    c->early = NULL;
     conn_free(c);
-    if (handle_is(ref))
-        core_send_failed(e->core, ref, e->loop.now);
+    struct early_head h;
+    for (uint32_t at = 0; at + sizeof h <= early_n; at += (uint32_t)sizeof h + h.n) {
+        memcpy(&h, early + at, sizeof h);
+        core_send_failed(e->core, h.ref, e->loop.now);
+    }
+    free(early);
+    for (uint32_t i = 0; i < ARRAY_LEN(recent); i++)
+        if (handle_is(recent[i]))
+            core_send_failed(e->core, recent[i], e->loop.now);
     core_flow_closed(e->core, &f, e->loop.now);
 }
 
@@ -216,16 +235,23 @@ static bool conn_opened(struct conn *c) /* TCP connected, or TLS up */
     if (!c->early_n)
         return true;
     uint8_t *early = c->early;
-    struct str s = str_of((const char *)early, c->early_n);
+    uint32_t early_n = c->early_n;
+    struct early_head h;
+    enum err r = OK;
     c->early = NULL;
-    enum err r = conn_write(c, s);
+    c->early_n = 0;
+    for (uint32_t at = 0; r == OK && at + sizeof h <= early_n; at += (uint32_t)sizeof h + h.n) {
+        memcpy(&h, early + at, sizeof h);
+        r = conn_write(c, str_of((const char *)early + at + sizeof h, h.n));
+        if (c->recent)
+            c->recent[c->n_recent++ % CONN_RECENT] = h.ref;
+        stat_add(e->child.stats, STAT_sip_out, 1);
+    }
     free(early);
     if (r != OK) {
         conn_end(c, REASON_stream_backlog);
         return false;
     }
-    c->early_n = 0;
-    stat_add(e->child.stats, STAT_sip_out, 1);
     return true;
 }
 
@@ -469,6 +495,7 @@ static struct conn *connect_out(struct engine *e, const struct flow *f)
     c->stream.fd = -1;
     c->state = CONN_CONNECTING;
     c->req = ++e->connect_next;
+    c->recent = calloc(CONN_RECENT, sizeof *c->recent);
     timer_arm(&e->wheel, &c->timer, instant_add(e->loop.now.mono, DUR_S(CONN_HANDSHAKE_S)));
     struct str name = policy_text(e->policy, e->policy->peers[f->peer_id - 1].tls_name);
     if ((f->proto == PROTO_TLS && (!e->client || tls_new(e->client, name, &c->tls) != OK)) ||
@@ -504,15 +531,15 @@ void streams_connected(struct engine *e, const struct msg_connected *m, int fd)
 
 static bool early_add(struct conn *c, const struct intent *i)
 {
-    if (c->early_n + i->bytes.n > CONN_EARLY_MAX)
-        return false;
-    uint8_t *p = realloc(c->early, c->early_n + i->bytes.n);
+    struct early_head h = {i->ref, (uint32_t)i->bytes.n};
+    size_t n = c->early_n + sizeof h + i->bytes.n;
+    uint8_t *p = n <= CONN_EARLY_MAX ? realloc(c->early, n) : NULL;
     if (!p)
         return false;
-    memcpy(p + c->early_n, i->bytes.p, i->bytes.n);
+    memcpy(p + c->early_n, &h, sizeof h);
+    memcpy(p + c->early_n + sizeof h, i->bytes.p, i->bytes.n);
     c->early = p;
-    c->early_n += (uint32_t)i->bytes.n;
-    c->ref = i->ref;
+    c->early_n = (uint32_t)n;
     return true;
 }
 
@@ -536,6 +563,8 @@ void streams_send(struct engine *e, const struct intent *i)
         core_send_failed(e->core, ref, e->loop.now);
         return;
     }
+    if (c->recent)
+        c->recent[c->n_recent++ % CONN_RECENT] = i->ref;
     stat_add(e->child.stats, STAT_sip_out, 1);
     stat_add(e->child.stats, STAT_sip_bytes_out, i->bytes.n);
 }
