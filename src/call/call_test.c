@@ -227,6 +227,43 @@ static void test_refresh_by_invite(void **state)
     nothing_left(x);
 }
 
+/* OPTIONS find out that a target is dead, calls pass it over, and an answer brings it back. */
+static void test_peer_health(void **state)
+{
+    struct fixture *x = *state;
+    struct flow fp = flow_of(PBX, LISTEN_IN_UDP);
+    static struct policy p;
+    p = x->g.policy;
+    p.peers[0].options_s = 60;
+    p.peers[0].n_targets = 1;
+    core_policy(x->g.core[0], &p, x->g.now);
+    unsigned down = 0, up = 0;
+    char ask[4096] = "";
+    for (int i = 0; i < 500 && !down; i++) {
+        pass_ms(x, 100);
+        down += count_facts(x, FACT_PEER_STATE);
+    }
+    assert_int_equal(down, 1);
+    assert_int_equal(core_usage(x->g.core[0]).peers_up, 0);
+    char json[1024];
+    struct out o = out_of(json, sizeof json);
+    core_peers_json(x->g.core[0], &o, x->g.now);
+    assert_str(out_str(&o), "[{\"name\":\"pbx\",\"kind\":\"pbx\",\"up\":false,\"targets\":[{"
+                            "\"address\":\"198.51.100.10:5060\",\"up\":false}]}]");
+    for (int i = 0; i < 900 && !*ask; i++) {
+        pass_ms(x, 100);
+        const char *q = sent(x, PBX, "OPTIONS sip:198.51.100.10:5060 SIP/2.0");
+        if (q)
+            (void)snprintf(ask, sizeof ask, "%s", q);
+    }
+    message(x, &fp, answer(ask, 404, "h", "x@198.51.100.10", ""));
+    up += count_facts(x, FACT_PEER_STATE);
+    assert_int_equal(up, 1);
+    assert_int_equal(core_usage(x->g.core[0]).peers_up, 1);
+    core_policy(x->g.core[0], &x->g.policy, x->g.now);
+    nothing_left(x);
+}
+
 /* A sender without rport lives at the port of its Via. */
 static void test_no_rport(void **state)
 {
@@ -268,6 +305,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_failover, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reload, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_rport, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_peer_health, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refresh_by_invite, setup, teardown),
         cmocka_unit_test(test_cells),
     };

@@ -92,7 +92,7 @@ struct leg {
         struct rel_uac uac; /* B: its */
     } rel;
     uint64_t sdp_hash; /* of the last answer that was taken from this leg */
-    uint16_t resend_ms, flags;
+    uint16_t resend_ms, flags, sdp_room;
     uint8_t side; /* 'a' or 'b' */
     uint8_t state, ict_for, nict_for;
     uint8_t zone, peer, target; /* policy indices; POLICY_NONE */

@@ -13,15 +13,20 @@ static bool by_update(const struct leg *l)
 
 void session_keep_sdp(struct leg *l, struct str sdp)
 {
-    if (!l->sdp_sent.p && sdp.n && sdp.n <= SDP_KEEP) {
-        l->sdp_sent.p = arena_take(&l->call->text, SDP_KEEP);
-        l->sdp_sent.n = 0;
-    }
-    if (!l->sdp_sent.p)
+    l->sdp_sent.n = 0;
+    if (!sdp.n || sdp.n > SDP_KEEP)
         return;
-    l->sdp_sent.n = sdp.n <= SDP_KEEP ? sdp.n : 0;
+    if (sdp.n > l->sdp_room) {
+        uint16_t room = (uint16_t)MIN((sdp.n + 63) & ~(size_t)63, (size_t)SDP_KEEP);
+        char *p = arena_take(&l->call->text, room);
+        if (!p)
+            return;
+        l->sdp_sent.p = p;
+        l->sdp_room = room;
+    }
     char *own = (char *)(uintptr_t)l->sdp_sent.p; /* taken from the arena above */
-    memcpy(own, sdp.p, l->sdp_sent.n);
+    memcpy(own, sdp.p, sdp.n);
+    l->sdp_sent.n = sdp.n;
 }
 
 void session_arm(struct leg *l)
