@@ -227,6 +227,13 @@ void core_send_failed(struct core *c, struct handle ref, struct now now)
         trans_transport_failed(c->trans, ref, now.mono);
 }
 
+void core_flow_lost(struct core *c, struct handle ref, struct now now)
+{
+    c->now = now;
+    if (handle_is(ref))
+        trans_flow_lost(c->trans, ref, now.mono);
+}
+
 /* What was under way on that connection is told by core_send_failed; calls on it go on, because
  * their media does, and a phone that comes back proves itself again (dispatch.c). */
 void core_flow_closed(struct core *c, const struct flow *f, struct now now)

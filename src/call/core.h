@@ -62,6 +62,8 @@ void core_answer(struct core *c, const struct answer *a,
                  struct now now); /* from the vault; already answer_valid */
 void core_send_failed(struct core *c, struct handle ref,
                       struct now now); /* transaction of an INTENT_SEND */
+/* Transaction of an INTENT_SEND that went out on a connection which has now closed. */
+void core_flow_lost(struct core *c, struct handle ref, struct now now);
 void core_flow_closed(struct core *c, const struct flow *f,
                       struct now now);          /* a connection of this engine has gone */
 void core_tick(struct core *c, struct now now); /* when core_next is due */

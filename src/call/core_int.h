@@ -44,6 +44,7 @@ struct held {
     struct handle t;
     struct flow flow;
     struct str answer; /* our SDP that answers its offer, once there is one */
+    struct str said;   /* the offer that it became on the other leg */
     struct str again;  /* 2xx or reliable 1xx that is repeated */
     uint16_t again_code;
 };

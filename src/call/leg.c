@@ -328,9 +328,12 @@ static enum reason late_answer(struct core *c, struct leg *l, const struct sip_m
     if (why == REASON_NONE)
         why = media_answer_out(c->media, y->media, sdp, c->now.mono, &o);
     leg_send_ack(y, why == REASON_NONE ? out_str(&o) : STR_NONE);
-    if (why == REASON_NONE)
-        media_pair(c->media, l->media, y->media);
-    return why;
+    if (why != REASON_NONE)
+        return why;
+    media_pair(c->media, l->media, y->media);
+    if (!(y->flags & LEG_ALLOWS_UPDATE))
+        session_keep_sdp(y, out_str(&o));
+    return REASON_NONE;
 }
 
 void leg_ack(struct core *c, struct leg *l, const struct sip_msg *m)

@@ -69,6 +69,8 @@ static bool refresh_send(struct leg *l)
 {
     bool update = by_update(l);
     struct out o;
+    if (!update && !l->sdp_sent.n)
+        return false;
     struct handle t = leg_request_begin(l, &o, update ? SIP_UPDATE : SIP_INVITE);
     if (!handle_is(t))
         return false;

@@ -62,9 +62,10 @@ static void refresh_only(struct core *c, struct incoming *in)
 }
 
 /* The request to y. sdp: what x offers (empty: a late offer), or the body of an INFO. */
-static enum reason pass_on(struct leg *x, struct leg *y, const struct sip_msg *m)
+static enum reason pass_on(struct leg *x, struct leg *y, struct held *h)
 {
     struct core *c = x->call->core;
+    const struct sip_msg *m = h->m;
     enum reason why = REASON_NONE;
     enum sip_method method = m->method;
     struct str body = sip_text(m, m->body), type = sip_get(m, HDR_CONTENT_TYPE);
@@ -94,8 +95,8 @@ static enum reason pass_on(struct leg *x, struct leg *y, const struct sip_msg *m
     sip_end(&o, body.n ? type : STR_NONE, body);
     if (!leg_request_send(y, t, &o))
         return REASON_capacity_memory;
-    if (method != SIP_INFO)
-        session_keep_sdp(y, body);
+    if (method != SIP_INFO && body.n && !(y->flags & LEG_ALLOWS_UPDATE))
+        h->said = arena_str(&h->arena, body);
     if (method == SIP_INVITE) {
         y->ict = t;
         y->ict_for = m->method == SIP_INVITE ? FOR_INVITE : FOR_ASK;
@@ -149,7 +150,7 @@ void relay_request(struct core *c, struct incoming *in)
     }
     if (invite && !waited)
         reply(c, in->m, &in->r->flow, in->t, 100, STR_NONE);
-    why = pass_on(x, y, in->m);
+    why = pass_on(x, y, in->held);
     if (why != REASON_NONE) {
         if (in->m->method != SIP_INFO)
             rollback(x, y);
@@ -194,7 +195,8 @@ static void stop(struct leg *l, enum reason why)
 }
 
 /* y accepted the offer of x. */
-static enum reason answered(struct leg *x, struct leg *y, const struct sip_msg *m, struct out *o)
+static enum reason answered(struct leg *x, struct leg *y, const struct held *h,
+                            const struct sip_msg *m, struct out *o)
 {
     struct core *c = x->call->core;
     enum reason why = REASON_NONE;
@@ -205,9 +207,12 @@ static enum reason answered(struct leg *x, struct leg *y, const struct sip_msg *
         why = media_answer_in(c->media, y->media, sdp);
     if (why == REASON_NONE)
         why = media_answer_out(c->media, x->media, sdp, c->now.mono, o);
-    if (why == REASON_NONE)
-        media_pair(c->media, x->media, y->media);
-    return why;
+    if (why != REASON_NONE)
+        return why;
+    media_pair(c->media, x->media, y->media);
+    if (h->said.n)
+        session_keep_sdp(y, h->said);
+    return REASON_NONE;
 }
 
 /* y made the offer that x had asked for. */
@@ -245,7 +250,7 @@ static void invite_ok(struct leg *y, const struct sip_msg *m)
     }
     if (sdp_of(h->m, &why).n) {
         leg_send_ack(y, STR_NONE);
-        why = answered(x, y, m, &o);
+        why = answered(x, y, h, m, &o);
     } else {
         why = offered(x, y, m, &o);
     }
@@ -269,8 +274,6 @@ static void refuse(struct leg *y, uint8_t what, uint16_t code)
         uint16_t told = code == 491 || code == 487 ? code : hide_code(code, true, &why);
         leg_reply(x, *h, told, STR_NONE);
         held_free(h);
-        if (offer)
-            y->sdp_sent.n = 0; /* what it refused is not what is in force */
         if (offer)
             rollback(x, y);
     }
@@ -300,7 +303,7 @@ static void other_final(struct leg *y, const struct sip_msg *m)
     enum reason why = REASON_NONE;
     if (x->ask->m->method == SIP_UPDATE) {
         session_response(y, m);
-        why = answered(x, y, m, &o);
+        why = answered(x, y, x->ask, m, &o);
     }
     if (why != REASON_NONE)
         stop(y, why);

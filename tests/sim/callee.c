@@ -47,7 +47,7 @@ static void answer(struct sim *s, struct dlg *d, unsigned code)
         f->next = next;
         memcpy(f->ltag, tag, sizeof tag);
         f->second_fork = false;
-        f->is_fork = true;
+        f->is_fork = d->is_fork = true; /* either may be the one that is taken */
         f->invite = tx_server(s, d->ua, f, m);
         (void)snprintf(f->invite->method, sizeof f->invite->method, "INVITE");
         f->invite->branch[0] = 'x'; /* not found by retransmissions of the INVITE */
