@@ -63,8 +63,7 @@ static void conn_end(struct conn *c, enum reason why)
     }
     free(early);
     for (uint32_t i = 0; i < ARRAY_LEN(recent); i++)
-        if (handle_is(recent[i]))
-            core_send_failed(e->core, recent[i], e->loop.now);
+        core_flow_lost(e->core, recent[i], e->loop.now);
     core_flow_closed(e->core, &f, e->loop.now);
 }
 
