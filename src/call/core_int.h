@@ -65,6 +65,7 @@ enum leg_flag {
     LEG_REL_SDP = 64,       /* A: a reliable one held the answer */
     LEG_ANSWER_WAITS = 128, /* A: the 2xx waits for that one's PRACK */
     LEG_HEARD = 256,        /* B: something came back */
+    LEG_TRIED_RELAY_AUTH = 1024,
     LEG_ANSWER_GIVEN = 512, /* B: its answer was taken, A's is in A's held */
 };
 /* Whose wish a client transaction of ours fulfils. */
@@ -145,9 +146,9 @@ struct pending {
     struct held *held;
     struct request r;
     struct timer timer;
-    struct handle leg_h; /* in-dialog request or RESPOND: its leg */
-    uint32_t policies;   /* core's count when it was asked */
-    uint8_t kind;        /* enum ask_kind */
+    struct handle leg_h;  /* in-dialog request or RESPOND: its leg */
+    uint32_t policies;    /* core's count when it was asked */
+    uint8_t kind, serves; /* enum ask_kind; RESPOND: enum serves */
     struct str challenge;
 };
 
@@ -229,7 +230,8 @@ struct incoming {
 };
 MUST_CHECK enum err incoming_hold(struct core *c, struct incoming *in);
 void pending_wait(struct core *c, struct incoming *in, struct ask *q);
-void pending_respond(struct core *c, struct leg *b, const struct sip_msg *m);
+/* Answers the challenge of b's peer to our request that serves `what`. */
+void pending_respond(struct core *c, struct leg *b, const struct sip_msg *m, enum serves what);
 void pending_timer(struct core *c, struct timer *t);
 void pending_cancel(struct core *c, struct pending *p);
 void fact_verdict(struct core *c, const struct request *r, const struct verdict *v);
@@ -303,6 +305,8 @@ enum reason fork_answer_in(struct call *k, struct leg *b, struct str sdp);
 /* --- relay.c: re-INVITE, UPDATE, INFO from end to end --- */
 void relay_request(struct core *c, struct incoming *in);
 void relay_response(struct leg *l, struct handle t, const struct sip_msg *m);
+/* The vault has answered y's challenge; empty: it cannot be answered. */
+void relay_retry(struct leg *y, enum serves what, struct str authorization);
 void relay_failed(struct leg *l, struct handle t, enum reason why);
 
 /* --- refresh.c --- */

@@ -61,6 +61,8 @@ void reply_reason(struct core *c, const struct incoming *in, enum reason why)
         sip_put(&o, HDR_ALLOW, STR(ALLOW));
     if (code == 503 || why == REASON_sip_busy_invite)
         sip_put_u32(&o, HDR_RETRY_AFTER, code == 503 ? 5 : rng_below(&c->rng, 10));
+    if (code == 422 && in->leg)
+        sip_put_u32(&o, HDR_MIN_SE, MAX(in->leg->st.min_se_s, STIMER_MIN_S));
     if (code == 415)
         sip_put(&o, HDR_ACCEPT, STR("application/sdp"));
     reply(c, in->m, &in->r->flow, in->t, code, out_str(&o));

@@ -190,7 +190,7 @@ void fork_release(struct call *k, const struct leg *but)
         next = b->next;
         if (b == but)
             continue;
-        leg_part(b, false, REASON_NONE, 0);
+        leg_part(b, false, REASON_NONE, but && but->state == LEG_ANSWERED ? 200 : 0);
         leg_free(b);
     }
 }
@@ -264,7 +264,7 @@ static void refused(struct leg *b, const struct sip_msg *m)
     if ((m->code == 401 || m->code == 407) && peer && c->policy->peers[b->peer].has_secret &&
         !(b->flags & LEG_TRIED_AUTH)) {
         b->flags |= LEG_TRIED_AUTH;
-        pending_respond(c, b, m);
+        pending_respond(c, b, m, FOR_CALL);
         return;
     }
     if (m->code == 422 && !(b->flags & LEG_TRIED_422)) {

@@ -443,8 +443,11 @@ void leg_part(struct leg *l, bool told, enum reason why, uint16_t code)
     struct core *c = l->call->core;
     bool open = l->state >= LEG_ANSWERED;
     part_held(l, why, code);
+    /* So that a phone which another one was quicker than shows no missed call (RFC 3326). */
+    struct str reason =
+        code == 200 ? STR("SIP;cause=200;text=\"Call completed elsewhere\"") : STR_NONE;
     if (handle_is(l->ict) && l->ict_for == FOR_CALL)
-        (void)!trans_cancel(c->trans, l->ict, STR_NONE, c->now.mono);
+        (void)!trans_cancel(c->trans, l->ict, reason, c->now.mono);
     if (!open || told)
         return;
     if (l->flags & LEG_ACK_WAITS)

@@ -150,17 +150,27 @@ void pending_wait(struct core *c, struct incoming *in, struct ask *q)
         reply(c, in->m, &in->r->flow, in->t, 100, STR_NONE);
 }
 
+/* A peer's challenge cannot be answered. */
+static void give_up(struct leg *l, enum serves what, enum reason why)
+{
+    if (what == FOR_CALL)
+        fork_failed(l, why);
+    else
+        relay_retry(l, what, STR_NONE);
+}
+
 void pending_timer(struct core *c, struct timer *t)
 {
     struct pending *p = (struct pending *)(void *)((char *)t - offsetof(struct pending, timer));
     struct leg *l = p->kind == ASK_RESPOND ? pool_get(&c->legs, p->leg_h) : NULL;
+    enum serves what = (enum serves)p->serves;
     if (p->kind == ASK_VERIFY) {
         pending_give_up(c, p, REASON_auth_unavailable);
         return;
     }
     pending_close(c, p);
     if (l)
-        fork_failed(l, REASON_auth_unavailable);
+        give_up(l, what, REASON_auth_unavailable);
 }
 
 /* The caller gave up before the vault answered. */
@@ -202,6 +212,7 @@ void core_answer(struct core *c, const struct answer *a, struct now now)
     }
     struct leg *b = pool_get(&c->legs, p->leg_h);
     struct str line = p->challenge;
+    enum serves what = (enum serves)p->serves;
     pending_close(c, p);
     if (!b)
         return;
@@ -210,10 +221,12 @@ void core_answer(struct core *c, const struct answer *a, struct now now)
     OUT_LIT(&o, ", response=\"");
     out_put(&o, str_of((const char *)a->bytes, a->n));
     OUT_LIT(&o, "\"\r\n");
-    if (a->reason == REASON_NONE && !o.full)
+    if (a->reason != REASON_NONE || o.full)
+        give_up(b, what, REASON_auth_unavailable);
+    else if (what == FOR_CALL)
         fork_retry(b, out_str(&o));
     else
-        fork_failed(b, REASON_auth_unavailable);
+        relay_retry(b, what, out_str(&o));
 }
 
 /* --- a peer challenges us --- */
@@ -294,7 +307,7 @@ static bool respond_ask(struct leg *b, const struct sip_msg *m, struct ask *q, s
     char ha2[DIGEST_HEX_MAX], cn[16];
     uint8_t noise[8];
     if (!pick_challenge(m, &a, &alg) ||
-        digest_ha2(alg, STR("INVITE"), b->d.remote_target, false, STR_NONE, ha2) != OK)
+        digest_ha2(alg, sip_method_name(m->method), b->d.remote_target, false, STR_NONE, ha2) != OK)
         return false;
     rng_bytes(&c->rng, noise, sizeof noise);
     hex_encode(noise, sizeof noise, cn);
@@ -314,19 +327,20 @@ static bool respond_ask(struct leg *b, const struct sip_msg *m, struct ask *q, s
            ask_add(q, str_of(ha2, digest_hex_chars(alg)), &q->ha2);
 }
 
-void pending_respond(struct core *c, struct leg *b, const struct sip_msg *m)
+void pending_respond(struct core *c, struct leg *b, const struct sip_msg *m, enum serves what)
 {
     struct handle h;
     struct str line;
     if (!respond_ask(b, m, &c->ask, &line)) {
-        fork_failed(b, REASON_peer_challenge);
+        give_up(b, what, REASON_peer_challenge);
         return;
     }
     struct pending *p = pending_open(c, ASK_RESPOND, &h);
     if (!p) {
-        fork_failed(b, REASON_capacity_transactions);
+        give_up(b, what, REASON_capacity_transactions);
         return;
     }
+    p->serves = (uint8_t)what;
     p->leg_h = leg_handle(b);
     p->challenge = line;
     c->ask.id = ask_id(h);

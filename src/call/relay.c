@@ -62,7 +62,7 @@ static void refresh_only(struct core *c, struct incoming *in)
 }
 
 /* The request to y. sdp: what x offers (empty: a late offer), or the body of an INFO. */
-static enum reason pass_on(struct leg *x, struct leg *y, struct held *h)
+static enum reason pass_on(struct leg *x, struct leg *y, struct held *h, struct str authorization)
 {
     struct core *c = x->call->core;
     const struct sip_msg *m = h->m;
@@ -92,6 +92,7 @@ static enum reason pass_on(struct leg *x, struct leg *y, struct held *h)
         sip_put(&o, HDR_SUPPORTED, STR("timer"));
         stimer_request_put(&y->st, &o);
     }
+    out_put(&o, authorization);
     sip_end(&o, body.n ? type : STR_NONE, body);
     if (!leg_request_send(y, t, &o))
         return REASON_capacity_memory;
@@ -150,7 +151,8 @@ void relay_request(struct core *c, struct incoming *in)
     }
     if (invite && !waited)
         reply(c, in->m, &in->r->flow, in->t, 100, STR_NONE);
-    why = pass_on(x, y, in->held);
+    y->flags &= (uint16_t)~LEG_TRIED_RELAY_AUTH;
+    why = pass_on(x, y, in->held, STR_NONE);
     if (why != REASON_NONE) {
         if (in->m->method != SIP_INFO)
             rollback(x, y);
@@ -283,6 +285,31 @@ static void refuse(struct leg *y, uint8_t what, uint16_t code)
         core_count(c, code == 491 ? REASON_sip_glare : REASON_peer_refused);
 }
 
+/* A trunk wants credentials for a request inside the call: once, and only where we hold them. */
+static bool challenged(struct leg *y, uint8_t what, const struct sip_msg *m)
+{
+    struct core *c = y->call->core;
+    if ((m->code != 401 && m->code != 407) || y->peer == POLICY_NONE || what == FOR_REFRESH ||
+        !c->policy->peers[y->peer].has_secret || (y->flags & LEG_TRIED_RELAY_AUTH))
+        return false;
+    y->flags |= LEG_TRIED_RELAY_AUTH;
+    pending_respond(c, y, m, (enum serves)what);
+    return true;
+}
+
+void relay_retry(struct leg *y, enum serves what, struct str authorization)
+{
+    struct leg *x = leg_other(y);
+    struct held *h = x ? *waiting(x, (uint8_t)what) : NULL;
+    if (!h)
+        return;
+    bool ok = authorization.n;
+    if (ok && h->m->method != SIP_INFO)
+        rollback(x, y);
+    if (!ok || pass_on(x, y, h, authorization) != REASON_NONE)
+        refuse(y, (uint8_t)what, 401);
+}
+
 static void other_final(struct leg *y, const struct sip_msg *m)
 {
     struct core *c = y->call->core;
@@ -295,7 +322,8 @@ static void other_final(struct leg *y, const struct sip_msg *m)
         return;
     }
     if (m->code >= 300) {
-        refuse(y, FOR_ASK, m->code);
+        if (!challenged(y, FOR_ASK, m))
+            refuse(y, FOR_ASK, m->code);
         return;
     }
     if (!x || !x->ask)
@@ -331,7 +359,7 @@ void relay_response(struct leg *l, struct handle t, const struct sip_msg *m)
             l->ict = HANDLE_NONE;
             if (what == FOR_REFRESH)
                 session_refreshed(l, m);
-            else
+            else if (!challenged(l, what, m))
                 refuse(l, what, m->code);
         } else if (m->code >= 200) {
             invite_ok(l, m);

@@ -220,6 +220,15 @@ static void reinvited(struct sim *s, struct ua *u, struct dlg *d, const struct s
         return;
     }
     unsigned r = sim_rand(s, 20);
+    check_auth(s, m);
+    if (u->pbx && !sip_has(m, HDR_AUTHORIZATION) && sim_chance(s, 10)) {
+        s->challenges++;
+        msg_reply(s, d, t, m, 401,
+                  "WWW-Authenticate: Digest realm=\"pbx\", nonce=\"again\", "
+                  "algorithm=SHA-256, qop=\"auth\"\r\n",
+                  "");
+        return;
+    }
     if (r < 2) {
         msg_reply(s, d, t, m, r ? 488 : 603, "", "");
         return;
