@@ -246,25 +246,12 @@ void sip_copy(struct out *o, const struct sip_msg *m, enum sip_hdr h)
     }
 }
 
-/* RFC 3261 18.2.1 and RFC 3581 section 4: what the sender wrote as received or rport is replaced by
- * what we saw. */
-static void via_with_source(struct out *o, const struct sip_via *v, const struct addr *source)
+/* The parameters of the topmost Via: what the sender wrote as received or rport is replaced by what
+ * we saw (RFC 3261 18.2.1, RFC 3581 section 4). */
+static void via_params(struct out *o, const struct sip_via *v, const struct addr *source)
 {
     struct addr said;
     bool same = addr_parse_ip(v->host, &said) == OK && addr_eq_ip(&said, source);
-    OUT_LIT(o, "SIP/2.0/");
-    sip_put_unfolded(o, v->transport);
-    out_ch(o, ' ');
-    bool v6 = str_find(v->host, ':') < v->host.n;
-    if (v6)
-        out_ch(o, '[');
-    sip_put_unfolded(o, v->host);
-    if (v6)
-        out_ch(o, ']');
-    if (v->port != 0) {
-        out_ch(o, ':');
-        number(o, v->port);
-    }
     const char *p = v->params.p, *end = v->params.n > 0 ? p + v->params.n : p;
     struct sip_pair a;
     while (p < end) {
@@ -276,7 +263,8 @@ static void via_with_source(struct out *o, const struct sip_via *v, const struct
             out_ch(o, ';');
             sip_put_unfolded(o, str_between(start, stop));
         }
-        p = scan_char(stop, end, ';') + 1;
+        p = scan_char(stop, end, ';');
+        p += p < end;
     }
     if (!same || v->rport) {
         OUT_LIT(o, ";received=");
@@ -298,7 +286,9 @@ static void reply_vias(struct out *o, const struct sip_msg *m, const struct addr
         const char *stop = top && source ? sip_via_scan(value.p, end, &v) : NULL;
         OUT_LIT(o, "Via: ");
         if (stop) {
-            via_with_source(o, &v, source);
+            const char *params = v.params.n > 0 ? v.params.p - 1 : stop;
+            sip_put_unfolded(o, str_between(value.p, trim_lws(value.p, params)));
+            via_params(o, &v, source);
             value = str_between(stop, end);
         }
         sip_put_unfolded(o, value);

@@ -32,8 +32,9 @@ const char *sip_host_scan(const char *p, const char *end, struct str *ret_host,
                           struct addr *ret_ip);
 const char *sip_port_scan(const char *p, const char *end, uint16_t *ret_port); /* behind the ':' */
 
-/* One element of a list; the result is where it stopped: at ',' or end. NULL on a syntax error. */
-const char *sip_via_scan(const char *p, const char *end, struct sip_via *ret_v);
+/* One element of a list; the result is where it stopped: at ',' or end. NULL on a syntax error;
+ * then v holds what was understood before it (host.n > 0: enough to answer). */
+const char *sip_via_scan(const char *p, const char *end, struct sip_via *v);
 struct sip_na {
     struct sip_nameaddr a;
     struct str tag;

@@ -26,21 +26,22 @@ const char *sip_pair_scan(const char *p, const char *end, struct sip_pair *ret_p
     return q > value ? q : NULL;
 }
 
-/* sent-protocol up to the transport: "SIP" SLASH "2.0" SLASH */
+/* sent-protocol up to the transport: protocol-name SLASH protocol-version SLASH. The version is not
+ * judged here: a request of another version is answered through its Via (RFC 4475 3.1.2.16). */
 static const char *protocol_scan(const char *p, const char *end)
 {
     if (LIKELY(end - p > 8 && memcmp(p, "SIP/2.0/", 8) == 0))
         return p + 8;
-    static const struct str parts[] = {{"SIP", 3}, {"2.0", 3}};
-    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
-        p = skip_lws(p, end);
-        if (!str_istarts(str_between(p, end), parts[i]))
+    for (int i = 0; i < 2; i++) {
+        const char *q = run(p, end, C_TOKEN);
+        if (q == p)
             return NULL;
-        p = skip_lws(p + parts[i].n, end);
-        if (p == end || *p++ != '/')
+        q = skip_lws(q, end);
+        if (q == end || *q != '/')
             return NULL;
+        p = skip_lws(q + 1, end);
     }
-    return skip_lws(p, end);
+    return p;
 }
 
 /* One via-parm into v; a repeated branch, received or rport is an error. */
@@ -68,25 +69,27 @@ static bool via_param(const struct sip_pair *a, struct sip_via *v)
 }
 
 /* via-parm = sent-protocol LWS sent-by *( SEMI via-params ) */
-const char *sip_via_scan(const char *p, const char *end, struct sip_via *ret_v)
+const char *sip_via_scan(const char *p, const char *end, struct sip_via *v)
 {
-    struct sip_via v = {0};
     struct sip_pair a;
     struct addr ip;
+    *v = (struct sip_via){0};
     p = protocol_scan(skip_lws(p, end), end);
     if (!p)
         return NULL;
     const char *q = run(p, end, C_TOKEN);
-    v.transport = str_between(p, q);
+    v->transport = str_between(p, q);
     p = skip_lws(q, end);
-    if (v.transport.n == 0 || p == q)
+    if (v->transport.n == 0 || p == q)
         return NULL;
-    p = sip_host_scan(p, end, &v.host, &ip);
+    struct str host;
+    p = sip_host_scan(p, end, &host, &ip);
     if (!p)
         return NULL;
+    v->host = host;
     q = skip_lws(p, end);
     if (q < end && *q == ':') {
-        p = sip_port_scan(skip_lws(q + 1, end), end, &v.port);
+        p = sip_port_scan(skip_lws(q + 1, end), end, &v->port);
         if (!p)
             return NULL;
         q = skip_lws(p, end);
@@ -94,15 +97,12 @@ const char *sip_via_scan(const char *p, const char *end, struct sip_via *ret_v)
     const char *params = q + 1;
     while (q < end && *q == ';') {
         p = sip_pair_scan(q + 1, end, &a);
-        if (!p || !via_param(&a, &v))
+        if (!p || !via_param(&a, v))
             return NULL;
-        v.params = str_between(params, p);
+        v->params = str_between(params, p);
         q = skip_lws(p, end);
     }
-    if (q < end && *q != ',')
-        return NULL;
-    *ret_v = v;
-    return q;
+    return q == end || *q == ',' ? q : NULL;
 }
 
 enum err sip_via_parse(struct str s, struct sip_via *ret_v)

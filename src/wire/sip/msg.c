@@ -138,16 +138,16 @@ static void via_field(struct parse *s, struct str value)
     for (;; p++) {
         const char *at = p;
         p = sip_via_scan(p, end, &v);
-        if (!p || !branch_usable(v.branch)) {
-            fail(s, REASON_sip_header_syntax, at);
-            return;
-        }
         if (s->vias == 0) {
             s->m->via_branch = span_at(s->base, v.branch);
             s->m->via_host = span_at(s->base, v.host);
             s->m->via_transport = span_at(s->base, v.transport);
             s->m->via_port = v.port;
             s->m->via_rport = v.rport;
+        }
+        if (!p || !branch_usable(v.branch)) {
+            fail(s, REASON_sip_header_syntax, at);
+            return;
         }
         if (++s->vias > SIP_VIAS_MAX)
             fail(s, REASON_sip_header_limit, at);
