@@ -58,7 +58,7 @@ static bool buf_add(struct buf *b, const void *p, size_t n, size_t max)
 
 static struct str buf_str(const struct buf *b)
 {
-    return str_of((const char *)b->p + b->off, b->n - b->off);
+    return b->p ? str_of((const char *)b->p + b->off, b->n - b->off) : STR_NONE;
 }
 
 static void buf_drop(struct buf *b, size_t n)
