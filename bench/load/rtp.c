@@ -15,7 +15,8 @@ static int fds[2];
 static struct srtp *(*keys)[2]; /* by call: send, receive, of the caller's leg */
 static int64_t (*sent)[SLOTS];
 static uint8_t pattern[256];
-static uint32_t N;
+static uint32_t N,
+    run; /* run: in the SSRC's upper half, so that a former run's packets are known */
 static uint64_t first, last; /* measured packets */
 static struct hist late;
 static struct rtp_result R;
@@ -52,7 +53,7 @@ static size_t make(uint8_t *b, uint32_t flow, uint32_t seq)
     size_t n = RTP_BYTES;
     put32(b, 0x80000000u | (seq & 0xffff));
     put32(b + 4, seq * 160);
-    put32(b + 8, flow + 1);
+    put32(b + 8, run << 16 | flow);
     memcpy(b + 12, pattern + (id & 63), 160);
     if (flow < N && keys && srtp_protect(keys[id][0], b, &n, RTP_BYTES + 32) != OK)
         die("cannot protect", "");
@@ -101,8 +102,9 @@ static void take(unsigned side, uint8_t *b, size_t n, int64_t at)
         R.bad++;
         return;
     }
-    uint32_t flow =
-        ((uint32_t)b[8] << 24 | (uint32_t)b[9] << 16 | (uint32_t)b[10] << 8 | b[11]) - 1;
+    if (((uint32_t)b[8] << 8 | b[9]) != run)
+        return;
+    uint32_t flow = (uint32_t)b[10] << 8 | b[11];
     uint32_t seq = (uint32_t)b[2] << 8 | b[3];
     if (flow >= 2 * N || (flow >= N) == side ||
         (side == 0 && keys && srtp_unprotect(keys[flow % N][1], b, &n) != OK) || n != RTP_BYTES ||
@@ -171,6 +173,7 @@ static void report(void)
 void rtp_run(uint32_t n, double rate, double seconds, double warm, unsigned burst)
 {
     N = n;
+    run = (uint32_t)getpid() & 0xffff;
     sent = calloc((size_t)2 * N, sizeof *sent);
     if (!sent || rate * (seconds + warm) / (2.0 * N) > 65000)
         die("too many packets for so few calls", "");

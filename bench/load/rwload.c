@@ -132,7 +132,7 @@ static void settle(int64_t ns)
 static void run_rtp(void)
 {
     L.media = calloc(A.n, sizeof *L.media);
-    if (!L.media || A.n > CALLS_CAP)
+    if (!L.media || A.n > 32767)
         die("no memory", "");
     for (uint32_t i = 0; i < A.n; i++)
         if (getrandom(L.media[i].key, sizeof L.media[i].key, 0) < 0)

@@ -1,6 +1,6 @@
 /* Client connections over TLS 1.3, no resumption: each handshake is a full one. */
-#include "crypto/openssl.h"
 #include "bench/load/load.h"
+#include "crypto/openssl.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
