@@ -159,7 +159,7 @@ static void corpus_bodies_parse(void **state)
                                         "rfc5118/ipv4-mapped-ipv6"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         char path[512];
-        size_t n;
+        size_t n = 0;
         if (!test_corpus(path, sizeof path, names[i]) || !test_read(path, big, sizeof big, &n))
             skip();
         struct str msg = str_of(big, n);
