@@ -243,6 +243,12 @@ void ua_timeout(struct sim *s, struct tx *t)
 {
     if (t->d->state == DLG_DONE || strcmp(t->method, "BYE") == 0)
         return;
+    /* A challenge is not repeated by itself: seven tries, each lost on one way or the other,
+     * happen. */
+    if (t->invite && t->d->finals == 0 && t->d->nc == 0 && s->loss > 100) {
+        t->d->dead = true;
+        return;
+    }
     sim_fail(s, "no answer to a request", str_of(t->bytes, t->n));
 }
 
