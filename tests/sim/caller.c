@@ -245,7 +245,7 @@ void ua_timeout(struct sim *s, struct tx *t)
         return;
     /* A challenge is not repeated by itself: seven tries, each lost on one way or the other,
      * happen. */
-    if (t->invite && t->d->finals == 0 && t->d->nc == 0 && s->loss > 100) {
+    if (t->invite && t->d->finals == 0 && t->d->nc == 0 && s->loss) {
         t->d->dead = true;
         return;
     }
