@@ -66,8 +66,11 @@ static struct tls *connect_one(struct tls_ctx *sc, struct tls_ctx *cc, struct ke
     need(tls_new(sc, STR_NONE, &s), "server");
     server_ns += cpu_ns() - t0;
     need(tls_new(cc, STR("example.com"), &c), "client");
-    while (feed(c, s, true) | sign(s, k) | feed(s, c, false))
-        ;
+    for (bool moved = true; moved;) {
+        moved = feed(c, s, true);
+        moved = sign(s, k) || moved;
+        moved = feed(s, c, false) || moved;
+    }
     if (!tls_up(s) || !tls_up(c))
         need(ERR_STATE, "handshake");
     need(tls_write(c, str_of(request, sizeof(request))), "write");

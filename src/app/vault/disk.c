@@ -109,12 +109,18 @@ static enum err load(struct disk *d, const char *name, char **ret_p, size_t *ret
     return OK;
 }
 
+/* Inside the sandbox the folder is ".": people know it by its name. */
+static const char *shown(const struct disk *d)
+{
+    return strcmp(d->folder, ".") == 0 ? "vault" : d->folder;
+}
+
 static enum err refuse(struct disk *d, const char *name, uint32_t line, const char *why)
 {
     say(d,
         "%s/%s, line %u: %s. The file is left as it is: restore it from a backup, or "
         "move it away to begin without it",
-        d->folder, name, line, why);
+        shown(d), name, line, why);
     return ERR_SYNTAX;
 }
 
@@ -201,13 +207,13 @@ enum err disk_key_load(struct disk *d, struct str name, struct key **ret_k)
     if (e != OK)
         return e;
     if (!p) {
-        say(d, "there is no key %s/%s", d->folder, rel);
+        say(d, "there is no key %s/%s", shown(d), rel);
         return ERR_NOT_FOUND;
     }
     e = key_load(str_of(p, n), ret_k);
     drop(p, n);
     if (e != OK)
-        say(d, "%s/%s: %s", d->folder, rel,
+        say(d, "%s/%s: %s", shown(d), rel,
             e == ERR_UNSUPPORTED ? "the key is not an ECDSA key on P-256"
                                  : "this is no private key in PEM without passphrase");
     return e;

@@ -118,6 +118,8 @@ static bool messages(struct service *s, bool *ret_stop)
         const struct msg_attach *a = &s->c.msg.u.attach;
         if (a->kind == ATTACH_POLICY)
             take_policy(s);
+        else if (a->kind == ATTACH_RING_ASK && a->a < VAULT_ENGINES)
+            s->told_ring[a->a] = s->told_ask[a->a] = false; /* another engine */
         else if (a->kind == ATTACH_KEYS && load_keys(s, false) != OK)
             child_note(&s->c, SEV_ALERT, "vault: too many keys");
     }
