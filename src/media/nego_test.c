@@ -307,7 +307,7 @@ static void answers_that_do_not_fit(void **state)
     legs(rig_policy(false, true, false, false), rig_policy(true, false, true, false));
     assert_why(rig_offer(&r, true, STR(PLAIN_A)), REASON_NONE);
     uint8_t key[SRTP_KEY_MAX];
-    uint32_t tag;
+    uint32_t tag = 0;
     rig_key(r.said_b, SUITE_AES_CM_128_80, &tag, key);
     char text[1024];
     struct out o = out_of(text, sizeof text);
