@@ -99,8 +99,14 @@ void streams_send(struct engine *e, const struct intent *i);
 void streams_close(struct engine *e, const struct flow *f);
 void streams_signed(struct engine *e, const struct answer *a);
 void streams_sign_again(struct engine *e); /* the vault is a new one: what it was asked is lost */
-void streams_connected(struct engine *e, const struct msg_connected *m, int fd);
 void streams_tick(struct engine *e);
+void conn_free(struct conn *c);                 /* tells nobody */
+void conn_end(struct conn *c, enum reason why); /* tells the core; REASON_NONE: in good order */
+loop_fn conn_event;
+/* dial.c */
+struct conn *connect_out(struct engine *e,
+                         const struct flow *f); /* open, opening or newly begun; NULL: impossible */
+void streams_connected(struct engine *e, const struct msg_connected *m, int fd); /* takes fd */
 /* media_io.c */
 MUST_CHECK enum err media_io_init(struct engine *e);
 void media_io_top_up(struct engine *e);

@@ -1,0 +1,73 @@
+/* Connections to peers: the monitor opens them by name, because an engine may not connect. */
+#include "app/engine/engine.h"
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Index of the flow's address among its peer's targets; false if the policy does not name it. */
+static bool target_of(const struct engine *e, const struct flow *f, uint8_t *ret_target)
+{
+    if (!f->peer_id || f->peer_id > e->policy->n_peers)
+        return false;
+    const struct policy_peer *r = &e->policy->peers[f->peer_id - 1];
+    for (uint8_t i = 0; i < r->n_targets; i++)
+        if (addr_eq(&r->targets[i], &f->peer)) {
+            *ret_target = i;
+            return true;
+        }
+    return false;
+}
+
+/* The open, opening or newly begun connection to a peer's target. */
+struct conn *connect_out(struct engine *e, const struct flow *f)
+{
+    uint8_t target;
+    struct handle h;
+    if (!target_of(e, f, &target))
+        return NULL;
+    struct handle *known = &e->out[f->peer_id - 1][target];
+    struct conn *c = pool_get(&e->conns, *known);
+    if (c)
+        return c;
+    c = pool_new(&e->conns, &h);
+    if (!c)
+        return NULL;
+    c->e = e;
+    c->flow = *f;
+    c->flow.conn = h;
+    c->flow.engine = e->index;
+    c->stream.fd = -1;
+    c->state = CONN_CONNECTING;
+    c->req = ++e->connect_next;
+    c->recent = calloc(CONN_RECENT, sizeof *c->recent);
+    timer_arm(&e->wheel, &c->timer, instant_add(e->loop.now.mono, DUR_S(CONN_HANDSHAKE_S)));
+    struct str name = policy_text(e->policy, e->policy->peers[f->peer_id - 1].tls_name);
+    if ((f->proto == PROTO_TLS && (!e->client || tls_new(e->client, name, &c->tls) != OK)) ||
+        child_connect(&e->child, c->req, (uint8_t)(f->peer_id - 1), target,
+                      e->policy->generation) != OK) {
+        conn_free(c);
+        return NULL;
+    }
+    *known = h;
+    return c;
+}
+
+void streams_connected(struct engine *e, const struct msg_connected *m, int fd)
+{
+    uint32_t it = 0;
+    struct conn *c = NULL;
+    while ((c = pool_next(&e->conns, &it)) &&
+           !(c->state == CONN_CONNECTING && c->req == m->req && c->stream.fd < 0))
+        ;
+    if (!c) {
+        if (fd >= 0)
+            (void)close(fd);
+        return;
+    }
+    if (m->error || fd < 0) {
+        conn_end(c, REASON_sip_transport_failed);
+        return;
+    }
+    stream_init(&c->stream, fd, CONN_QUEUE_MAX);
+    if (loop_add(&e->loop, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP, conn_event, c) != OK)
+        conn_end(c, REASON_capacity_connections);
+}
