@@ -1,4 +1,5 @@
-/* Questions to the vault and its answers, as they travel in rings: flat, bounded, pointer-free. The asker keeps id. */
+/* Questions to the vault and its answers, as they travel in rings: flat, bounded, pointer-free. The
+ * asker keeps id. */
 #ifndef IDENTITY_ASK_H
 #define IDENTITY_ASK_H
 #include "base/reasons.h"
@@ -6,20 +7,22 @@
 
 enum ask_kind {
     ASK_VERIFY = 1, /* is this digest response right for this user?  engine -> vault */
-    ASK_RESPOND,    /* compute the response for a peer's challenge with the peer's secret (trunk credentials) */
+    ASK_RESPOND,    /* compute the response for a peer's challenge with the peer's secret (trunk
+                       credentials) */
     ASK_SIGN,       /* TLS: sign this digest with key number key */
     ASK_KIND_COUNT
 };
 #define ASK_TEXT_MAX 1400u
 struct ask {
     uint32_t id;
-    uint8_t kind;    /* enum ask_kind */
-    uint8_t alg;     /* enum digest_alg for VERIFY and RESPOND */
-    uint16_t key;    /* SIGN: key number; RESPOND: index of the peer in the policy */
-    uint32_t sign;   /* SIGN: 0 = ECDSA over the digest in uri */
+    uint8_t kind;  /* enum ask_kind */
+    uint8_t alg;   /* enum digest_alg for VERIFY and RESPOND */
+    uint16_t key;  /* SIGN: key number; RESPOND: index of the peer in the policy */
+    uint32_t sign; /* SIGN: 0 = ECDSA over the digest in uri */
     /* spans into text */
-    struct span user, realm, nonce, nc, cnonce, qop, ha2, response; /* ha2: hex; SIGN: digest bytes in ha2 */
-    uint16_t n;      /* bytes used of text */
+    struct span user, realm, nonce, nc, cnonce, qop, ha2,
+        response; /* ha2: hex; SIGN: digest bytes in ha2 */
+    uint16_t n;   /* bytes used of text */
     char text[ASK_TEXT_MAX];
 };
 /* Appends s to the text; SPAN_NONE and false when full. */
@@ -35,7 +38,8 @@ MUST_CHECK enum err ask_valid(const struct ask *a, size_t bytes);
 struct answer {
     uint32_t id;
     uint8_t kind;
-    uint16_t reason; /* VERIFY: REASON_NONE = yes, else auth_failed, auth_replay, auth_limited, auth_algorithm; others: NONE or auth_unavailable */
+    uint16_t reason; /* VERIFY: REASON_NONE = yes, else auth_failed, auth_replay, auth_limited,
+                        auth_algorithm; others: NONE or auth_unavailable */
     uint16_t n;      /* RESPOND: response hex; SIGN: signature */
     uint8_t bytes[ANSWER_BYTES_MAX];
 };
