@@ -49,6 +49,8 @@ peers:
   - {{name: lost1, kind: pbx, zone: lan, listener: lan-tcp, address: "127.0.62.24:5080"}}
   - {{name: lost2, kind: pbx, zone: lan, listener: lan-tcp, address: "127.0.62.25:5080"}}
   - {{name: strict, kind: pbx, zone: strict, listener: strict, address: "127.0.64.20:5081", tls_name: pbx.example.net}}
+roles:
+  - {{name: user, outbound: yes}}
 routes:
   - {{name: lost1, pattern: "22X.", to: {{peers: [lost1]}}}}
   - {{name: lost2, pattern: "23X.", to: {{peers: [lost2]}}}}
