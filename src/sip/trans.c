@@ -220,7 +220,7 @@ void trans_transport_failed(struct trans_table *t, struct handle h, struct insta
 void trans_flow_lost(struct trans_table *t, struct handle h, struct instant now)
 {
     struct trans *x = pool_get(&t->pool, h);
-    if (x && (x->state == ST_CALLING || (x->state == ST_TRYING && x->kind == TRANS_NICT)))
+    if (x && (x->kind == TRANS_ICT || x->kind == TRANS_NICT))
         (void)trans_step(t, x, EV_TRANSPORT, &(struct trans_input){.now = now});
 }
 

@@ -102,8 +102,9 @@ MUST_CHECK enum err trans_respond(struct trans_table *t, struct handle h, unsign
 bool trans_response(struct trans_table *t, const struct sip_msg *m, const struct flow *f,
                     struct instant now, bool *ret_forged);
 void trans_transport_failed(struct trans_table *t, struct handle h, struct instant now);
-/* The connection that the request went by has closed: fails a client transaction that has heard
- * nothing yet. One that has goes on: the answer may come by a new connection (RFC 3261 18.2.2). */
+/* The connection that the request went by has closed: fails a client transaction that has no final
+ * response. RFC 3261 18.2.2 lets a server answer by a new connection, but a peer that has restarted
+ * never will, and its caller should not listen to ringing for minutes: the next target is tried. */
 void trans_flow_lost(struct trans_table *t, struct handle h, struct instant now);
 /* A timer with our owner value. */
 void trans_timer(struct trans_table *t, struct timer *fired, struct instant now);
