@@ -176,7 +176,17 @@ struct core *core_init(void *mem, const struct core_cfg *cfg, struct now now)
 
 static void sweep(struct core *c)
 {
-    (void)location_sweep(c->registrar.own, c->now.wall, &c->sweep_cursor, SWEEP_N);
+    struct binding b;
+    for (uint32_t budget = SWEEP_N;
+         location_sweep(c->registrar.own, c->now.wall, &c->sweep_cursor, &budget, &b);) {
+        struct fact *f = fact_begin(c, FACT_EXPIRED, REASON_NONE, 0);
+        TEXT_SET(f->u.reg.aor, str_of(b.aor, b.aor_len));
+        TEXT_SET(f->u.reg.contact, str_of(b.contact, b.contact_len));
+        f->u.reg.source = b.flow.peer;
+        f->u.reg.proto = b.flow.proto;
+        f->u.reg.expires_us = b.expires.us;
+        fact_end(c);
+    }
     timer_arm(&c->wheel, &c->sweep, instant_add(c->now.mono, DUR_MS(SWEEP_MS)));
 }
 

@@ -189,21 +189,25 @@ bool location_del(struct location_shard *s, const struct binding *b)
     return link != NULL;
 }
 
-uint32_t location_sweep(struct location_shard *s, struct wall now, uint32_t *cursor, uint32_t n)
+bool location_sweep(struct location_shard *s, struct wall now, uint32_t *cursor, uint32_t *budget,
+                    struct binding *ret_b)
 {
-    uint32_t seen = 0;
-    for (; seen < n && s->fresh; seen++) {
+    for (; *budget && s->fresh; --*budget) {
         *cursor = *cursor >= s->fresh ? 1 : *cursor + 1;
         struct slot *sl = slot_at(s, *cursor);
         if (!sl->b.aor_hash || sl->b.expires.us > now.us)
             continue;
-        for (uint32_t *link = bucket(s, sl->b.aor_hash); *link; link = &slot_at(s, *link)->next)
-            if (*link == *cursor) {
-                unlink_slot(s, link);
-                break;
-            }
+        uint32_t *link = bucket(s, sl->b.aor_hash);
+        while (*link && *link != *cursor)
+            link = &slot_at(s, *link)->next;
+        if (!EXPECT(*link != 0))
+            continue;
+        *ret_b = sl->b;
+        unlink_slot(s, link);
+        --*budget;
+        return true;
     }
-    return seen;
+    return false;
 }
 
 bool location_slot(const struct location_shard *s, uint32_t slot, struct binding *ret_b)

@@ -47,8 +47,10 @@ bool location_next(const struct location_shard *s, uint64_t aor_hash, struct str
 MUST_CHECK enum err location_put(struct location_shard *s, const struct binding *b);
 /* Owner: removes the binding with b's AOR and key; false if there is none. */
 bool location_del(struct location_shard *s, const struct binding *b);
-/* Owner: frees up to n expired slots from *cursor on; returns how many were looked at. */
-uint32_t location_sweep(struct location_shard *s, struct wall now, uint32_t *cursor, uint32_t n);
+/* Owner: looks at up to *budget slots from *cursor on and frees the first expired one that it
+ * meets: true, with what it held; call again. false: the budget is used up. */
+bool location_sweep(struct location_shard *s, struct wall now, uint32_t *cursor, uint32_t *budget,
+                    struct binding *ret_b);
 /* Any reader: slot by number for walks (status, store); false if free. version lets the store skip
  * what it has. */
 bool location_slot(const struct location_shard *s, uint32_t slot, struct binding *ret_b);

@@ -94,7 +94,13 @@ static void full_is_told_and_sweeping_makes_room(void **state)
     }
     struct binding more = make("more@e", "sip:x", 50);
     assert_err(location_put(s, &more), ERR_FULL);
-    (void)location_sweep(s, (struct wall){6000000}, &cursor, CAP);
+    struct binding gone;
+    uint32_t budget = CAP;
+    int n = 0;
+    for (; location_sweep(s, (struct wall){6000000}, &cursor, &budget, &gone); n++)
+        assert_true(gone.expires.us == INT64_C(5) * 1000000);
+    assert_int_equal(n, 10);
+    assert_int_equal(budget, 0);
     assert_int_equal(s->used, CAP - 10);
     assert_ok(location_put(s, &more));
 }
