@@ -49,7 +49,7 @@ static enum err digest_scan(const char *p, const char *end, struct sip_auth *a)
 enum err sip_auth_parse(struct str s, struct sip_auth *ret_a)
 {
     struct sip_auth a = {0};
-    const char *p = skip_lws(s.p, s.p + s.n), *end = trim_lws(p, s.p + s.n);
+    const char *p = skip_lws(s.p, str_end(s)), *end = trim_lws(p, str_end(s));
     if (s.n > SIP_HEADER_LINE_MAX)
         return ERR_LIMIT;
     const char *q = run(p, end, C_TOKEN);

@@ -102,7 +102,7 @@ struct str sip_phrase(unsigned code)
 /* True if s can stand inside a line. */
 static bool one_line(struct str s)
 {
-    const char *end = s.p + s.n;
+    const char *end = str_end(s);
     for (const char *p = scan_control(s.p, end); p < end; p = scan_control(p + 1, end))
         if (*p == '\r' || *p == '\n' || *p == '\0')
             return false;
@@ -184,7 +184,7 @@ void sip_put_u32(struct out *o, enum sip_hdr h, uint32_t v)
 
 void sip_put_named(struct out *o, struct str name, struct str value)
 {
-    if (run(name.p, name.p + name.n, C_TOKEN) != name.p + name.n)
+    if (run(name.p, str_end(name), C_TOKEN) != str_end(name))
         o->full = true;
     word(o, name);
     OUT_LIT(o, ": ");
@@ -220,7 +220,7 @@ void sip_put_unfolded(struct out *o, struct str s)
         out_put(o, s);
         return;
     }
-    const char *p = s.p, *end = s.p + s.n;
+    const char *p = s.p, *end = str_end(s);
     while (p < end) {
         if (*p == '\r' || *p == '\n') {
             p = skip_lws(p, end);
@@ -252,7 +252,7 @@ static void via_params(struct out *o, const struct sip_via *v, const struct addr
 {
     struct addr said;
     bool same = addr_parse_ip(v->host, &said) == OK && addr_eq_ip(&said, source);
-    const char *p = v->params.p, *end = v->params.n > 0 ? p + v->params.n : p;
+    const char *p = v->params.p, *end = str_end(v->params);
     struct sip_pair a;
     while (p < end) {
         const char *start = skip_lws(p, end);
@@ -282,7 +282,7 @@ static void reply_vias(struct out *o, const struct sip_msg *m, const struct addr
     struct str value;
     struct sip_via v;
     for (bool top = true; sip_next(m, HDR_VIA, &it, &value); top = false) {
-        const char *end = value.p + value.n;
+        const char *end = str_end(value);
         const char *stop = top && source ? sip_via_scan(value.p, end, &v) : NULL;
         OUT_LIT(o, "Via: ");
         if (stop) {

@@ -54,7 +54,7 @@ static bool via_param(const struct sip_pair *a, struct sip_via *v)
     }
     if (str_ieq(a->name, STR("rport"))) {
         uint64_t port = 0;
-        const char *end = a->value.p + a->value.n;
+        const char *end = str_end(a->value);
         bool good = !v->rport && (a->value.p == NULL || digits(a->value.p, end, 65535, &port));
         v->rport = true;
         v->rport_value = (uint16_t)port;
@@ -110,7 +110,7 @@ enum err sip_via_parse(struct str s, struct sip_via *ret_v)
     struct sip_via v;
     if (s.n > SIP_HEADER_LINE_MAX)
         return ERR_LIMIT;
-    if (sip_via_scan(s.p, s.p + s.n, &v) != s.p + s.n || s.n == 0)
+    if (sip_via_scan(s.p, str_end(s), &v) != str_end(s) || s.n == 0)
         return ERR_SYNTAX;
     *ret_v = v;
     return OK;
@@ -201,7 +201,7 @@ enum err sip_nameaddr_parse(struct str s, struct sip_nameaddr *ret_a)
     struct sip_na n;
     if (s.n > SIP_HEADER_LINE_MAX)
         return ERR_LIMIT;
-    if (sip_na_scan(s.p, s.p + s.n, &n) != s.p + s.n || s.n == 0)
+    if (sip_na_scan(s.p, str_end(s), &n) != str_end(s) || s.n == 0)
         return ERR_SYNTAX;
     *ret_a = n.a;
     return OK;
@@ -223,7 +223,7 @@ static bool take_number(const char **p, const char *end, uint64_t max, uint32_t 
 enum err sip_rack_parse(struct str s, struct sip_rack *ret_r)
 {
     struct sip_rack r = {0};
-    const char *p = skip_lws(s.p, s.p + s.n), *end = trim_lws(p, s.p + s.n);
+    const char *p = skip_lws(s.p, str_end(s)), *end = trim_lws(p, str_end(s));
     if (!take_number(&p, end, UINT32_MAX, &r.rseq) || p == end || !is(p[-1], C_LWS) ||
         !take_number(&p, end, INT32_MAX, &r.cseq) || p == end || !is(p[-1], C_LWS))
         return ERR_SYNTAX;
@@ -238,7 +238,7 @@ enum err sip_session_expires_parse(struct str s, struct sip_session_expires *ret
 {
     struct sip_session_expires r = {0};
     struct sip_pair a;
-    const char *p = skip_lws(s.p, s.p + s.n), *end = s.p + s.n;
+    const char *p = skip_lws(s.p, str_end(s)), *end = str_end(s);
     if (!take_number(&p, end, UINT32_MAX, &r.seconds))
         return ERR_SYNTAX;
     while (p < end && *p == ';') {
@@ -262,7 +262,7 @@ enum err sip_session_expires_parse(struct str s, struct sip_session_expires *ret
 
 enum err sip_seconds_parse(struct str s, uint32_t max, uint32_t *ret_v)
 {
-    const char *p = skip_lws(s.p, s.p + s.n), *end = s.p + s.n;
+    const char *p = skip_lws(s.p, str_end(s)), *end = str_end(s);
     const char *q = run(p, end, C_DIGIT);
     const char *rest = skip_lws(q, end);
     uint64_t v;
@@ -279,7 +279,7 @@ enum err sip_media_type_parse(struct str s, struct sip_media_type *ret_t)
 {
     struct sip_media_type t = {0};
     struct sip_pair a;
-    const char *p = skip_lws(s.p, s.p + s.n), *end = s.p + s.n;
+    const char *p = skip_lws(s.p, str_end(s)), *end = str_end(s);
     const char *q = run(p, end, C_TOKEN);
     t.type = str_between(p, q);
     p = skip_lws(q, end);

@@ -114,7 +114,7 @@ enum sip_line_kind sip_line_next(const char *p, const char *end, struct sip_line
 bool sip_content_length(struct str value, uint32_t *ret_v)
 {
     uint64_t v;
-    if (!digits(value.p, value.p + value.n, UINT32_MAX - 1, &v))
+    if (!digits(value.p, str_end(value), UINT32_MAX - 1, &v))
         return false;
     *ret_v = (uint32_t)v;
     return true;

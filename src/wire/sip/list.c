@@ -22,17 +22,17 @@ bool sip_next(const struct sip_msg *m, enum sip_hdr h, uint16_t *it, struct str 
     return false;
 }
 
-/* The ',' that ends the element at p, or end. Commas in quotes and <> belong to the element. */
+/* The ',' that ends the element at p, or end. Commas in quotes and <> belong to the element. What
+ * is never closed takes all the rest: to look again from the next one would cost the square. */
 static const char *element_end(const char *p, const char *end)
 {
     for (; p < end && *p != ','; p++) {
-        const char *close = NULL;
         if (*p == '"')
-            close = quote_end(p, end);
+            p = quote_end(p, end);
         else if (*p == '<')
-            close = scan_char(p, end, '>');
-        if (close && close < end)
-            p = close;
+            p = scan_char(p, end, '>');
+        if (!p || p == end)
+            return end;
     }
     return p;
 }
@@ -41,7 +41,7 @@ bool sip_list_next(const struct sip_msg *m, enum sip_hdr h, struct sip_list *it,
                    struct str *ret_element)
 {
     for (;;) {
-        const char *p = it->rest.p, *end = p + it->rest.n;
+        const char *p = it->rest.p, *end = str_end(it->rest);
         while (p < end && (*p == ',' || is(*p, C_LWS)))
             p++;
         if (p < end) {

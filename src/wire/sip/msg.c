@@ -25,7 +25,7 @@ COLD static void fail(struct parse *s, enum reason r, const char *at)
 /* SIP-Version = "SIP" "/" 1*DIGIT "." 1*DIGIT. False if it is none; *ret_two if it is 2.0. */
 static bool version_scan(struct str s, bool *ret_two)
 {
-    const char *end = s.p + s.n;
+    const char *end = str_end(s);
     if (!str_istarts(s, STR("SIP/")))
         return false;
     const char *dot = run(s.p + 4, end, C_DIGIT);
@@ -133,7 +133,7 @@ static bool branch_usable(struct str branch)
 
 static void via_field(struct parse *s, struct str value)
 {
-    const char *p = value.p, *end = value.p + value.n;
+    const char *p = value.p, *end = str_end(value);
     struct sip_via v;
     for (;; p++) {
         const char *at = p;
@@ -159,7 +159,7 @@ static void via_field(struct parse *s, struct str value)
 static void party_field(struct parse *s, struct str value, struct span *uri, struct span *tag)
 {
     struct sip_na n;
-    const char *end = value.p + value.n;
+    const char *end = str_end(value);
     if (value.n == 0 || sip_na_scan(value.p, end, &n) != end || n.a.star) {
         fail(s, REASON_sip_header_syntax, value.p);
         return;
@@ -171,7 +171,7 @@ static void party_field(struct parse *s, struct str value, struct span *uri, str
 /* Contact = ( STAR / ( contact-param *( COMMA contact-param ) ) ) */
 static void contact_field(struct parse *s, struct str value)
 {
-    const char *p = value.p, *end = value.p + value.n;
+    const char *p = value.p, *end = str_end(value);
     struct sip_na n;
     for (;; p++) {
         const char *at = p;
@@ -190,7 +190,7 @@ static void contact_field(struct parse *s, struct str value)
 /* CSeq = 1*DIGIT LWS Method, below 2**31 (RFC 3261 8.1.1.5) */
 static void cseq_field(struct parse *s, struct str value)
 {
-    const char *end = value.p + value.n;
+    const char *end = str_end(value);
     const char *q = run(value.p, end, C_DIGIT);
     const char *method = skip_lws(q, end);
     uint64_t n = 0;
@@ -205,7 +205,7 @@ static void cseq_field(struct parse *s, struct str value)
 
 static void call_id_field(struct parse *s, struct str value)
 {
-    const char *end = value.p + value.n;
+    const char *end = str_end(value);
     if (value.n == 0 || run(value.p, end, C_CALLID) != end)
         fail(s, REASON_sip_header_syntax, value.p);
     s->m->call_id = span_at(s->base, value);
@@ -214,7 +214,7 @@ static void call_id_field(struct parse *s, struct str value)
 static void max_forwards_field(struct parse *s, struct str value)
 {
     uint64_t n = 0;
-    if (!digits(value.p, value.p + value.n, 255, &n))
+    if (!digits(value.p, str_end(value), 255, &n))
         fail(s, REASON_sip_header_syntax, value.p);
     s->m->max_forwards = (uint8_t)n;
 }
@@ -363,7 +363,7 @@ static const char *skip_idle(const char *p, const char *end)
 
 enum err sip_parse(struct str bytes, bool stream, struct sip_msg *ret_m, struct sip_error *reterr)
 {
-    struct parse s = {.m = ret_m, .e = reterr, .base = bytes.p, .end = bytes.p + bytes.n};
+    struct parse s = {.m = ret_m, .e = reterr, .base = bytes.p, .end = str_end(bytes)};
     *reterr = (struct sip_error){REASON_NONE, 0, false};
     clear(ret_m, bytes);
     if (bytes.n > SIP_MSG_MAX) {

@@ -24,7 +24,7 @@ static bool type_is(const struct sip_media_type *t, struct str want)
 static const char *delimiter(const char *p, struct str body, struct str boundary,
                              const char **ret_behind)
 {
-    const char *end = body.p + body.n;
+    const char *end = str_end(body);
     for (; (size_t)(end - p) >= boundary.n + 2; p++) {
         p = memchr(p, '-', (size_t)(end - p) - boundary.n - 1);
         if (!p)
@@ -44,7 +44,7 @@ static const char *delimiter(const char *p, struct str body, struct str boundary
 static enum err part_head(struct str part, struct str *ret_type, bool *ret_plain,
                           struct str *ret_body)
 {
-    const char *p = part.p, *end = part.p + part.n;
+    const char *p = part.p, *end = str_end(part);
     *ret_type = STR("text/plain");
     *ret_plain = true;
     for (unsigned n = 0; n <= PART_FIELDS_MAX; n++) {
@@ -81,7 +81,7 @@ static enum err boundary_of(const struct sip_media_type *t, struct str *ret_boun
 static enum err next_part(struct str body, struct str boundary, const char **at,
                           struct str *ret_part)
 {
-    const char *end = body.p + body.n, *p = *at, *behind = NULL;
+    const char *end = str_end(body), *p = *at, *behind = NULL;
     if (end - p >= 2 && p[0] == '-' && p[1] == '-')
         return ERR_NOT_FOUND;
     while (p < end && (*p == ' ' || *p == '\t'))

@@ -34,6 +34,11 @@ static inline const char *trim_lws(const char *p, const char *end)
         end--;
     return end;
 }
+/* Behind the last byte; adding 0 to the NULL of STR_NONE would be undefined. */
+static inline const char *str_end(struct str s)
+{
+    return s.n > 0 ? s.p + s.n : s.p;
+}
 static inline struct str str_between(const char *p, const char *end)
 {
     return (struct str){p, (size_t)(end - p)};

@@ -182,7 +182,7 @@ enum err sip_uri_parse(struct str s, struct sip_uri *ret_u)
     if (s.n > URI_MAX)
         return ERR_LIMIT;
     struct sip_uri u = {.scheme = URI_OTHER, .text = s};
-    const char *p = s.p, *end = s.p + s.n;
+    const char *p = s.p, *end = str_end(s);
     bool good;
     if (str_istarts(s, STR("sip:"))) {
         u.scheme = URI_SIP;
@@ -207,7 +207,7 @@ enum err sip_uri_parse(struct str s, struct sip_uri *ret_u)
 
 bool sip_param_next(struct str *it, struct str *ret_name, struct str *ret_value)
 {
-    const char *p = it->p, *end = p + it->n;
+    const char *p = it->p, *end = str_end(*it);
     while (p < end && (*p == ';' || is(*p, C_LWS)))
         p++;
     if (p == end)
@@ -252,7 +252,7 @@ static unsigned unescaped(const char **p, const char *end, bool *ret_escaped)
 void sip_unescape(struct out *o, struct str s)
 {
     bool escaped;
-    for (const char *p = s.p, *end = p + s.n; p < end;)
+    for (const char *p = s.p, *end = str_end(s); p < end;)
         out_ch(o, (char)unescaped(&p, end, &escaped));
 }
 
@@ -273,7 +273,7 @@ void sip_escape_user(struct out *o, struct str user)
 /* RFC 3261 19.1.4: an escape equals its byte unless the byte is reserved there. */
 static bool escaped_equal(struct str a, struct str b, bool fold_case)
 {
-    const char *p = a.p, *pe = p + a.n, *q = b.p, *qe = q + b.n;
+    const char *p = a.p, *pe = str_end(a), *q = b.p, *qe = str_end(b);
     while (p < pe && q < qe) {
         bool ep, eq;
         unsigned x = unescaped(&p, pe, &ep), y = unescaped(&q, qe, &eq);
