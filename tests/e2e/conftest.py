@@ -30,7 +30,7 @@ def capture(tmp_path_factory):
     if os.geteuid() != 0 or not shutil.which("tshark"):
         yield None
         return
-    p = subprocess.Popen(["dumpcap", "-q", "-i", "lo", "-s", "2000", "-w", path, "-f", "net 127.0.1.0/24 or net 127.0.2.0/24"],
+    p = subprocess.Popen(["dumpcap", "-q", "-i", "lo", "-s", "2000", "-w", path, "-f", "net 127.0.1.0/24 or net 127.0.2.0/24 or net 127.0.6.0/24 or udp portrange 32000-34999"],
                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(0.7)
     yield path
