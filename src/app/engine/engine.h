@@ -19,7 +19,7 @@
 #define INTENTS_CAP   2048u
 #define INTENTS_BYTES (4u << 20)
 #ifndef NAP_US
-#define NAP_US 150
+#define NAP_US 400
 #endif
 #define NAP_FROM         4000u /* datagrams of signalling a second from which it pays */
 #define NAP_WINDOW_MS    10u
@@ -56,6 +56,7 @@ struct conn {
     uint32_t source;       /* slot in e->sources; incoming only */
     uint8_t state;         /* enum conn_state */
     bool incoming, signing, verified;
+    bool partial;          /* the timer is that of a message that has begun */
     uint32_t req, sign_id; /* newest question to the monitor, to the vault */
 };
 

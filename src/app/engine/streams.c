@@ -105,8 +105,12 @@ static enum err conn_write(struct conn *c, struct str plain)
     return OK;
 }
 
+/* A message that has begun must be whole in time, however many bytes trickle in meanwhile. */
 static void conn_idle(struct conn *c)
 {
+    if (c->in_n && c->partial)
+        return;
+    c->partial = c->in_n != 0;
     timer_arm(&c->e->wheel, &c->timer,
               instant_add(c->e->loop.now.mono, DUR_S(c->in_n ? CONN_MESSAGE_S : CONN_IDLE_S)));
 }
@@ -158,6 +162,7 @@ static bool conn_frames(struct conn *c, struct str data)
         }
         if (f.kind != FRAME_MESSAGE)
             continue;
+        c->partial = false;
         stat_add(e->child.stats, STAT_sip_in, 1);
         stat_add(e->child.stats, STAT_sip_bytes_in, msg.n);
         core_message(e->core, &c->flow, msg, c->verified, e->loop.now);
