@@ -5,14 +5,22 @@
 #define PAIRS_MAX                                                                                  \
     32 /* parameters of a URI, and its headers: comparing two URIs is quadratic in them */
 
-/* ( pname [ "=" pvalue ] ) separated by ';' up to '?' or end; NULL on an error. */
+/* ( pname [ "=" pvalue ] ) separated by ';' up to '?' or end; NULL on an error. A name given twice
+ * is one (RFC 3261 19.1.1): two readers could take two different values. */
 static const char *params_scan(const char *p, const char *end)
 {
+    struct span names[PAIRS_MAX];
+    const char *start = p;
     for (unsigned n = 0; n < PAIRS_MAX; n++) {
         const char *name = p;
         p = run_escaped(p, end, C_PARAM);
         if (!p || p == name)
             return NULL;
+        names[n] = span_at(start, str_between(name, p));
+        for (unsigned i = 0; i < n; i++)
+            if (names[i].len == names[n].len &&
+                str_ieq(str_of(start + names[i].off, names[i].len), str_between(name, p)))
+                return NULL;
         if (p < end && *p == '=') {
             const char *value = ++p;
             p = run_escaped(p, end, C_PARAM);
