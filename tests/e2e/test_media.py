@@ -222,6 +222,7 @@ def test_one_way_audio_is_flagged(g, close):
     t.end(g)
     text = json.dumps(g.cdr(t.c.id)).replace(" ", "")
     assert '"one_way":true' in text, text
+    t.a.close(), t.b.close()
     t = Talk(close)
     for i in range(120):
         t.ra.send(t.wa, packet(1 + i, ssrc=1))
