@@ -177,14 +177,18 @@ static void hostile_writer(void **state)
 static void hostile_reader(void **state)
 {
     (void)state;
+    static const uint8_t big[2000];
     fresh();
     assert_ok(ring_put(&prod, "x", 1));
     sh->tail = 16; /* past our head: would leave negative fill */
     assert_err(ring_put(&prod, "x", 1), ERR_FULL);
     sh->tail = prod.own - SIZE - 8;
     assert_err(ring_put(&prod, "x", 1), ERR_FULL);
-    sh->tail = prod.own - (SIZE - 8); /* any lie within bounds only shortens the room */
-    assert_err(ring_put(&prod, "12345678", 8), ERR_FULL);
+    sh->tail = prod.own - SIZE + 3; /* within bounds, off its step: only shortens the room */
+    assert_err(ring_put(&prod, "x", 1), ERR_FULL);
+    sh->tail = 3; /* the record stays inside the ring whatever the tail says */
+    assert_ok(ring_put(&prod, big, sizeof big));
+    assert_int_equal(prod.own, 8 + 2008);
 }
 
 static void sleeping(void **state)
