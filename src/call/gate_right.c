@@ -19,7 +19,7 @@ static struct verdict may_call(const struct gate_env *e, struct request *r)
     if (!r->route)
         return gate_refuse(REASON_right_no_route);
     if (r->route->to == ROUTE_REFUSE)
-        return gate_refuse(REASON_right_denied);
+        return gate_refuse(REASON_right_barred);
     if (r->route->to == ROUTE_PEERS && r->ident == IDENT_USER &&
         (r->role == POLICY_NONE || !e->policy->roles[r->role].outbound))
         return gate_refuse(REASON_right_denied);

@@ -299,7 +299,7 @@ static void routes_and_roles(void **state)
         enum reason why;
     } row[] = {{"alice", "sip:100@example.com", REASON_NONE},
                {"ivan", "sip:100@example.com", REASON_right_denied},
-               {"alice", "sip:0900555@example.com", REASON_right_denied},
+               {"alice", "sip:0900555@example.com", REASON_right_barred},
                {"alice", "sip:zoe@example.com", REASON_right_no_route},
                {"alice", "sip:100@example.net", REASON_right_no_route},
                {"ivan", "sip:bob@example.com", REASON_NONE},

@@ -373,7 +373,7 @@ def test_options_update_info(gw, alice, pbx):
     end(gw)
 
 
-@pytest.mark.parametrize("number,code,reason", [("0900123", "403", "right_denied"), ("nobody", "404", "route_user_unknown"), ("bob", "480", "route_not_registered")])
+@pytest.mark.parametrize("number,code,reason", [("0900123", "403", "right_barred"), ("nobody", "404", "route_user_unknown"), ("bob", "480", "route_not_registered")])
 def test_refused_destinations(gw, alice, number, code, reason):
     before = gw.reason(reason)
     c = Call(alice, number, srtp_sdp(PHONE, 40000))
