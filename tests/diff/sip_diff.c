@@ -1,0 +1,1 @@
+/* Our parser beside libosip2 and Sofia-SIP; being written. */
