@@ -95,7 +95,7 @@ struct str sip_get(const struct sip_msg *m, enum sip_hdr h);
 /* Walks the fields of that id: *it = 0 at start; false at the end. */
 bool sip_next(const struct sip_msg *m, enum sip_hdr h, uint16_t *it, struct str *ret_value);
 /* Walks the comma-separated elements over all fields of that id (commas in quotes and <> are not
- * separators). State in it; start zeroed. */
+ * separators; one that never closes takes the rest of its field). State in it; start zeroed. */
 struct sip_list {
     uint16_t field;
     struct str rest;

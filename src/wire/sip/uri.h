@@ -21,7 +21,8 @@ struct sip_uri {
     uint16_t port;       /* 0 = not given */
     struct addr ip;      /* family ADDR_NONE when host is a name */
 };
-/* The whole of s must be one URI. ERR_SYNTAX, ERR_LIMIT. An unknown scheme parses as URI_OTHER. */
+/* The whole of s must be one URI. ERR_SYNTAX (also for a parameter given twice), ERR_LIMIT. An
+ * unknown scheme parses as URI_OTHER. */
 MUST_CHECK enum err sip_uri_parse(struct str s, struct sip_uri *ret_u);
 /* Parameter by name without case; false if absent. A flag parameter has an empty value. */
 bool sip_param(struct str params, struct str name, struct str *ret_value);
