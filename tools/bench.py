@@ -327,8 +327,10 @@ def climb(label, rates, f, good):
     return best
 
 
-def row(name, ours, peer, remark=""):
-    rows[name] = {"ours": ours, "peer": peer, "remark": remark}
+def row(name, ours, peer, remark="", run=None):
+    """run: what ours was measured in; a figure with losses is no success."""
+    bad = run.get("fail_pct", run.get("loss_pct", 0)) if run else 0
+    rows[name] = {"ours": ours, "peer": peer, "remark": remark, "bad": bad}
 
 
 def ok_call(r):
@@ -362,10 +364,10 @@ def s_calls(work):
             e.stop()
     us = lambda r: r and r["server_us"]
     lost = lambda r: f"{r['fail_pct']:.2f} % failed" if r else ""
-    row("call, digest, hiding, 2000/s", us(ours[2000]), us(topoh), lost(ours[2000]))
+    row("call, digest, hiding, 2000/s", us(ours[2000]), us(topoh), lost(ours[2000]), ours[2000])
     row("calls a second, one core", top, ktop)
     for r in (200, 1000):
-        row(f"call with media, {r}/s", us(ours[r]), us(m[r]), lost(ours[r]) + (f"; peer {lost(m[r])}" if m[r] else ""))
+        row(f"call with media, {r}/s", us(ours[r]), us(m[r]), lost(ours[r]) + (f"; peer {lost(m[r])}" if m[r] else ""), ours[r])
 
 
 def s_register(work):
@@ -395,7 +397,7 @@ def s_tls(work):
             peer = median_of("Kamailio TLS 300/s", lambda: sip("call", 300, [k], "-T", to=GW_TLS))
             k.stop()
     row("call on a new TLS 1.3 connection, 300/s", ours and ours["server_us"], peer and peer["server_us"],
-        f"{ours['fail_pct']:.2f} % failed" if ours else "")
+        f"{ours['fail_pct']:.2f} % failed" if ours else "", ours)
 
 
 def rtp(g, calls, suite=None):
@@ -429,7 +431,7 @@ def s_rtp(work):
         ptop = climb("rtpengine, calls", [800, 900, 1000] if not QUICK else [700, 800], lambda n: rtp_peer(work, tool, n), good) * 100
     ns = lambda r: r and r["server_ns"]
     row("RTP relayed, 80 000 packets/s", ns(ours), ns(peer),
-        (f"{ours['loss_pct']:.2f} % lost" if ours else "") + (f"; peer {peer['loss_pct']:.2f} %" if peer else ""))
+        (f"{ours['loss_pct']:.2f} % lost" if ours else "") + (f"; peer {peer['loss_pct']:.2f} %" if peer else ""), ours)
     row("RTP packets a second, one core", top, ptop)
     for q in ("p50", "p99"):
         row(f"latency {q}, 30 000 packets/s", late and late[q + "_us"], plate and plate[q + "_us"])
@@ -444,7 +446,7 @@ def s_srtp(work):
     for n, _, s in suites:
         peer = median_of(f"rtpengine {n} 60 000/s", lambda s=s: rtp_peer(work, tool, 600, s), "server_ns") if tool else None
         row(f"SRTP {n} to RTP, 60 000/s", ours[n] and ours[n]["server_ns"], peer and peer["server_ns"],
-            (f"{ours[n]['loss_pct']:.2f} % lost" if ours[n] else "") + (f"; peer {peer['loss_pct']:.2f} %" if peer else ""))
+            (f"{ours[n]['loss_pct']:.2f} % lost" if ours[n] else "") + (f"; peer {peer['loss_pct']:.2f} %" if peer else ""), ours[n])
 
 
 def held(g, kind, *args):
@@ -536,6 +538,8 @@ def table():
         if peer and ref and not up:
             bar += f" = {reach / ref:.2f} / {aim / ref:.2f}"
         r["result"] = verdict(name, ours, peer)
+        if r["bad"] > 0.1 and not r["result"].startswith("missed"):
+            r["result"] = "missed: packets or calls were lost"
         remark = f" ({r['remark']})" if r["remark"] else ""
         say(f"| {name}{remark} | {unit} | {figure(ours, unit)} | {peer_name} | {figure(peer, unit)} | {ratio} | {bar} | {r['result']} |")
     got = [r["result"] for r in rows.values()]
