@@ -124,7 +124,7 @@ void on_caller(struct str s, const struct sockaddr_in *from);
 void on_answerer(struct str s, const struct sockaddr_in *from);
 
 /* -- tls.c: client connections -- */
-void conns_init(bool tcp_only);
+void conns_init(void);
 struct conn *conn_open(struct call *owner);
 void conn_send(struct conn *c, struct str s);
 void conn_close(struct conn *c);

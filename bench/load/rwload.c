@@ -280,7 +280,7 @@ int main(int argc, char **argv)
     L.a = udp_new(&L.uac);
     L.b = udp_new(&L.uas);
     if (L.tls || L.mode == MODE_CONN)
-        conns_init(false);
+        conns_init();
     if (L.mode == MODE_RTP)
         run_rtp();
     else if (L.mode == MODE_CONN)
