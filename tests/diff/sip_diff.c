@@ -1,1 +1,0 @@
-/* Our parser beside libosip2 and Sofia-SIP; being written. */
