@@ -14,7 +14,7 @@ static unsigned runs;
 static void run_bytes(const uint8_t *data, size_t n)
 {
     /* A copy of exactly this length, so that ASan sees a read one byte past it. */
-    uint8_t *exact = malloc(n ? n : 1);
+    uint8_t *exact = calloc(1, n ? n : 1);
     if (!exact)
         exit(2);
     if (n)
