@@ -21,7 +21,10 @@ static void act_progress(struct call *k, const struct sip_msg *m, struct leg *b,
 
 static void tick_arm(struct call *k)
 {
-    struct instant next = instant_add(k->core->now.mono, DUR_S(TICK_S));
+    int64_t tick_s = TICK_S, silence_s = k->core->policy->limits.media_timeout_s;
+    if (silence_s) /* noticed at most half the limit late */
+        tick_s = MIN(tick_s, MAX(silence_s / 2, (int64_t)1));
+    struct instant next = instant_add(k->core->now.mono, DUR_S(tick_s));
     if (instant_before(k->limit, next))
         next = k->limit;
     timer_arm(&k->core->wheel, &k->timer, next);
@@ -353,9 +356,11 @@ void call_timer(struct core *c, struct timer *t)
         call_step(k, CALL_EV_STOP, NULL, NULL, REASON_call_no_answer);
         return;
     }
-    held_free(&k->a->kept);
-    if (k->b)
-        held_free(&k->b->kept);
+    if (instant_sub(c->now.mono, k->up_at).us >= DUR_S(TICK_S).us) {
+        held_free(&k->a->kept);
+        if (k->b)
+            held_free(&k->b->kept);
+    }
     enum reason why = REASON_NONE;
     if (!instant_before(c->now.mono, k->limit))
         why = REASON_call_too_long;

@@ -151,7 +151,6 @@ def test_ringing_too_long_is_given_up(g, alice, bobs):
     assert g.idle(3) and g.cdr(c.id)["code"] == m.code
 
 
-@pytest.mark.xfail(strict=False, reason="a connection that closes is not told to the engine that owns the call")
 def test_callee_whose_connection_goes_while_ringing_leaves_the_race(g, alice, bobs):
     c, invs = ring(alice, bobs)
     bobs[0].s.close()
@@ -164,7 +163,6 @@ def test_callee_whose_connection_goes_while_ringing_leaves_the_race(g, alice, bo
     assert g.idle(3)
 
 
-@pytest.mark.xfail(strict=False, reason="a connection that closes is not told to the engine that owns the call")
 def test_phone_that_lost_its_connection_is_not_waited_for(g, alice, close):
     b = phone(g, close, "tls")
     b.register(600)

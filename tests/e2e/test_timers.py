@@ -112,7 +112,6 @@ def test_ringing_and_silence_end_in_time(g, a, b):
     assert g.idle(3)
 
 
-@pytest.mark.xfail(strict=False, reason="silence is looked at every 32 s only")
 def test_media_that_stops_ends_the_call(g, a, b, close):
     before = g.reason("media_timeout")
     ra = close(Rtp(a.ip))

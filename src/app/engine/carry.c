@@ -4,21 +4,49 @@
 /* What travels between engines: a message for its owner, or bytes for a connection that the other
  * engine holds. */
 struct peer_record {
-    uint8_t kind; /* 1 message, 2 send, 3 close */
-    uint8_t verified, pad[2];
+    uint8_t kind;           /* enum record_kind */
+    uint8_t verified, from; /* from: the engine that ref belongs to */
+    uint8_t pad;
     struct flow flow;
+    struct handle ref;
 };
+enum record_kind { RECORD_MESSAGE = 1, RECORD_SEND, RECORD_CLOSE, RECORD_FAILED, RECORD_LOST };
 
-static void to_engine(struct engine *e, uint8_t engine, uint8_t kind, const struct intent *i,
-                      bool verified)
+static bool put_record(struct engine *e, uint8_t engine, const struct peer_record *r,
+                       struct str bytes)
 {
-    struct peer_record r = {.kind = kind, .verified = verified, .flow = i->flow};
-    if (engine >= IPC_ENGINES_MAX ||
-        child_put2(&e->child.to[engine], str_of((const char *)&r, sizeof r), i->bytes) != OK) {
-        counters_hit(&e->child.stats->reasons, REASON_ring_full);
-        if (i->kind == INTENT_SEND)
-            core_send_failed(e->core, i->ref, e->loop.now);
+    return engine < IPC_ENGINES_MAX &&
+           child_put2(&e->child.to[engine], str_of((const char *)r, sizeof *r), bytes) == OK;
+}
+
+void tell_owner(struct engine *e, struct sent s, bool lost)
+{
+    if (!handle_is(s.ref))
+        return;
+    if (s.engine != e->index) {
+        struct peer_record r = {.kind = lost ? RECORD_LOST : RECORD_FAILED, .ref = s.ref};
+        if (!put_record(e, s.engine, &r, STR_NONE))
+            counters_hit(&e->child.stats->reasons, REASON_ring_full);
+    } else if (lost) {
+        core_flow_lost(e->core, s.ref, e->loop.now);
+    } else {
+        core_send_failed(e->core, s.ref, e->loop.now);
     }
+}
+
+static void to_engine(struct engine *e, uint8_t engine, enum record_kind kind,
+                      const struct intent *i)
+{
+    struct peer_record r = {.kind = (uint8_t)kind,
+                            .verified = i->verified,
+                            .from = e->index,
+                            .flow = i->flow,
+                            .ref = i->ref};
+    if (put_record(e, engine, &r, i->bytes))
+        return;
+    counters_hit(&e->child.stats->reasons, REASON_ring_full);
+    if (kind == RECORD_SEND)
+        core_send_failed(e->core, i->ref, e->loop.now);
 }
 
 static void send_udp(struct engine *e, const struct intent *i)
@@ -59,14 +87,14 @@ static void carry_one(struct engine *e, const struct intent *i)
     switch ((enum intent_kind)i->kind) {
     case INTENT_SEND:
         if (elsewhere)
-            to_engine(e, i->flow.engine, 2, i, false);
+            to_engine(e, i->flow.engine, RECORD_SEND, i);
         else if (stream)
-            streams_send(e, i);
+            streams_send(e, i, e->index);
         else
             send_udp(e, i);
         break;
     case INTENT_FORWARD:
-        to_engine(e, i->engine, 1, i, i->verified);
+        to_engine(e, i->engine, RECORD_MESSAGE, i);
         break;
     case INTENT_ASK:
         ask_vault(e, i);
@@ -76,7 +104,7 @@ static void carry_one(struct engine *e, const struct intent *i)
         break;
     case INTENT_CLOSE:
         if (elsewhere)
-            to_engine(e, i->flow.engine, 3, i, false);
+            to_engine(e, i->flow.engine, RECORD_CLOSE, i);
         else
             streams_close(e, &i->flow);
         break;
@@ -110,14 +138,23 @@ static void peer_record(struct engine *e, const uint8_t *rec, size_t n)
         counters_hit(&e->child.stats->reasons, REASON_ipc_malformed);
         return;
     }
-    if (r.kind == 1) {
+    struct intent i = {.kind = INTENT_SEND, .flow = r.flow, .bytes = bytes, .ref = r.ref};
+    switch ((enum record_kind)r.kind) {
+    case RECORD_MESSAGE:
         core_message(e->core, &r.flow, bytes, r.verified, e->loop.now);
-    } else if (r.kind == 2) {
-        struct intent i = {.kind = INTENT_SEND, .flow = r.flow, .bytes = bytes};
-        streams_send(e, &i);
-    } else {
+        return;
+    case RECORD_SEND:
+        streams_send(e, &i, r.from);
+        return;
+    case RECORD_CLOSE:
         streams_close(e, &r.flow);
+        return;
+    case RECORD_FAILED:
+    case RECORD_LOST:
+        tell_owner(e, (struct sent){r.ref, e->index}, r.kind == RECORD_LOST);
+        return;
     }
+    counters_hit(&e->child.stats->reasons, REASON_ipc_malformed);
 }
 
 static bool answers_in(struct engine *e)

@@ -38,7 +38,6 @@ struct conn *connect_out(struct engine *e, const struct flow *f)
     c->stream.fd = -1;
     c->state = CONN_CONNECTING;
     c->req = ++e->connect_next;
-    c->recent = calloc(CONN_RECENT, sizeof *c->recent);
     timer_arm(&e->wheel, &c->timer, instant_add(e->loop.now.mono, DUR_S(CONN_HANDSHAKE_S)));
     struct str name = policy_text(e->policy, e->policy->peers[f->peer_id - 1].tls_name);
     if ((f->proto == PROTO_TLS && (!e->client || tls_new(e->client, name, &c->tls) != OK)) ||

@@ -21,18 +21,23 @@
 #ifndef NAP_US
 #define NAP_US 400
 #endif
-#define NAP_FROM         4000u /* datagrams of signalling a second from which it pays */
-#define NAP_WINDOW_MS    10u
-#define CONN_QUEUE_MAX   (256u << 10) /* bytes that may wait for a slow peer */
-#define CONN_EARLY_MAX   (64u << 10)  /* bytes that may wait for a connection to open */
-#define CONN_HANDSHAKE_S 10
-#define CONN_MESSAGE_S   30   /* a message begun must be whole by then */
-#define CONN_IDLE_S      3700 /* longest silence: a registration's default life and some */
-#define SIGN_SLOTS       1024u
-#define CONN_RECENT      64u
-#define SOURCE_SLOTS     (1u << 16)
+#define NAP_FROM          4000u /* datagrams of signalling a second from which it pays */
+#define NAP_WINDOW_MS     10u
+#define CONN_QUEUE_MAX    (256u << 10) /* bytes that may wait for a slow peer */
+#define CONN_EARLY_MAX    (64u << 10)  /* bytes that may wait for a connection to open */
+#define CONN_HANDSHAKE_S  10
+#define CONN_MESSAGE_S    30   /* a message begun must be whole by then */
+#define CONN_IDLE_S       3700 /* longest silence: a registration's default life and some */
+#define SIGN_SLOTS        1024u
+#define CONN_RECENT       64u
+#define CONN_RECENT_PHONE 4u
+#define SOURCE_SLOTS      (1u << 16)
 
 struct engine;
+struct sent { /* whose message went out: a transaction of the core of that engine */
+    struct handle ref;
+    uint8_t engine;
+};
 struct sign { /* kept until answered, so that a vault that starts again can be asked again */
     struct handle conn;
     uint32_t id;
@@ -51,10 +56,11 @@ struct conn {
     uint32_t in_n, in_cap;
     uint8_t *early; /* outgoing, not open yet: messages that wait, each behind its early_head */
     uint32_t early_n, n_recent;
-    struct handle *recent; /* outgoing: transactions of the newest messages, told when it closes:
-                              what is still unanswered then fails at once */
-    uint32_t source;       /* slot in e->sources; incoming only */
-    uint8_t state;         /* enum conn_state */
+    struct sent *recent; /* owners of the newest messages, CONN_RECENT on outgoing connections, else
+                            CONN_RECENT_PHONE; NULL before the first. What is still unanswered when
+                            it closes then fails at once */
+    uint32_t source;     /* slot in e->sources; incoming only */
+    uint8_t state;       /* enum conn_state */
     bool incoming, signing, verified;
     bool partial;          /* the timer is that of a message that has begun */
     uint32_t req, sign_id; /* newest question to the monitor, to the vault */
@@ -96,7 +102,8 @@ struct engine {
 MUST_CHECK enum err streams_init(struct engine *e, uint32_t cap);
 void streams_contexts(struct engine *e); /* certificates or listeners changed */
 void streams_listen(struct engine *e);
-void streams_send(struct engine *e, const struct intent *i);
+void streams_send(struct engine *e, const struct intent *i,
+                  uint8_t origin); /* origin: engine of i->ref */
 void streams_close(struct engine *e, const struct flow *f);
 void streams_signed(struct engine *e, const struct answer *a);
 void streams_sign_again(struct engine *e); /* the vault is a new one: what it was asked is lost */
@@ -113,6 +120,9 @@ MUST_CHECK enum err media_io_init(struct engine *e);
 void media_io_top_up(struct engine *e);
 void media_io_flush(struct engine *e);
 /* carry.c: intents out, rings in */
+/* Tells the owner that its message did not go (lost: that it went, but its connection has closed).
+ */
+void tell_owner(struct engine *e, struct sent s, bool lost);
 void carry_out(struct engine *e);
 bool rings_in(struct engine *e); /* true if anything came */
 /* query.c */

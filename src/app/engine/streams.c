@@ -38,9 +38,24 @@ void conn_free(struct conn *c)
 
 /* What waits for an outgoing connection to open: messages with the transactions they belong to. */
 struct early_head {
-    struct handle ref;
+    struct sent owner;
     uint32_t n;
 };
+
+static uint32_t recent_cap(const struct conn *c)
+{
+    return c->incoming ? CONN_RECENT_PHONE : CONN_RECENT;
+}
+
+static void recent_add(struct conn *c, struct sent owner)
+{
+    if (!handle_is(owner.ref))
+        return;
+    if (!c->recent)
+        c->recent = calloc(recent_cap(c), sizeof *c->recent);
+    if (c->recent) /* without memory only the haste is lost: transactions time out */
+        c->recent[c->n_recent++ % recent_cap(c)] = owner;
+}
 
 /* Ends a connection and tells the core. why REASON_NONE: in good order. */
 void conn_end(struct conn *c, enum reason why)
@@ -49,21 +64,22 @@ void conn_end(struct conn *c, enum reason why)
     struct flow f = c->flow;
     uint8_t *early = c->early;
     uint32_t early_n = c->early_n;
-    struct handle recent[CONN_RECENT] = {{0}};
-    if (c->recent)
-        memcpy(recent, c->recent, sizeof recent);
+    struct sent *recent = c->recent;
+    uint32_t n_recent = recent ? MIN(c->n_recent, recent_cap(c)) : 0;
     if (why != REASON_NONE)
         counters_hit(&e->child.stats->reasons, why);
     c->early = NULL;
+    c->recent = NULL;
     conn_free(c);
     struct early_head h;
     for (uint32_t at = 0; at + sizeof h <= early_n; at += (uint32_t)sizeof h + h.n) {
         memcpy(&h, early + at, sizeof h);
-        core_send_failed(e->core, h.ref, e->loop.now);
+        tell_owner(e, h.owner, false);
     }
     free(early);
-    for (uint32_t i = 0; i < ARRAY_LEN(recent); i++)
-        core_flow_lost(e->core, recent[i], e->loop.now);
+    for (uint32_t i = 0; i < n_recent; i++)
+        tell_owner(e, recent[i], true);
+    free(recent);
     core_flow_closed(e->core, &f, e->loop.now);
 }
 
@@ -247,8 +263,7 @@ static bool conn_opened(struct conn *c) /* TCP connected, or TLS up */
     for (uint32_t at = 0; r == OK && at + sizeof h <= early_n; at += (uint32_t)sizeof h + h.n) {
         memcpy(&h, early + at, sizeof h);
         r = conn_write(c, str_of((const char *)early + at + sizeof h, h.n));
-        if (c->recent)
-            c->recent[c->n_recent++ % CONN_RECENT] = h.ref;
+        recent_add(c, h.owner);
         stat_add(e->child.stats, STAT_sip_out, 1);
     }
     free(early);
@@ -464,9 +479,9 @@ void streams_listen(struct engine *e)
             child_note(&e->child, SEV_ALERT, "listener %u cannot be watched", i);
 }
 
-static bool early_add(struct conn *c, const struct intent *i)
+static bool early_add(struct conn *c, const struct intent *i, struct sent owner)
 {
-    struct early_head h = {i->ref, (uint32_t)i->bytes.n};
+    struct early_head h = {owner, (uint32_t)i->bytes.n};
     size_t n = c->early_n + sizeof h + i->bytes.n;
     uint8_t *p = n <= CONN_EARLY_MAX ? realloc(c->early, n) : NULL;
     if (!p)
@@ -478,28 +493,27 @@ static bool early_add(struct conn *c, const struct intent *i)
     return true;
 }
 
-void streams_send(struct engine *e, const struct intent *i)
+void streams_send(struct engine *e, const struct intent *i, uint8_t origin)
 {
+    struct sent owner = {i->ref, origin};
     struct conn *c =
         handle_is(i->flow.conn) ? pool_get(&e->conns, i->flow.conn) : connect_out(e, &i->flow);
     if (!c) {
         counters_hit(&e->child.stats->reasons, REASON_route_flow_gone);
-        core_send_failed(e->core, i->ref, e->loop.now);
+        tell_owner(e, owner, false);
         return;
     }
     if (c->state != CONN_UP) {
-        if (!early_add(c, i))
-            core_send_failed(e->core, i->ref, e->loop.now);
+        if (!early_add(c, i, owner))
+            tell_owner(e, owner, false);
         return;
     }
     if (conn_write(c, i->bytes) != OK) {
-        struct handle ref = i->ref;
         conn_end(c, REASON_stream_backlog);
-        core_send_failed(e->core, ref, e->loop.now);
+        tell_owner(e, owner, false);
         return;
     }
-    if (c->recent)
-        c->recent[c->n_recent++ % CONN_RECENT] = i->ref;
+    recent_add(c, owner);
     stat_add(e->child.stats, STAT_sip_out, 1);
     stat_add(e->child.stats, STAT_sip_bytes_out, i->bytes.n);
 }
