@@ -31,24 +31,8 @@ static inline struct prefix fixture_prefix(const char *s)
     return p;
 }
 
-/* Listeners: 0 TLS 198.51.100.1:5061, 1 UDP 198.51.100.1:5060, 2 UDP 192.0.2.1:5060. Zones: phones
- * (TLS, any source), old (UDP by waiver until 2000 s), pbx (192.0.2.0/24, no digest, waived). Peer
- * pbx at 192.0.2.10:5070. */
-static inline void fixture_policy(struct policy *p)
+static inline void fixture_zones(struct policy *p)
 {
-    static const char *const listeners[] = {"198.51.100.1:5061", "198.51.100.1:5060",
-                                            "192.0.2.1:5060"};
-    memset(p, 0, sizeof *p);
-    p->magic = POLICY_MAGIC;
-    p->version = POLICY_VERSION;
-    p->bytes = sizeof *p;
-    p->n_domains = 1;
-    p->domains[0] = fixture_text(p, "example.com");
-    p->n_listeners = 3;
-    for (unsigned i = 0; i < 3; i++) {
-        p->listeners[i].proto = i ? PROTO_UDP : PROTO_TLS;
-        p->listeners[i].bind = p->listeners[i].advertise = fixture_addr(listeners[i]);
-    }
     p->n_zones = 3;
     p->zones[0] = (struct policy_zone){.listeners = 1,
                                        .n_sources = 2,
@@ -68,14 +52,10 @@ static inline void fixture_policy(struct policy *p)
     p->waivers[0] =
         (struct policy_waiver){.zone = 1, .allow = 3, .expires = {INT64_C(2000) * 1000000}};
     p->waivers[1] = (struct policy_waiver){.zone = 2, .allow = 3, .expires = {INT64_MAX}};
-    p->n_peers = 1;
-    p->peers[0] =
-        (struct policy_peer){.zone = 2, .listener = 2, .proto = PROTO_UDP, .n_targets = 1};
-    p->peers[0].name = fixture_text(p, "pbx");
-    p->peers[0].targets[0] = fixture_addr("192.0.2.10:5070");
-    p->n_roles = 2;
-    p->roles[0] = (struct policy_role){fixture_text(p, "user"), true};
-    p->roles[1] = (struct policy_role){fixture_text(p, "internal"), false};
+}
+
+static inline void fixture_routes(struct policy *p)
+{
     p->n_routes = 4;
     for (unsigned i = 0; i < 4; i++)
         p->routes[i] = (struct policy_route){
@@ -90,6 +70,36 @@ static inline void fixture_policy(struct policy *p)
     p->routes[2].to = ROUTE_USERS;
     p->routes[3].pattern = fixture_text(p, "b*");
     p->routes[3].to = ROUTE_USERS;
+}
+
+/* Listeners: 0 TLS 198.51.100.1:5061, 1 UDP 198.51.100.1:5060, 2 UDP 192.0.2.1:5060. Zones: phones
+ * (TLS, any source), old (UDP by waiver until 2000 s), pbx (192.0.2.0/24, no digest, waived). Peer
+ * pbx at 192.0.2.10:5070. */
+static inline void fixture_policy(struct policy *p)
+{
+    static const char *const listeners[] = {"198.51.100.1:5061", "198.51.100.1:5060",
+                                            "192.0.2.1:5060"};
+    memset(p, 0, sizeof *p);
+    p->magic = POLICY_MAGIC;
+    p->version = POLICY_VERSION;
+    p->bytes = sizeof *p;
+    p->n_domains = 1;
+    p->domains[0] = fixture_text(p, "example.com");
+    p->n_listeners = 3;
+    for (unsigned i = 0; i < 3; i++) {
+        p->listeners[i].proto = i ? PROTO_UDP : PROTO_TLS;
+        p->listeners[i].bind = p->listeners[i].advertise = fixture_addr(listeners[i]);
+    }
+    fixture_zones(p);
+    p->n_peers = 1;
+    p->peers[0] =
+        (struct policy_peer){.zone = 2, .listener = 2, .proto = PROTO_UDP, .n_targets = 1};
+    p->peers[0].name = fixture_text(p, "pbx");
+    p->peers[0].targets[0] = fixture_addr("192.0.2.10:5070");
+    p->n_roles = 2;
+    p->roles[0] = (struct policy_role){fixture_text(p, "user"), true};
+    p->roles[1] = (struct policy_role){fixture_text(p, "internal"), false};
+    fixture_routes(p);
     p->limits = (struct policy_limits){.calls = 100,
                                        .bindings = 100,
                                        .transactions = 1000,

@@ -56,7 +56,8 @@ enum err memfd_readonly(int fd, int *ret_fd)
 {
     char path[40];
     (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    /* or whoever holds the read-only one might open it again for writing, where nothing else forbids opening */
+    /* or whoever holds the read-only one might open it again for writing, where nothing else
+     * forbids opening */
     if (fchmod(fd, 0400) != 0)
         return ERR_SYSTEM;
     int ro = open(path, O_RDONLY | O_CLOEXEC);
