@@ -5,7 +5,7 @@
 #include "base/reasons.h"
 
 /* Gauges are levels, tallies only grow. */
-/* clang-format off: it never comes to rest here */
+/* clang-format off */
 #define STATS_LIST(X)                                                                              \
     X(calls)                                                                                       \
     X(calls_total) X(calls_answered) X(transactions) X(connections) X(bindings) X(ports_taken)     \
