@@ -1,7 +1,7 @@
 """tools/install.sh and uninstall.sh into a folder: what is put there works from there, and nothing stays behind."""
 import os, shutil, stat, subprocess
 import pytest
-from gateway import BUILD, wait_for
+from gateway import BUILD, other_ports, wait_for
 
 TOOLS = os.path.join(os.path.dirname(__file__), "..", "..", "tools")
 
@@ -34,12 +34,7 @@ def test_install_run_uninstall(tmp_path, prefix):
     os.chmod(tmp_path, 0o755)
     r = subprocess.run([cli, "init", "--state", state], capture_output=True, text=True)
     assert r.returncode == 0, r.stderr
-    config = os.path.join(state, "ringwall.yaml")  # other ports: the other tests' gateway runs beside
-    text = open(config).read()
-    for a, b in ((":5061", ":5961"), (":5070", ":5970"), ("127.0.0.1:5060", "127.0.0.1:5960"), ("20000-29999", "24000-24999")):
-        assert a in text
-        text = text.replace(a, b)
-    open(config, "w").write(text)
+    other_ports(os.path.join(state, "ringwall.yaml"))
     gw = subprocess.Popen([cli, "run", "--state", state], stdin=subprocess.DEVNULL, stdout=open(tmp_path / "log", "w"), stderr=subprocess.STDOUT, start_new_session=True)
     try:
         assert wait_for(lambda: gw.poll() is not None or subprocess.run([cli, "status", "--state", state], capture_output=True).returncode == 0, 15)

@@ -1,7 +1,7 @@
 """Everything as an ordinary user: set up, check, run, prove, ask. What root's rights would add is said to be missing."""
 import json, os, shutil, subprocess, tempfile
 import pytest
-from gateway import BUILD, wait_for
+from gateway import BUILD, wait_for, other_ports
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="only root can become an ordinary user, and util-linux is needed")
 UID = 65534
@@ -34,6 +34,7 @@ def test_ordinary_user(place):
     r = as_nobody(cli, "init", "--state", state)
     assert r.returncode == 0, r.stdout + r.stderr
     assert os.stat(state).st_uid == UID
+    other_ports(state + "/ringwall.yaml")
     r = as_nobody(cli, "check", state + "/ringwall.yaml")
     assert r.returncode == 0, r.stdout + r.stderr
     log = open(own + "/log", "w")
