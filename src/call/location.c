@@ -153,7 +153,7 @@ enum err location_put(struct location_shard *s, const struct binding *b)
     if (i)
         s->free_head = slot_at(s, i)->next;
     else if (s->fresh < s->cap)
-        i = ++s->fresh;
+        __atomic_store_n(&s->fresh, i = s->fresh + 1, __ATOMIC_RELEASE);
     else
         return ERR_FULL;
     struct slot *sl = slot_at(s, i);
@@ -212,7 +212,8 @@ bool location_sweep(struct location_shard *s, struct wall now, uint32_t *cursor,
 
 bool location_slot(const struct location_shard *s, uint32_t slot, struct binding *ret_b)
 {
-    if (slot >= s->cap)
+    /* A look at a slot never used yet would make the kernel give it a page. */
+    if (slot >= s->cap || slot >= __atomic_load_n(&s->fresh, __ATOMIC_ACQUIRE))
         return false;
     const struct slot *sl = slot_at_const(s, slot + 1);
     return __atomic_load_n(&sl->b.aor_hash, __ATOMIC_RELAXED) &&
