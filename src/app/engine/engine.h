@@ -19,7 +19,7 @@
 #define INTENTS_CAP   2048u
 #define INTENTS_BYTES (4u << 20)
 #ifndef NAP_US
-#define NAP_US 400
+#define NAP_US 800
 #endif
 #define NAP_FROM          4000u /* datagrams of signalling a second from which it pays */
 #define NAP_WINDOW_MS     10u
@@ -83,6 +83,7 @@ struct engine {
     uint32_t sign_next, connect_next;
     uint8_t index;
     bool stop, draining, drained_told;
+    bool more; /* datagrams of signalling waited when the last batch was full */
     bool brisk; /* much signalling, no media: see nap */
     struct instant window;
     uint64_t window_sip, window_rtp;

@@ -73,6 +73,7 @@ static void udp_in(void *ctx, int fd, uint32_t events)
     if (listener == e->policy->n_listeners)
         return;
     uint32_t n = dgram_recv(&e->rx, fd, SIP_BATCH);
+    e->more |= n == SIP_BATCH;
     for (uint32_t i = 0; i < n; i++) {
         struct dgram *d = &e->rx.d[i];
         struct flow f = {
@@ -174,7 +175,7 @@ static void nap(struct engine *e)
         e->window_sip += sip;
         e->window_rtp += rtp;
     }
-    if (e->brisk)
+    if (e->brisk && !e->more) /* a full batch says that more is there already */
         (void)nanosleep(&(struct timespec){0, NAP_US * 1000}, NULL);
 }
 
@@ -182,6 +183,7 @@ static void turn(struct engine *e)
 {
     uint32_t calls;
     nap(e);
+    e->more = false;
     bool may_sleep = child_sleep(&e->child);
     if (loop_turn(&e->loop, may_sleep ? wait_for(e) : DUR_US(0), &calls) != OK)
         e->stop = true;
