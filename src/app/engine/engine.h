@@ -83,7 +83,7 @@ struct engine {
     uint32_t sign_next, connect_next;
     uint8_t index;
     bool stop, draining, drained_told;
-    bool more; /* datagrams of signalling waited when the last batch was full */
+    bool more;  /* datagrams of signalling waited when the last batch was full */
     bool brisk; /* much signalling, no media: see nap */
     struct instant window;
     uint64_t window_sip, window_rtp;
