@@ -2,7 +2,7 @@
 """Figures of this gateway beside Kamailio and rtpengine, as a table. See docs/performance.md.
 usage: tools/bench.py BUILD_DIR      (after tools/build.sh BUILD_DIR bench; `make bench` does both)
 environment: QUICK=1, ONLY=a,b, PEERS=DIR, REPS=n, SECS=s, JSON=file to write the rows to"""
-import json, os, resource, shutil, signal, statistics, subprocess, sys, tempfile, time
+import json, os, re, resource, shutil, signal, statistics, subprocess, sys, tempfile, time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else os.path.join(ROOT, "build-bench"))
@@ -301,6 +301,7 @@ def median_of(label, f, key="server_us"):
         got.append(r)
         bad = r.get("fail_pct", r.get("loss_pct", 0))
         say(f"    {label}: {r[key]:.1f} {'us' if 'us' in key else 'ns'}, core {r['core_pct']:.0f} %, failed {bad:.3f} %"
+            + (f", answered in {r['p50_us']} us (p99 {r['p99_us']})" if "p99_us" in r and "done_s" in r else "")
             + (f", others on its core {r['others_pct']:.0f} %" if r.get("others_pct", 0) > 3 else ""))
     if not got:
         return None
@@ -501,6 +502,47 @@ def s_memory(work):
     row("memory of an idle TLS connection", conn, PUBLISHED["memory of an idle TLS connection"], f"{n} connections, all programs")
 
 
+# ---- the parser ----
+
+PARSERS = ("ringwall", "libosip2", "Sofia-SIP")
+
+
+def by_callgrind(exe, parser, message, n=500):
+    """Instructions a message: 2n messages less n, so that the start cancels. None where it cannot be counted."""
+    def count(times):
+        r = subprocess.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", exe, parser, message, str(times)],
+                           capture_output=True, text=True, timeout=120, preexec_fn=on_load_core)
+        found = re.search(r"Collected : (\d+)", r.stderr)
+        return int(found.group(1)) if r.returncode == 0 and found else None
+    one, two = count(n), count(2 * n)
+    return (two - one) / n if one and two else None
+
+
+def parse_table(exe, text):
+    """ns and instructions a message from what the program printed; where the kernel let it not count, callgrind counts."""
+    rows_ = {}
+    for m in re.finditer(r"^(\S.*?) +(\d+)  (\S+) +(\d+) +[\d.]+ +(\d+|-)$", text, re.M):
+        rows_.setdefault((m[1], int(m[2])), {})[m[3]] = [float(m[4]), None if m[5] == "-" else float(m[5])]
+    hardware = any(v[1] for r in rows_.values() for v in r.values())
+    valgrind = shutil.which("valgrind")
+    say(f"    instructions a message: {'hardware counter, user space' if hardware else 'callgrind, not hardware' if valgrind else 'not measured: no hardware counter and no valgrind'}")
+    say("\n    | message | bytes | " + " | ".join(f"{p}: ns | instructions" for p in PARSERS) + " |")
+    say("    | --- | --- |" + " --- | --- |" * len(PARSERS))
+    for (message, size), r in rows_.items():
+        cells = []
+        for p in PARSERS:
+            ns, count = r.get(p, (None, None))
+            if p in r and count is None and valgrind:
+                count = by_callgrind(exe, p, message)
+            cells += [f"{ns:.0f}" if ns else "not measured", f"{count:.0f}" if count else "not measured"]
+        say(f"    | {message} | {size} | " + " | ".join(cells) + " |")
+    for p in PARSERS:
+        if not any(p in r for r in rows_.values()):
+            note(f"{p} was not there when the bench was built: not measured")
+    if not hardware and not valgrind:
+        note("instructions a message: not measured (the kernel refuses hardware counters and valgrind is not installed)")
+
+
 def s_micro(_):
     for name in ("parse", "srtp", "tls"):
         exe = os.path.join(BUILD, "bench", name)
@@ -510,6 +552,8 @@ def s_micro(_):
         say(f"  {name}:")
         r = subprocess.run([exe], capture_output=True, text=True, timeout=120, preexec_fn=on_load_core)
         say("    " + (r.stdout + r.stderr).strip().replace("\n", "\n    "))
+        if name == "parse" and r.returncode == 0:
+            parse_table(exe, r.stdout)
 
 
 # ---- the table ----
