@@ -40,7 +40,8 @@ size_t core_bytes(const struct core_cfg *cfg)
            round64(4 * legs * sizeof(struct ended)) + round64(cfg->trans_cap * sizeof(uint64_t)) +
            round64(pending_cap(cfg) * sizeof(uint32_t)) + round64(media_bytes(&mc)) +
            round64(sizeof(struct ports)) + round64(ports_bytes(cfg->ports_cap_pairs)) +
-           round64(rate_bytes(rate_cap(cfg))) + round64(cfg->blocks_bytes / 2) * 2 + 64;
+           round64(rate_bytes(rate_cap(cfg))) + round64(exchange_bytes(cfg)) +
+           round64(upstream_bytes(cfg)) + round64(cfg->blocks_bytes / 2) * 2 + 64;
 }
 
 static void *carve(uint8_t **at, size_t bytes)
@@ -69,8 +70,15 @@ static void on_response(void *ctx, uint64_t user, struct handle t, const struct 
                         const struct flow *f)
 {
     struct core *c = ctx;
-    if (user >> 48 == USER_PEER) {
+    switch (user >> 48) {
+    case USER_PEER:
         peers_response(c, user, m);
+        return;
+    case USER_EXCHANGE:
+        exchange_response(c, user, t, m);
+        return;
+    case USER_UPSTREAM:
+        upstream_response(c, user, t, m);
         return;
     }
     struct leg *l = user >> 48 == USER_LEG ? pool_get(&c->legs, handle_unpack(user)) : NULL;
@@ -88,8 +96,15 @@ static void on_response(void *ctx, uint64_t user, struct handle t, const struct 
 static void on_failed(void *ctx, uint64_t user, struct handle t, enum reason why)
 {
     struct core *c = ctx;
-    if (user >> 48 == USER_PEER) {
+    switch (user >> 48) {
+    case USER_PEER:
         peers_failed(c, user, why);
+        return;
+    case USER_EXCHANGE:
+        exchange_failed(c, user, t, why);
+        return;
+    case USER_UPSTREAM:
+        upstream_failed(c, user, t, why);
         return;
     }
     struct leg *l = user >> 48 == USER_LEG ? pool_get(&c->legs, handle_unpack(user)) : NULL;
@@ -129,6 +144,8 @@ static void memory_init(struct core *c, void *mem)
     struct media_cfg mc = media_cfg_of(c, cfg);
     c->media = media_init(carve(&at, media_bytes(&mc)), &mc);
     c->env.rate = rate_init(carve(&at, rate_bytes(rate_cap(cfg))), rate_cap(cfg));
+    c->exchanges = exchange_init(carve(&at, exchange_bytes(cfg)), c);
+    c->upstream = upstream_init(carve(&at, upstream_bytes(cfg)), c);
     size_t half = round64(cfg->blocks_bytes / 2);
     blocks_init(&c->small, carve(&at, half), cfg->blocks_bytes / 2, SMALL_BLOCK);
     blocks_init(&c->large, carve(&at, half), cfg->blocks_bytes / 2, LARGE_BLOCK);
@@ -171,6 +188,7 @@ struct core *core_init(void *mem, const struct core_cfg *cfg, struct now now)
     c->sweep.owner = OWNER_SWEEP;
     timer_arm(&c->wheel, &c->sweep, instant_add(now.mono, DUR_MS(SWEEP_MS)));
     peers_start(c);
+    upstream_policy(c);
     return c;
 }
 
@@ -213,6 +231,12 @@ static void timer_run(struct core *c, struct timer *t)
         return;
     case OWNER_SWEEP:
         sweep(c);
+        return;
+    case OWNER_EXCHANGE:
+        exchange_timer(c, t);
+        return;
+    case OWNER_UPSTREAM:
+        upstream_timer(c, t);
         return;
     }
 }
@@ -304,6 +328,7 @@ void core_policy(struct core *c, const struct policy *p, struct now now)
     c->policies++;
     c->policy = c->env.policy = c->registrar.policy = p;
     peers_start(c);
+    upstream_policy(c);
 }
 
 void core_directory(struct core *c, const struct directory *d)
@@ -351,6 +376,8 @@ struct core_usage core_usage(const struct core *c)
                                .transactions = trans_used(c->trans),
                                .pending = c->pendings.used,
                                .bindings = c->registrar.own->used,
+                               .exchanges = exchange_used(c),
+                               .upstream = upstream_used(c),
                                .peers_up = peers_up(c),
                                .blocks_used = blocks_used(&c->small) + blocks_used(&c->large),
                                .media = media_usage(c->media),

@@ -78,7 +78,7 @@ void core_rtp(struct core *c, struct pkt *pkts, size_t n, struct now now);
 struct ports *core_ports(struct core *c); /* the platform adds opened pairs */
 
 struct core_usage {
-    uint32_t calls, legs, transactions, pending, bindings, peers_up;
+    uint32_t calls, legs, transactions, pending, bindings, peers_up, exchanges, upstream;
     size_t blocks_used;
     struct media_usage media;
     uint64_t calls_total, registrations_total;

@@ -32,9 +32,11 @@ enum timer_owner {
     OWNER_PENDING,
     OWNER_PEER,
     OWNER_SWEEP, /* expired bindings */
+    OWNER_EXCHANGE,
+    OWNER_UPSTREAM,
 };
 /* What a transaction's user number says: who, and the handle of it below. */
-enum user_kind { USER_NONE, USER_LEG, USER_PENDING, USER_PEER };
+enum user_kind { USER_NONE, USER_LEG, USER_PENDING, USER_PEER, USER_EXCHANGE, USER_UPSTREAM };
 #define USER(kind, h) (((uint64_t)(kind) << 48) | handle_pack(h))
 
 /* A request that is kept until it has its final answer (INVITE: until the ACK). */
@@ -187,6 +189,8 @@ struct core {
     uint32_t ended_n;
     uint32_t *pending_gen; /* by pending index: generation of the one that asked last */
     struct peer peers[POLICY_PEERS];
+    struct exchanges *exchanges;
+    struct upstream *upstream;
     struct timer sweep;
     uint32_t sweep_cursor;
     uint32_t policies; /* how many there were: indices of an older one mean nothing */
@@ -340,6 +344,31 @@ void peers_heard(struct core *c, uint8_t peer, uint8_t target, bool up, enum rea
 bool peers_usable(struct core *c, uint8_t peer, uint8_t target);
 uint32_t peers_up(const struct core *c);
 struct flow peers_flow(const struct core *c, uint8_t peer, uint8_t target);
+
+/* --- exchange.c: single requests and subscriptions, end to end --- */
+size_t exchange_bytes(const struct core_cfg *cfg);
+struct exchanges *exchange_init(void *mem, struct core *c); /* keeps mem, zeroed */
+/* MESSAGE, SUBSCRIBE, PUBLISH, NOTIFY or INFO outside of a call, passed by the gates. */
+void exchange_request(struct core *c, struct incoming *in);
+void exchange_response(struct core *c, uint64_t user, struct handle t, const struct sip_msg *m);
+void exchange_failed(struct core *c, uint64_t user, struct handle t, enum reason why);
+void exchange_timer(struct core *c, struct timer *t);
+uint32_t exchange_used(const struct core *c); /* requests and subscriptions, for leak checks */
+
+/* --- upstream.c: registrations that we make ourselves --- */
+size_t upstream_bytes(const struct core_cfg *cfg);
+struct upstream *upstream_init(void *mem, struct core *c); /* keeps mem, zeroed */
+void upstream_policy(struct core *c);                      /* a new policy is in force */
+/* A phone registered, refreshed or went, by an authenticated REGISTER that came by that zone. */
+void upstream_registered(struct core *c, uint8_t zone, struct str aor);
+void upstream_response(struct core *c, uint64_t user, struct handle t, const struct sip_msg *m);
+void upstream_failed(struct core *c, uint64_t user, struct handle t, enum reason why);
+void upstream_timer(struct core *c, struct timer *t);
+uint32_t upstream_used(const struct core *c);
+
+/* --- transfer.c: REFER and Replaces --- */
+void transfer_request(struct core *c, struct incoming *in); /* REFER within a call */
+void transfer_outside(struct core *c, struct incoming *in); /* REFER outside of a call */
 
 /* --- cdr.c --- */
 void cdr_start(struct call *k);

@@ -239,7 +239,13 @@ static void on_register(struct core *c, struct incoming *in)
         reply_reason(c, in, REASON_capacity_memory);
         return;
     }
-    c->registrations_total += c->reg.code == 200;
+    if (c->reg.code == 200) {
+        char aor[LOCATION_AOR_MAX];
+        size_t n;
+        c->registrations_total++;
+        if (aor_of_uri(c->policy, sip_text(in->m, in->m->to_uri), aor, sizeof aor, &n))
+            upstream_registered(c, in->r->zone, str_of(aor, n));
+    }
     reply(c, in->m, &in->r->flow, in->t, c->reg.code, out_str(&fields));
 }
 
@@ -272,13 +278,15 @@ static void pass(struct core *c, struct incoming *in)
     case SIP_ACK:
         reply_reason(c, in, REASON_sip_no_dialog);
         return;
-    case SIP_INFO:
     case SIP_REFER:
+        transfer_outside(c, in);
+        return;
+    case SIP_INFO:
     case SIP_NOTIFY:
     case SIP_SUBSCRIBE:
     case SIP_MESSAGE:
     case SIP_PUBLISH:
-        reply_reason(c, in, REASON_sip_method_not_allowed);
+        exchange_request(c, in);
         return;
     case SIP_OTHER:
     case SIP_METHOD_COUNT:

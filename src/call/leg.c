@@ -397,7 +397,7 @@ void leg_request(struct core *c, struct incoming *in)
         on_options(c, in);
         return;
     case SIP_REFER:
-        reply_reason(c, in, REASON_right_transfer);
+        transfer_request(c, in);
         return;
     case SIP_REGISTER:
     case SIP_NOTIFY:

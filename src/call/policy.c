@@ -17,7 +17,8 @@ static bool zones_ok(const struct policy *p)
 {
     for (unsigned i = 0; i < p->n_zones; i++) {
         const struct policy_zone *z = &p->zones[i];
-        if (!spans_ok(p, &z->name, 1) || z->n_sources > POLICY_ZONE_SOURCES)
+        if (!spans_ok(p, &z->name, 1) || z->n_sources > POLICY_ZONE_SOURCES ||
+            z->n_codecs > POLICY_ZONE_CODECS || !spans_ok(p, z->codecs, z->n_codecs))
             return false;
         for (unsigned k = 0; k < SUITE_COUNT; k++)
             if (z->suites[k] >= SUITE_COUNT)
@@ -36,10 +37,10 @@ static bool peers_ok(const struct policy *p)
 {
     for (unsigned i = 0; i < p->n_peers; i++) {
         const struct policy_peer *r = &p->peers[i];
-        const struct span s[] = {r->name, r->username, r->realm_host, r->tls_name};
+        const struct span s[] = {r->name, r->username, r->realm_host, r->tls_name, r->host};
         if (!spans_ok(p, s, ARRAY_LEN(s)) || r->zone >= p->n_zones ||
-            r->listener >= p->n_listeners || r->n_targets > POLICY_PEER_TARGETS || !r->n_targets ||
-            r->proto > PROTO_TLS)
+            r->listener >= p->n_listeners || r->n_targets > POLICY_PEER_TARGETS ||
+            (!r->n_targets && !r->host.len) || r->proto > PROTO_TLS)
             return false;
     }
     return true;

@@ -10,7 +10,7 @@
 #include "sip/flow.h"
 
 #define POLICY_MAGIC        0x5257504cu
-#define POLICY_VERSION      1u
+#define POLICY_VERSION      2u
 #define POLICY_DOMAINS      16u
 #define POLICY_LISTENERS    16u
 #define POLICY_ZONES        32u
@@ -21,6 +21,7 @@
 #define POLICY_ROUTES       128u
 #define POLICY_ROUTE_PEERS  4u
 #define POLICY_ROLES        16u
+#define POLICY_ZONE_CODECS  16u
 #define POLICY_TEXT         32768u
 #define POLICY_NONE         0xffu
 
@@ -44,6 +45,22 @@ enum zone_media {
     ZONE_RTP /* offer RTP; needs waiver */,
     ZONE_EITHER /* offer SRTP over TLS, accept plain with waiver */
 };
+/* What requests of a zone may ask for besides calls; bits. */
+enum zone_service {
+    SERVICE_TRANSFER = 1,
+    SERVICE_MESSAGE = 2,
+    SERVICE_MWI = 4,    /* SUBSCRIBE to message-summary (RFC 3842) */
+    SERVICE_DIALOG = 8, /* dialog-info (RFC 4235) */
+    SERVICE_PRESENCE = 16,
+    SERVICE_PUBLISH = 32,
+};
+enum media_kind {
+    KIND_AUDIO = 1,
+    KIND_VIDEO = 2,
+    KIND_APPLICATION = 4,
+    KIND_T38 = 8,
+    KIND_TEXT = 16
+};
 struct policy_zone {
     struct span name;
     uint32_t listeners; /* bit per listener */
@@ -57,6 +74,11 @@ struct policy_zone {
                             zones */
     bool silent;         /* unknown or failed requests get no answer */
     uint8_t suites[SUITE_COUNT];
+    uint8_t services; /* enum zone_service bits */
+    uint8_t kinds;    /* enum media_kind bits: m-lines that may pass, others get port 0 */
+    bool redirect;    /* a 3xx from this zone is followed, by the rights of the one who sent it */
+    uint8_t n_codecs; /* 0: all pass */
+    struct span codecs[POLICY_ZONE_CODECS]; /* encoding names that may pass, lower case */
     uint32_t rate_per_source; /* requests a second, burst twice that; 0 = default 50 */
 };
 struct policy_peer {
@@ -70,6 +92,11 @@ struct policy_peer {
     struct addr targets[POLICY_PEER_TARGETS]; /* failover order */
     struct span tls_name;                     /* name its certificate must hold */
     uint16_t options_s;                       /* OPTIONS health interval; 0 = none */
+    struct span host;    /* DNS name (RFC 3263); then targets is empty and the board has them */
+    uint16_t host_port;  /* 0: NAPTR and SRV decide */
+    bool dnssec;         /* only answers that are signed and verify are used */
+    uint32_t fronts;     /* bit per zone whose phones are registered here, too (front mode) */
+    uint32_t register_s; /* we register there ourselves with our credentials; 0 = not */
     bool trust_identity; /* believe its P-Asserted-Identity, and send ours to it */
     bool has_secret;     /* the vault holds credentials: answer its 401/407 */
 };
@@ -90,6 +117,7 @@ struct policy_route {
 struct policy_limits {
     uint32_t calls, bindings, transactions, connections, connections_per_source;
     uint32_t contacts_per_user;
+    uint32_t subscriptions; /* table of an installation, shared by its engines */
     uint32_t register_min_s, register_max_s, register_default_s;
     uint32_t ring_s;          /* longest ringing */
     uint32_t call_max_s;      /* longest call */

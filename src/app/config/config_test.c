@@ -238,8 +238,8 @@ static void scalars(void **state)
          "hold, got 10800s, 3600s, 7200s\n"},
         {D "limits: {enabled: yes}\n",
          "f:2:10: error: unknown key \"enabled\" in limits; known are: calls, bindings, "
-         "transactions, connections, connections_per_source, contacts_per_user, register_min, "
-         "register_max, register_default, ring, call_max\n"},
+         "transactions, connections, connections_per_source, contacts_per_user, subscriptions, "
+         "register_min, register_max, register_default\n"},
     };
     (void)state;
     check_rows(ROWS, ARRAY_LEN(ROWS));
@@ -401,6 +401,55 @@ static void peers_and_routes(void **state)
     check_rows(ROWS, ARRAY_LEN(ROWS));
 }
 
+#define NAMED(more) "peers: [{name: p, kind: trunk, zone: pbx, listener: udp, address: " more "}]\n"
+static void names_fronts_and_registrations(void **state)
+{
+    static const struct row ROWS[] = {
+        {D UDP PBXZ WAIVE NAMED("[sip.example.net, b.example.net]"),
+         "f:5:85: error: address: a name must stand alone; one name, or up to four addresses\n"},
+        {D UDP PBXZ WAIVE NAMED("192.0.2.7, dnssec: yes"),
+         "f:5:10: error: dnssec: the peer has addresses, nothing is looked up; take it out, or "
+         "give a host name\n"},
+        {D UDP PBXZ WAIVE NAMED("sip.example.net, register: 1h"),
+         "f:5:10: error: register: needs \"username\", and `ringwall peer-secret` for its "
+         "password; username: the account at that peer\n"},
+        {D UDP PBXZ WAIVE NAMED("192.0.2.7, fronts: pbx"),
+         "f:5:10: error: peer \"p\": fronts zone \"pbx\", where nobody may register; say "
+         "registration: yes there, or take it out\n"},
+        {D UDP WAIVE "zones: [{name: pbx, listeners: udp, sources: 192.0.2.7, media: rtp, "
+                     "services: [transfer, mail]}]\n",
+         "f:4:90: error: services: \"mail\" is not known here; did you mean \"mwi\"?\n"},
+    };
+    (void)state;
+    check_rows(ROWS, ARRAY_LEN(ROWS));
+    assert_ok(load(D UDP PBXZ WAIVE NAMED("\"sip.example.net:5070\", username: u, register: 1h")));
+    const struct policy_peer *pe = &cfg.policy.peers[0];
+    assert_str(policy_text(&cfg.policy, pe->host), "sip.example.net");
+    assert_int_equal(pe->host_port, 5070);
+    assert_int_equal(pe->n_targets, 0);
+    assert_int_equal(pe->register_s, 3600);
+    assert_ok(policy_valid(&cfg.policy, sizeof cfg.policy));
+    const struct policy_zone *z = &cfg.policy.zones[0];
+    assert_int_equal(z->services, SERVICE_TRANSFER);
+    assert_int_equal(z->kinds, KIND_AUDIO | KIND_VIDEO);
+    assert_false(z->redirect);
+    assert_int_equal(z->n_codecs, 0);
+}
+
+static void zone_words(void **state)
+{
+    (void)state;
+    assert_ok(load(D CERTS TLS "zones: [{name: phones, listeners: tls, sources: 0.0.0.0/0, "
+                               "services: [mwi, presence], media_kinds: audio, codecs: [PCMA, "
+                               "Opus], redirect: follow}]\n"));
+    const struct policy_zone *z = &cfg.policy.zones[0];
+    assert_int_equal(z->services, SERVICE_MWI | SERVICE_PRESENCE);
+    assert_int_equal(z->kinds, KIND_AUDIO);
+    assert_true(z->redirect);
+    assert_int_equal(z->n_codecs, 2);
+    assert_str(policy_text(&cfg.policy, z->codecs[1]), "opus");
+}
+
 static void between_sections(void **state)
 {
     static const struct row ROWS[] = {
@@ -552,6 +601,8 @@ int main(void)
         cmocka_unit_test(listeners_and_zones),
         cmocka_unit_test(waivers),
         cmocka_unit_test(peers_and_routes),
+        cmocka_unit_test(names_fronts_and_registrations),
+        cmocka_unit_test(zone_words),
         cmocka_unit_test(between_sections),
         cmocka_unit_test(missing_chain_is_told),
         cmocka_unit_test(all_at_once_and_bounded),

@@ -1,8 +1,37 @@
 /* peers, roles, routes, limits. */
+#include "app/config/values.h"
 #include "app/config/yaml.h"
 #include "base/lex.h"
 
 #define AT(type, member) offsetof(struct type, member)
+
+/* A host name instead of addresses, with or without a port: it must be alone. */
+static bool name_read(struct load *l, const struct field *f, struct fy_node *e,
+                      struct policy_peer *pe)
+{
+    struct str s, port = STR_NONE;
+    struct addr a;
+    if (!fy_node_is_scalar(e) || !scalar(l, f->key, e, &s) || addr_parse(s, &a) == OK)
+        return false;
+    size_t colon = str_find(s, ':');
+    struct str host = str_of(s.p, colon);
+    uint32_t number = 0;
+    if (colon < s.n)
+        port = str_skip(s, colon + 1);
+    if (!value_host(host) || addr_parse_ip(host, &a) == OK || str_find(port, ':') != port.n ||
+        (colon < s.n && (str_u32(port, 65535, &number) != OK || !number)))
+        return false;
+    for (size_t i = 0; i < host.n; i++)
+        if (host.p[i] != '.' && !ascii_digit(host.p[i])) {
+            if (pe->n_targets || pe->host.len)
+                problem(l, pos_of(e), "one name, or up to four addresses",
+                        "%s: a name must stand alone", f->key);
+            pe->host_port = (uint16_t)number;
+            (void)text_add(l, pos_of(e), host, &pe->host);
+            return true;
+        }
+    return false; /* an address with a slip */
+}
 
 static void rd_targets(struct load *l, const struct field *f, struct fy_node *n, void *dst)
 {
@@ -11,6 +40,8 @@ static void rd_targets(struct load *l, const struct field *f, struct fy_node *n,
     if (!seq_open(l, f, n))
         return;
     for (struct fy_node *e; (e = seq_next(n, &it)) && pe->n_targets < POLICY_PEER_TARGETS;) {
+        if (name_read(l, f, e, pe))
+            continue;
         struct addr *a = &pe->targets[pe->n_targets];
         rd_addr(l, f, e, a);
         if (!a->family)
@@ -19,6 +50,20 @@ static void rd_targets(struct load *l, const struct field *f, struct fy_node *n,
             problem(l, pos_of(e), NULL, "%s: a wildcard is no address of a peer", f->key);
         pe->n_targets++;
     }
+}
+
+static void rd_fronts(struct load *l, const struct field *f, struct fy_node *n, void *dst)
+{
+    uint32_t bits = 0;
+    void *it = NULL;
+    if (!seq_open(l, f, n))
+        return;
+    for (struct fy_node *e; (e = seq_next(n, &it));) {
+        uint8_t i = ref_find(l, &REF_ZONE, f->key, e);
+        if (i != POLICY_NONE)
+            bits |= UINT32_C(1) << i;
+    }
+    *(uint32_t *)dst = bits;
 }
 
 static const struct word KIND[] = {{"pbx", 0}, {"trunk", 1}, {NULL, 0}};
@@ -35,7 +80,10 @@ enum {
     P_USERNAME,
     P_REALM_HOST,
     P_OPTIONS,
-    P_TRUST
+    P_TRUST,
+    P_DNSSEC,
+    P_FRONTS,
+    P_REGISTER
 };
 static const struct field PEER[] = {
     [P_NAME] = {"name", rd_name, AT(policy_peer, name), true, 1, 30, NULL},
@@ -49,6 +97,9 @@ static const struct field PEER[] = {
     [P_REALM_HOST] = {"realm_host", rd_host, AT(policy_peer, realm_host), false, 0, 0, NULL},
     [P_OPTIONS] = {"options", rd_seconds16, AT(policy_peer, options_s), false, 5, 3600, NULL},
     [P_TRUST] = {"trust_identity", rd_bool, AT(policy_peer, trust_identity), false, 0, 0, NULL},
+    [P_DNSSEC] = {"dnssec", rd_bool, AT(policy_peer, dnssec), false, 0, 0, NULL},
+    [P_FRONTS] = {"fronts", rd_fronts, AT(policy_peer, fronts), false, 1, POLICY_ZONES, NULL},
+    [P_REGISTER] = {"register", rd_seconds, AT(policy_peer, register_s), false, 60, 86400, NULL},
 };
 
 static void peer_begin(void *entry)
@@ -83,6 +134,12 @@ static void peer_end(struct load *l, void *entry, uint32_t seen, struct pos at)
         problem(l, at, "take it out, or use a tls listener",
                 "tls_name: only a tls peer has a certificate");
     pe->has_secret = pe->username.len > 0;
+    if ((seen >> P_DNSSEC & 1) && pe->dnssec && !pe->host.len)
+        problem(l, at, "take it out, or give a host name",
+                "dnssec: the peer has addresses, nothing is looked up");
+    if (pe->register_s && !pe->has_secret)
+        problem(l, at, "username: the account at that peer",
+                "register: needs \"username\", and `ringwall peer-secret` for its password");
 }
 
 void read_peers(struct load *l, struct fy_node *n)
@@ -252,6 +309,7 @@ static const struct field LIMITS[] = {
     {"connections_per_source", rd_u32, AT(policy_limits, connections_per_source), false, 1, 1000000,
      NULL},
     {"contacts_per_user", rd_u32, AT(policy_limits, contacts_per_user), false, 1, 64, NULL},
+    {"subscriptions", rd_u32, AT(policy_limits, subscriptions), false, 1, 1000000, NULL},
     {"register_min", rd_seconds, AT(policy_limits, register_min_s), false, 10, 86400, NULL},
     {"register_max", rd_seconds, AT(policy_limits, register_max_s), false, 10, 604800, NULL},
     {"register_default", rd_seconds, AT(policy_limits, register_default_s), false, 10, 604800,
@@ -271,6 +329,7 @@ void limits_default(struct policy_limits *lim)
                                   .connections = 5000,
                                   .connections_per_source = 200, /* an office behind one address */
                                   .contacts_per_user = 8,
+                                  .subscriptions = 4000,
                                   .register_min_s = 60,
                                   .register_max_s = 7200,
                                   .register_default_s = 3600,

@@ -145,6 +145,11 @@ static void judge_peer(struct load *l, unsigned pi)
     if (pe->zone == POLICY_NONE || pe->listener == POLICY_NONE)
         return;
     const struct policy_zone *z = &p->zones[pe->zone];
+    for (unsigned i = 0; i < p->n_zones; i++)
+        if ((pe->fronts >> i & 1) && !p->zones[i].registration)
+            problem(l, l->peer_at[pi], "say registration: yes there, or take it out",
+                    "peer \"%.*s\": fronts zone \"%.*s\", where nobody may register",
+                    NAME(l, pe->name), NAME(l, p->zones[i].name));
     if (!(z->listeners >> pe->listener & 1))
         problem(l, l->peer_at[pi], "add the listener to the zone, or choose another",
                 "peer \"%.*s\": listener \"%.*s\" is not one of zone \"%.*s\"", NAME(l, pe->name),

@@ -250,9 +250,55 @@ static void rd_suites(struct load *l, const struct field *f, struct fy_node *n, 
     }
 }
 
+static const struct word SERVICES[] = {{"transfer", SERVICE_TRANSFER},
+                                       {"message", SERVICE_MESSAGE},
+                                       {"mwi", SERVICE_MWI},
+                                       {"dialog", SERVICE_DIALOG},
+                                       {"presence", SERVICE_PRESENCE},
+                                       {"publish", SERVICE_PUBLISH},
+                                       {NULL, 0}};
+static const struct word KINDS[] = {
+    {"audio", KIND_AUDIO}, {"video", KIND_VIDEO}, {"application", KIND_APPLICATION},
+    {"t38", KIND_T38},     {"text", KIND_TEXT},   {NULL, 0}};
+
+/* A list of words that are bits; more: the words. */
+static void rd_bits(struct load *l, const struct field *f, struct fy_node *n, void *dst)
+{
+    uint8_t bits = 0;
+    void *it = NULL;
+    if (!seq_open(l, f, n))
+        return;
+    for (struct fy_node *e; (e = seq_next(n, &it));) {
+        int v = word_find(l, f->key, e, f->more);
+        if (v > 0)
+            bits |= (uint8_t)v;
+    }
+    *(uint8_t *)dst = bits;
+}
+
+static void rd_codecs(struct load *l, const struct field *f, struct fy_node *n, void *dst)
+{
+    struct policy_zone *z = dst;
+    void *it = NULL;
+    if (!seq_open(l, f, n))
+        return;
+    z->n_codecs = 0;
+    for (struct fy_node *e; (e = seq_next(n, &it)) && z->n_codecs < POLICY_ZONE_CODECS;) {
+        struct field one = {.key = f->key, .min = 1, .max = 30};
+        struct span *sp = &z->codecs[z->n_codecs];
+        *sp = SPAN_NONE;
+        rd_name(l, &one, e, sp);
+        z->n_codecs = (uint8_t)(z->n_codecs + (sp->len > 0));
+    }
+    for (unsigned i = 0; i < z->n_codecs; i++)
+        for (unsigned k = 0; k < z->codecs[i].len; k++)
+            l->p->text[z->codecs[i].off + k] = ascii_lower(l->p->text[z->codecs[i].off + k]);
+}
+
 static const struct word ZONE_MEDIA[] = {
     {"srtp", ZONE_SRTP}, {"rtp", ZONE_RTP}, {"either", ZONE_EITHER}, {NULL, 0}};
 static const struct word CLIENT_CERT[] = {{"none", 0}, {"optional", 1}, {"required", 2}, {NULL, 0}};
+static const struct word REDIRECT[] = {{"refuse", 0}, {"follow", 1}, {NULL, 0}};
 static const struct field ZONE[] = {
     {"name", rd_name, AT(policy_zone, name), true, 1, 30, NULL},
     {"listeners", rd_zone_listeners, AT(policy_zone, listeners), true, 0, POLICY_LISTENERS, NULL},
@@ -264,6 +310,10 @@ static const struct field ZONE[] = {
     {"authenticate", rd_bool, AT(policy_zone, authenticate), false, 0, 0, NULL},
     {"silent", rd_bool, AT(policy_zone, silent), false, 0, 0, NULL},
     {"srtp_suites", rd_suites, AT(policy_zone, suites), false, 0, SUITE_COUNT - 1, NULL},
+    {"services", rd_bits, AT(policy_zone, services), false, 0, 6, SERVICES},
+    {"media_kinds", rd_bits, AT(policy_zone, kinds), false, 1, 5, KINDS},
+    {"codecs", rd_codecs, 0, false, 1, POLICY_ZONE_CODECS, NULL},
+    {"redirect", rd_word, AT(policy_zone, redirect), false, 0, 0, REDIRECT},
     {"rate_per_source", rd_u32, AT(policy_zone, rate_per_source), false, 1, 1000000, NULL},
 };
 
@@ -271,6 +321,8 @@ static void zone_begin(void *entry)
 {
     struct policy_zone *z = entry;
     z->authenticate = true;
+    z->services = SERVICE_TRANSFER;
+    z->kinds = KIND_AUDIO | KIND_VIDEO;
 }
 
 void read_zones(struct load *l, struct fy_node *n)
