@@ -507,7 +507,7 @@ def s_memory(work):
 PARSERS = ("ringwall", "libosip2", "Sofia-SIP")
 
 
-def by_callgrind(exe, parser, message, n=500):
+def by_callgrind(exe, parser, message, n=100):
     """Instructions a message: 2n messages less n, so that the start cancels. None where it cannot be counted."""
     def count(times):
         r = subprocess.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", exe, parser, message, str(times)],
