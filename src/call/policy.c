@@ -152,9 +152,17 @@ struct media_policy policy_media(const struct policy *p, uint8_t zone, const str
 {
     const struct policy_zone *z = &p->zones[zone];
     struct media_policy m = {0};
+    bool plain_waived = policy_waived(p, zone, WAIVE_PLAIN_MEDIA, now) == REASON_NONE;
+    _Static_assert((int)KIND_AUDIO == (int)LINE_AUDIO && (int)KIND_VIDEO == (int)LINE_VIDEO &&
+                       (int)KIND_APPLICATION == (int)LINE_APPLICATION &&
+                       (int)KIND_T38 == (int)LINE_T38 && (int)KIND_TEXT == (int)LINE_TEXT &&
+                       POLICY_ZONE_CODECS == CODECS_NAMES_MAX,
+                   "media/leg.h says the same");
     m.signalling_secure = f->proto == PROTO_TLS;
-    m.plain_allowed =
-        z->media != ZONE_SRTP && policy_waived(p, zone, WAIVE_PLAIN_MEDIA, now) == REASON_NONE;
+    m.plain_allowed = z->media != ZONE_SRTP && plain_waived;
+    m.t38_plain = plain_waived;
+    m.kinds = z->kinds;
+    m.codecs = (struct codec_names){z->codecs, str_of(p->text, p->text_n), z->n_codecs};
     m.offer_srtp = z->media != ZONE_RTP && m.signalling_secure;
     m.symmetric = z->nat;
     memcpy(m.suites, z->suites, sizeof m.suites);

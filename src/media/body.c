@@ -2,6 +2,9 @@
 #include "wire/sdp/build.h"
 
 #define ATTR_VALUE_MAX 1024u
+#define T38_VALUE_MAX  32u
+#define BANDWIDTH_KBPS 100000u /* AS, CT */
+#define BANDWIDTH_BPS  100000000u
 
 bool leg_offers_srtp(const struct media_policy *p)
 {
@@ -10,26 +13,37 @@ bool leg_offers_srtp(const struct media_policy *p)
 
 /* Which attributes say something about codecs and nothing about hosts. All others are dropped:
  * candidates, fingerprints, SSRC names, labels, and what nobody has read yet. */
-enum attr_kind { ATTR_DROP, ATTR_PT, ATTR_PT_FB, ATTR_NUMBER, ATTR_TEXT };
+enum attr_kind { ATTR_DROP, ATTR_PT, ATTR_PT_ANY, ATTR_PT_FB, ATTR_NUMBER, ATTR_TEXT };
 
 static enum attr_kind attr_kind(struct str name)
 {
     static const struct {
         const char *name;
         enum attr_kind kind;
-    } allowed[] = {{"rtpmap", ATTR_PT},        {"fmtp", ATTR_PT},         {"rtcp-fb", ATTR_PT_FB},
-                   {"ptime", ATTR_NUMBER},     {"maxptime", ATTR_NUMBER}, {"minptime", ATTR_NUMBER},
-                   {"framerate", ATTR_NUMBER}, {"silenceSupp", ATTR_TEXT}};
+    } allowed[] = {
+        {"rtpmap", ATTR_PT},        {"fmtp", ATTR_PT},          {"rtcp-fb", ATTR_PT_FB},
+        {"ptime", ATTR_NUMBER},     {"maxptime", ATTR_NUMBER},  {"minptime", ATTR_NUMBER},
+        {"framerate", ATTR_NUMBER}, {"silenceSupp", ATTR_TEXT}, {"imageattr", ATTR_PT_ANY},
+        {"framesize", ATTR_PT},     {"quality", ATTR_NUMBER},   {"content", ATTR_TEXT}};
     for (size_t i = 0; i < ARRAY_LEN(allowed); i++)
         if (str_ieq(name, str_c(allowed[i].name)))
             return allowed[i].kind;
     return ATTR_DROP;
 }
 
-static bool in_formats(struct str pt, struct str fmts)
+/* The m-line that is told, and which of its formats. */
+struct line {
+    const struct body *b;
+    const struct sdp_media *ml;
+    uint32_t keep;
+    bool feedback;
+};
+
+static bool in_formats(struct str pt, const struct line *l)
 {
-    while (fmts.n > 0)
-        if (str_eq(sdp_token_next(&fmts), pt))
+    struct str rest = span_str(l->b->text, l->ml->fmts);
+    for (unsigned i = 0; rest.n > 0; i++)
+        if (str_eq(sdp_token_next(&rest), pt) && (l->keep >> i & 1) != 0)
             return true;
     return false;
 }
@@ -42,16 +56,30 @@ static bool number(struct str s)
     return s.n > 0 && s.n <= 12;
 }
 
-static bool attr_passes(struct str name, struct str value, struct str fmts, bool feedback)
+/* The one name that the format was judged by: no second one for the same payload type. */
+static bool rtpmap_judged(const struct line *l, struct str pt_text, struct str rest)
+{
+    uint8_t pt;
+    uint32_t rate_hz;
+    struct str name;
+    return sdp_payload_type(pt_text, &pt) == OK &&
+           sdp_rtpmap(l->b->sdp, l->b->text, l->ml, pt, &rate_hz, &name) == OK && name.p == rest.p;
+}
+
+static bool attr_passes(const struct line *l, struct str name, struct str value)
 {
     struct str rest = value, first = sdp_token_next(&rest);
+    bool all = str_eq(first, STR("*"));
     if (value.n == 0 || value.n > ATTR_VALUE_MAX)
         return false;
     switch (attr_kind(name)) {
     case ATTR_PT:
-        return rest.n > 0 && in_formats(first, fmts);
+        return rest.n > 0 && in_formats(first, l) &&
+               (!str_ieq(name, STR("rtpmap")) || rtpmap_judged(l, first, rest));
+    case ATTR_PT_ANY:
+        return rest.n > 0 && (all || in_formats(first, l));
     case ATTR_PT_FB:
-        return feedback && rest.n > 0 && (str_eq(first, STR("*")) || in_formats(first, fmts));
+        return l->feedback && rest.n > 0 && (all || in_formats(first, l));
     case ATTR_NUMBER:
         return number(str_trim(value));
     case ATTR_TEXT:
@@ -62,30 +90,75 @@ static bool attr_passes(struct str name, struct str value, struct str fmts, bool
     return false;
 }
 
-static void put_attrs(const struct body *b, const struct sdp_media *ml, bool feedback,
-                      struct out *o)
+/* T.38 annex D: what the two machines must agree upon; numbers and words, no vendor's text. */
+static bool t38_passes(struct str name, struct str value)
 {
-    struct str fmts = span_str(b->text, ml->fmts);
-    for (unsigned i = 0; i < ml->sec.n_attrs; i++) {
-        const struct sdp_attr *a = &b->sdp->attrs[ml->sec.attr0 + i];
-        struct str name = span_str(b->text, a->name), value = sdp_attr_value(b->text, a);
-        if (attr_passes(name, value, fmts, feedback))
+    static const char *const known[] = {
+        "T38FaxVersion",         "T38MaxBitRate",   "T38FaxFillBitRemoval", "T38FaxTranscodingMMR",
+        "T38FaxTranscodingJBIG", "T38FaxMaxBuffer", "T38FaxMaxDatagram",    "T38FaxRateManagement",
+        "T38FaxUdpEC",           "T38FaxMaxIFP",    "T38FaxUdpECDepth",     "T38ModemType"};
+    if (value.n > T38_VALUE_MAX)
+        return false;
+    for (size_t i = 0; i < value.n; i++)
+        if (!ascii_digit(value.p[i]) &&
+            (ascii_lower(value.p[i]) < 'a' || ascii_lower(value.p[i]) > 'z'))
+            return false;
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        if (str_ieq(name, str_c(known[i])))
+            return true;
+    return false;
+}
+
+static void put_attrs(const struct line *l, bool t38, struct out *o)
+{
+    for (unsigned i = 0; i < l->ml->sec.n_attrs; i++) {
+        const struct sdp_attr *a = &l->b->sdp->attrs[l->ml->sec.attr0 + i];
+        struct str name = span_str(l->b->text, a->name), value = sdp_attr_value(l->b->text, a);
+        if (t38 ? t38_passes(name, value) : attr_passes(l, name, value))
             sdp_put_attr(o, name, value);
     }
 }
 
-static void put_bandwidth(const struct body *b, const struct sdp_media *ml, struct out *o)
+/* b= of one section, each type once, in our own figures; what nobody could mean is left out. */
+static void put_bandwidth(struct str text, const struct sdp_section *sec, struct out *o)
 {
-    static const char *const known[] = {"AS:", "TIAS:", "CT:", "RS:", "RR:"};
-    for (unsigned i = 0; i < ml->sec.n_bw; i++) {
-        struct str v = span_str(b->text, ml->sec.bw[i]);
-        for (size_t k = 0; k < ARRAY_LEN(known); k++)
-            if (str_starts(v, str_c(known[k]))) {
-                OUT_LIT(o, "b=");
-                out_put(o, v);
-                OUT_LIT(o, "\r\n");
-            }
+    static const struct {
+        const char *type;
+        uint32_t max;
+    } known[] = {{"AS:", BANDWIDTH_KBPS},
+                 {"CT:", BANDWIDTH_KBPS},
+                 {"TIAS:", BANDWIDTH_BPS},
+                 {"RS:", BANDWIDTH_BPS},
+                 {"RR:", BANDWIDTH_BPS}};
+    uint32_t seen = 0, n;
+    for (unsigned i = 0; i < sec->n_bw; i++) {
+        struct str v = span_str(text, sec->bw[i]), figure;
+        for (size_t k = 0; k < ARRAY_LEN(known); k++) {
+            struct str type = str_c(known[k].type);
+            figure = str_skip(v, type.n);
+            if (!str_starts(v, type) || (seen >> k & 1) != 0 ||
+                str_u32(figure, known[k].max, &n) != OK)
+                continue;
+            seen |= 1u << k;
+            OUT_LIT(o, "b=");
+            out_put(o, type);
+            out_u64(o, n);
+            OUT_LIT(o, "\r\n");
+        }
     }
+}
+
+static void put_formats(const struct line *l, struct out *o)
+{
+    struct str rest = span_str(l->b->text, l->ml->fmts);
+    for (unsigned i = 0; rest.n > 0; i++) {
+        struct str one = sdp_token_next(&rest);
+        if ((l->keep >> i & 1) == 0)
+            continue;
+        out_ch(o, ' ');
+        out_put(o, one);
+    }
+    OUT_LIT(o, "\r\n");
 }
 
 /* Hold of RFC 2543 (c=0.0.0.0) in today's words. */
@@ -124,34 +197,56 @@ static bool has_feedback(struct str proto)
     return str_ends(proto, STR("F")) || str_ends(proto, STR("f"));
 }
 
-static void put_rejected(const struct body *b, const struct sdp_media *ml, struct str proto,
-                         struct out *o)
+/* A word of the other side's m-line that is told though the line is refused: letters, digits and
+ * what joins them, so that it cannot be an address. */
+static struct str harmless(struct str word, struct str instead)
 {
-    struct str fmts = span_str(b->text, ml->fmts), first = sdp_token_next(&fmts);
-    sdp_put_media(o, span_str(b->text, ml->kind), 0, proto, first);
+    for (size_t i = 0; i < word.n; i++) {
+        char c = ascii_lower(word.p[i]);
+        if ((c < 'a' || c > 'z') && !ascii_digit(c) && c != '-' && c != '/')
+            return instead;
+    }
+    return word;
 }
 
-static void put_mline(struct media *m, const struct media_leg *l, const struct body *b, unsigned i,
-                      struct out *o)
+static void put_rejected(const struct line *l, struct str proto, struct out *o)
 {
-    const struct sdp_media *ml = &b->sdp->media[i];
-    struct str proto = span_str(b->text, ml->proto);
-    const struct stream *s = leg_stream(m, l, i);
-    bool feedback = b->answer && s != NULL ? s->next.feedback : has_feedback(proto);
-    bool secure = b->answer && s != NULL ? s->next.secure : leg_offers_srtp(&l->policy);
+    struct str fmts = span_str(l->b->text, l->ml->fmts), first = sdp_token_next(&fmts);
+    sdp_put_media(o, harmless(span_str(l->b->text, l->ml->kind), STR("application")), 0,
+                  harmless(proto, STR("RTP/AVP")), harmless(first, STR("0")));
+}
+
+static void put_mline(struct media *m, const struct media_leg *leg, const struct body *b,
+                      unsigned i, struct out *o)
+{
+    struct line l = {.b = b, .ml = &b->sdp->media[i]};
+    struct str proto = span_str(b->text, l.ml->proto);
+    const struct stream *s = leg_stream(m, leg, i);
     if (s == NULL || (b->mask >> i & 1) == 0) {
-        put_rejected(b, ml, b->answer && s != NULL ? proto_name(secure, feedback) : proto, o);
+        bool own = b->answer && s != NULL && s->next.on && s->next.kind != LINE_T38;
+        put_rejected(&l, own ? proto_name(s->next.secure, s->next.feedback) : proto, o);
         return;
     }
-    sdp_put_media(o, span_str(b->text, ml->kind), s->port, proto_name(secure, feedback),
-                  span_str(b->text, ml->fmts));
-    put_bandwidth(b, ml, o);
-    put_attrs(b, ml, feedback, o);
+    enum line_kind kind = b->answer ? s->next.kind : s->offered_kind;
+    bool t38 = kind == LINE_T38, secure = b->answer ? s->next.secure : s->offered_secure;
+    enum sdp_dir dir = direction(b, l.ml);
+    l.feedback = b->answer ? s->next.feedback : has_feedback(proto);
+    l.keep = b->keep[i];
+    OUT_LIT(o, "m=");
+    out_put(o, line_kind_name(kind));
+    out_ch(o, ' ');
+    out_u64(o, s->port);
+    out_ch(o, ' ');
+    out_put(o, t38 ? STR("udptl") : proto_name(secure, l.feedback));
+    put_formats(&l, o);
+    put_bandwidth(b->text, &l.ml->sec, o);
+    put_attrs(&l, t38, o);
     if (secure)
-        put_crypto(l, s, b->answer, o);
-    if (!b->answer || s->next.mux)
+        put_crypto(leg, s, b->answer, o);
+    if (!t38 && (!b->answer || s->next.mux))
         sdp_put_attr(o, STR("rtcp-mux"), STR_NONE);
-    sdp_put_attr(o, sdp_dir_name(direction(b, ml)), STR_NONE);
+    if (!t38 || dir != SDP_SENDRECV)
+        sdp_put_attr(o, sdp_dir_name(dir), STR_NONE);
 }
 
 /* The session part carries the version, which depends on what follows it: written again if that
@@ -166,6 +261,8 @@ enum err body_write(struct media *m, struct media_leg *l, const struct body *b, 
         o->n = start;
         sdp_put_session(o, l->session_id, version, &l->policy.local_ip);
         size_t media = o->n;
+        put_bandwidth(b->text, &b->sdp->sec, o);
+        OUT_LIT(o, "t=0 0\r\n");
         for (unsigned i = 0; i < b->sdp->n_media; i++)
             put_mline(m, l, b, i, o);
         if (o->full || o->n - start > MEDIA_SDP_MAX)

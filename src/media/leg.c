@@ -6,10 +6,19 @@ static size_t up16(size_t n)
     return (n + 15) & ~(size_t)15;
 }
 
+static uint32_t offer_buckets(uint32_t legs_cap)
+{
+    uint32_t n = 1;
+    while (n < legs_cap && n < 1u << 24)
+        n <<= 1;
+    return n;
+}
+
 size_t media_bytes(const struct media_cfg *cfg)
 {
     size_t streams = (size_t)cfg->legs_cap * MEDIA_STREAMS + 1;
     return up16(sizeof(struct media)) + up16(pool_bytes(sizeof(struct media_leg), cfg->legs_cap)) +
+           up16(offer_buckets(cfg->legs_cap) * sizeof(struct media_leg *)) +
            streams * sizeof(struct stream);
 }
 
@@ -20,6 +29,9 @@ struct media *media_init(void *mem, const struct media_cfg *cfg)
     m->cfg = *cfg;
     pool_init(&m->legs, at, sizeof(struct media_leg), cfg->legs_cap);
     at += up16(pool_bytes(sizeof(struct media_leg), cfg->legs_cap));
+    m->offers = (struct media_leg **)(void *)at;
+    m->offers_mask = offer_buckets(cfg->legs_cap) - 1;
+    at += up16(((size_t)m->offers_mask + 1) * sizeof(struct media_leg *));
     m->streams = (struct stream *)(void *)at;
     m->streams_cap = cfg->legs_cap * MEDIA_STREAMS + 1;
     rng_bytes(cfg->rng, &m->hide_key, sizeof m->hide_key);
@@ -33,9 +45,60 @@ struct media_leg *media_leg_open(struct media *m, const struct media_policy *pol
     if (l == NULL)
         return NULL;
     l->policy = *policy;
+    l->policy.codecs = (struct codec_names){0};
+    if (l->policy.kinds == 0)
+        l->policy.kinds = LINE_AUDIO | LINE_VIDEO;
+    l->codecs = codecs_keep(m, &policy->codecs);
+    if (l->codecs == CODECS_FULL) {
+        pool_free(&m->legs, l);
+        return NULL;
+    }
     l->user = user;
     l->media = m;
     return l;
+}
+
+/* --- the offer that a leg took --- */
+
+/* By text and call: phones of one make say the same in many calls. */
+static struct media_leg **offer_bucket(struct media *m, uint64_t hash, uint64_t user)
+{
+    uint64_t mixed = (hash ^ user) * UINT64_C(0x9e3779b97f4a7c15);
+    return &m->offers[(mixed >> 32) & m->offers_mask];
+}
+
+static void offer_forget(struct media *m, struct media_leg *l)
+{
+    if (m->offer_last == l)
+        m->offer_last = NULL;
+    if (l->offer_hash == 0)
+        return;
+    struct media_leg **at = offer_bucket(m, l->offer_hash, l->user);
+    while (*at != l)
+        at = &(*at)->offer_next;
+    *at = l->offer_next;
+    l->offer_hash = 0;
+}
+
+void offer_note(struct media *m, struct media_leg *l, struct str text, uint8_t mask)
+{
+    offer_forget(m, l);
+    l->offer_hash = siphash(&m->hide_key, text) | 1;
+    l->offer_mask = mask;
+    struct media_leg **at = offer_bucket(m, l->offer_hash, l->user);
+    l->offer_next = *at;
+    *at = l;
+    m->offer_last = l;
+}
+
+const struct media_leg *offer_find(struct media *m, const struct media_leg *to, struct str text)
+{
+    uint64_t hash = siphash(&m->hide_key, text) | 1;
+    const struct media_leg *last = m->offer_last;
+    for (const struct media_leg *l = *offer_bucket(m, hash, to->user); l != NULL; l = l->offer_next)
+        if (l->offer_hash == hash && l->user == to->user && l != to)
+            return l;
+    return last != NULL && last != to && last->offer_hash == hash ? last : NULL;
 }
 
 static void unpair(struct media *m, struct media_leg *l)
@@ -68,6 +131,9 @@ void media_leg_close(struct media *m, struct media_leg *l, struct instant now)
     unpair(m, l);
     for (unsigned i = 0; i < MEDIA_STREAMS; i++)
         stream_free(m, l, i);
+    offer_forget(m, l);
+    codecs_drop(m, l->codecs);
+    codecs_drop(m, l->far_codecs);
     pool_free(&m->legs, l);
 }
 
@@ -96,9 +162,24 @@ bool media_leg_view(const struct media_leg *l, unsigned stream, struct media_vie
     return true;
 }
 
+/* After an answer, nothing is in use that would have to bring packets. */
+static bool at_rest(const struct media_leg *l)
+{
+    if (l->n_media_agreed == 0)
+        return false;
+    for (unsigned i = 0; i < MEDIA_STREAMS; i++) {
+        const struct stream *s = leg_stream(l->media, l, i);
+        if (s != NULL && s->on && !s->said.held)
+            return false;
+    }
+    return true;
+}
+
 struct instant media_last_packet(const struct media_leg *l)
 {
     struct instant last = {0};
+    if (at_rest(l))
+        return (struct instant){INT64_MAX / 2};
     for (unsigned i = 0; i < MEDIA_STREAMS; i++) {
         const struct stream *s = leg_stream(l->media, l, i);
         if (s != NULL && s->in.last_us > last.us)
@@ -111,8 +192,8 @@ struct instant media_last_packet(const struct media_leg *l)
 #define ACTIVE_US  2000000
 
 struct flow {
-    int64_t first, last;
-    bool held;
+    int64_t first, last, resumed;
+    bool any; /* a line that should bring packets */
 };
 
 static struct flow flow_of(const struct media_leg *l)
@@ -120,9 +201,11 @@ static struct flow flow_of(const struct media_leg *l)
     struct flow f = {0};
     for (unsigned i = 0; i < MEDIA_STREAMS; i++) {
         const struct stream *s = leg_stream(l->media, l, i);
-        if (s == NULL)
+        const struct stream *d = s != NULL && s->peer != 0 ? &l->media->streams[s->peer] : NULL;
+        if (d == NULL || s->opaque || s->said.held || d->said.held)
             continue;
-        f.held |= s->said.held;
+        f.any = true;
+        f.resumed = MAX(f.resumed, MAX(s->resumed_us, d->resumed_us));
         if (s->in.first_us != 0 && (f.first == 0 || s->in.first_us < f.first))
             f.first = s->in.first_us;
         f.last = MAX(f.last, s->in.last_us);
@@ -130,17 +213,19 @@ static struct flow flow_of(const struct media_leg *l)
     return f;
 }
 
-/* One side talks now and has for 5 s, the other has been silent for as long. Hold is no fault. */
+/* One side talks now and has for 5 s, the other has been silent for as long; both since the last
+ * hold ended. */
 static bool talks_alone(const struct flow *a, const struct flow *b, struct instant now)
 {
-    return a->last != 0 && now.us - a->last <= ACTIVE_US && now.us - a->first >= ONE_WAY_US &&
-           (b->last == 0 || now.us - b->last >= ONE_WAY_US);
+    int64_t since = MAX(a->first, a->resumed), silent = MAX(b->last, b->resumed);
+    return a->last != 0 && now.us - a->last <= ACTIVE_US && now.us - since >= ONE_WAY_US &&
+           (silent == 0 || now.us - silent >= ONE_WAY_US);
 }
 
 bool media_one_way(const struct media_leg *a, const struct media_leg *b, struct instant now)
 {
     struct flow fa = flow_of(a), fb = flow_of(b);
-    if (fa.held || fb.held)
+    if (!fa.any || !fb.any)
         return false;
     return talks_alone(&fa, &fb, now) || talks_alone(&fb, &fa, now);
 }

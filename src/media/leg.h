@@ -32,6 +32,26 @@ enum srtp_suite {
 };
 const char *srtp_suite_name(enum srtp_suite s); /* the SDP name (RFC 4568, 6188, 7714); "none" */
 
+/* What an m-line carries. The bits equal call/policy.h's enum media_kind. */
+enum line_kind {
+    LINE_NONE = 0,
+    LINE_AUDIO = 1,
+    LINE_VIDEO = 2,
+    LINE_APPLICATION = 4, /* RTP only, e.g. H.224 */
+    LINE_T38 = 8,         /* m=image over udptl */
+    LINE_TEXT = 16,       /* RFC 4103 */
+};
+
+/* A list of encoding names, lower case: names[i] lies in text. n 0: every codec passes. Borrowed
+ * until media_leg_open returns. */
+#define CODECS_NAMES_MAX 16u
+#define CODECS_TEXT_MAX  512u /* of all names with a space behind each */
+struct codec_names {
+    const struct span *names;
+    struct str text;
+    uint8_t n;
+};
+
 /* What the zone or peer of a leg allows. */
 struct media_policy {
     bool signalling_secure; /* leg's signalling is TLS: SDES may be accepted and offered */
@@ -39,6 +59,9 @@ struct media_policy {
     bool offer_srtp; /* offers to this leg are RTP/SAVP (needs signalling_secure), else RTP/AVP */
     bool symmetric;  /* peer may be behind NAT: latch once to the first packet's source; else SDP
                         address only */
+    bool t38_plain;  /* a live waiver lets T.38 through, which UDPTL cannot protect */
+    uint8_t kinds;   /* enum line_kind bits; 0: audio and video */
+    struct codec_names codecs;
     uint8_t suites[SUITE_COUNT]; /* in order of preference, SUITE_NONE ends; empty = the default
                                     order */
     struct addr local_ip;        /* what our SDP says (public address); ip only */
@@ -64,12 +87,17 @@ size_t media_bytes(const struct media_cfg *cfg);
 /* keeps mem (zeroed). */
 struct media *media_init(void *mem, const struct media_cfg *cfg);
 
-/* NULL when the table is full. gives: media_leg_close. user: the caller's tag for media_events. */
+/* NULL when the table is full, or that of codec lists. gives: media_leg_close. user: the caller's
+ * tag; legs of one call share it, so that an offer is found again that another leg of the call
+ * took. */
 struct media_leg *media_leg_open(struct media *m, const struct media_policy *policy, uint64_t user);
 void media_leg_close(struct media *m, struct media_leg *l,
                      struct instant now); /* unpairs, gives ports back; NULL is fine */
 
-/* REASON_NONE or why not (media_*, sdp_*, capacity_ports). Outputs are complete SDP bodies. */
+/* REASON_NONE or why not (media_*, sdp_*, capacity_ports). Outputs are complete SDP bodies with as
+ * many m-lines as the other side's, in its order: one that may not pass has port 0 and its reason
+ * is counted (media_kind, media_transport, media_codec, media_plaintext ...). An offer of which
+ * nothing is left is media_not_acceptable. Formats pass that are on the lists of both legs. */
 MUST_CHECK enum reason media_offer_in(struct media *m, struct media_leg *from, struct str sdp);
 MUST_CHECK enum reason media_offer_out(struct media *m, struct media_leg *to, struct str other_sdp,
                                        struct instant now, struct out *o);
@@ -86,14 +114,16 @@ struct media_view {
     uint16_t local_port;
     struct addr remote; /* in force: SDP's or latched */
     bool latched, held;
-    char codec[24]; /* first format of the answer: "PCMA/8000", terminated */
+    char codec[24]; /* first format of the answer: "PCMA/8000", "t38", terminated */
     char kind[12];  /* "audio" */
     struct media_stats in;
 };
 bool media_leg_view(const struct media_leg *l, unsigned stream, struct media_view *ret_v);
-/* true if the call is one-way by now: packets came from one side only for at least 5 s. */
+/* true if the call is one-way by now: packets came from one side only for at least 5 s. Lines on
+ * hold and T.38 do not count, and a hold that ends starts the 5 s anew. */
 bool media_one_way(const struct media_leg *a, const struct media_leg *b, struct instant now);
-/* Newest packet time from this leg over its streams; us 0 = never. */
+/* Newest packet time from this leg over its streams; us 0 = never. After an answer that left no
+ * line in use, or every one on hold, silence is as it should be: INT64_MAX / 2. */
 struct instant media_last_packet(const struct media_leg *l);
 
 /* --- packets --- */

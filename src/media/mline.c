@@ -1,6 +1,6 @@
 #include "media/state.h"
 
-static bool profile(struct str proto, struct remote *r)
+static void profile(struct str proto, struct remote *r)
 {
     static const struct {
         const char *name;
@@ -13,9 +13,7 @@ static bool profile(struct str proto, struct remote *r)
         if (str_ieq(proto, str_c(known[i].name))) {
             r->secure = known[i].secure;
             r->feedback = known[i].feedback;
-            return true;
         }
-    return false;
 }
 
 static bool formats_ok(struct str fmts)
@@ -52,16 +50,25 @@ enum reason mline_read(const struct sdp *sdp, struct str text, const struct sdp_
                        const struct media_policy *p, struct remote *ret_r)
 {
     struct remote r = {.on = true};
-    if (ml->port == 0 || ml->n_ports != 1 || !profile(span_str(text, ml->proto), &r))
-        return REASON_media_not_acceptable;
-    if (!formats_ok(span_str(text, ml->fmts)))
+    enum reason why = REASON_media_not_acceptable;
+    if (ml->port == 0 || ml->n_ports != 1)
+        return why;
+    r.kind = (uint8_t)line_kind(text, ml, &why);
+    if (r.kind == LINE_NONE)
+        return why;
+    bool rtp = r.kind != LINE_T38;
+    profile(span_str(text, ml->proto), &r);
+    if (rtp && !formats_ok(span_str(text, ml->fmts)))
         return REASON_sdp_syntax;
     r.rtp = sdp_media_conn(sdp, ml)->a;
+    if (addr_any(&r.rtp)) /* hold of RFC 2543: whichever family its zero is written in */
+        r.rtp = (struct addr){.family = p->local_ip.family};
     r.rtp.port = ml->port;
     if (r.rtp.family != p->local_ip.family || broadcast(&r.rtp))
         return REASON_media_not_acceptable;
     r.held = addr_any(&r.rtp) || sdp_direction(sdp, text, ml) != SDP_SENDRECV;
-    enum reason why = rtcp_of(sdp, text, ml, &r);
+    r.ptime_ms = sdp_ptime_ms(sdp, text, ml);
+    why = rtp ? rtcp_of(sdp, text, ml, &r) : REASON_NONE;
     if (why == REASON_NONE)
         *ret_r = r;
     return why;
@@ -71,6 +78,8 @@ enum reason mline_security(const struct sdp *sdp, struct str text, const struct 
                            const struct media_policy *p, const struct remote *r)
 {
     bool keys = sdp_attr_find(sdp, text, &ml->sec, STR("crypto")) != NULL;
+    if (r->kind == LINE_T38)
+        return REASON_NONE; /* line_allowed has judged */
     if (r->secure) {
         if (keys && !p->signalling_secure)
             return REASON_media_key_exposed;
@@ -105,6 +114,7 @@ enum reason mline_crypto_choose(const struct sdp *sdp, struct str text, const st
         unsigned at = rank(p, c.suite);
         if (at < best) {
             c.tag = line.tag;
+            c.life = line.lifetime;
             *ret_c = c;
             best = at;
         }
@@ -128,6 +138,7 @@ enum reason mline_crypto_answer(const struct sdp *sdp, struct str text, const st
         return REASON_media_crypto_unsupported;
     /* Tags of our offers are the places in the order of preference, from 1. */
     c.tag = line.tag;
+    c.life = line.lifetime;
     if (e != OK || line.tag == 0 || suite_preferred(p, line.tag - 1) != c.suite)
         return REASON_media_answer_bad;
     *ret_c = c;

@@ -47,7 +47,14 @@ static enum reason take_offered(struct media *m, struct media_leg *l, const stru
     enum reason why =
         i < MEDIA_STREAMS ? mline_read(sdp, text, ml, &l->policy, &r) : REASON_media_not_acceptable;
     if (why == REASON_NONE)
+        why = line_allowed(&l->policy, r.kind);
+    if (why == REASON_NONE)
         why = mline_security(sdp, text, ml, &l->policy, &r);
+    uint32_t keep = FORMATS_ALL;
+    if (why == REASON_NONE && r.kind != LINE_T38)
+        keep = line_formats(m, sdp, text, ml, l->codecs, 0, NULL);
+    if (keep == 0)
+        why = REASON_media_codec;
     if (why == REASON_NONE && r.secure)
         why = mline_crypto_choose(sdp, text, ml, &l->policy, &c);
     struct stream *s;
@@ -56,12 +63,14 @@ static enum reason take_offered(struct media *m, struct media_leg *l, const stru
     if (why != REASON_NONE)
         return why;
     s->next = r;
+    line_payload_types(text, ml, keep, s->pts);
     if (!r.secure)
         return REASON_NONE;
     why = stream_keys(m, s);
     if (why == REASON_NONE) {
         s->keys->next_suite = (uint8_t)c.suite;
         s->keys->next_tag = c.tag;
+        s->keys->next_life = c.life;
         memcpy(s->keys->next_key, c.key, SRTP_KEY_MAX);
     }
     mem_wipe(&c, sizeof c);
@@ -73,6 +82,19 @@ static bool fatal(enum reason why)
 {
     return why == REASON_media_key_exposed || why == REASON_capacity_ports ||
            why == REASON_capacity_memory || why == REASON_sdp_syntax;
+}
+
+/* Names that say what is wrong with one line; an offer of nothing else is media_not_acceptable. */
+static bool of_line(enum reason why)
+{
+    return why == REASON_media_kind || why == REASON_media_transport || why == REASON_media_codec;
+}
+
+/* A line is refused where others may pass: its reason would be lost in the answer's port 0. */
+static void count_refused(struct media *m, enum reason why, const struct sdp_media *ml)
+{
+    if (ml->port != 0 && why != REASON_NONE)
+        counters_hit(m->cfg.counters, why);
 }
 
 enum reason media_offer_in(struct media *m, struct media_leg *from, struct str text)
@@ -97,9 +119,11 @@ enum reason media_offer_in(struct media *m, struct media_leg *from, struct str t
         if (why == REASON_NONE)
             mask |= (uint8_t)(1u << i);
         else if (first == REASON_NONE && sdp.media[i].port != 0)
-            first = why;
+            first = of_line(why) ? REASON_media_not_acceptable : why;
         if (fatal(why))
             break;
+        if (of_line(why) || mask != 0)
+            count_refused(m, why, &sdp.media[i]);
     }
     /* All m-lines switched off is a valid wish inside a call. */
     bool quiet = first == REASON_NONE && from->n_media > 0;
@@ -109,32 +133,72 @@ enum reason media_offer_in(struct media *m, struct media_leg *from, struct str t
     }
     from->role = ROLE_ANSWERER;
     from->n_media = sdp.n_media;
-    m->offer_hash = siphash(&m->hide_key, text);
-    m->offer_mask = mask;
+    offer_note(m, from, text, mask);
     return REASON_NONE;
 }
 
 /* --- an offer goes out --- */
 
-static enum reason make_offered(struct media *m, struct media_leg *l, const struct body *b,
-                                unsigned i, bool *ret_on)
+/* Whether a line that the offerer may send is one for this leg, too; its formats go to b->keep. */
+static enum reason judge_offered(struct media *m, const struct media_leg *l, struct body *b,
+                                 unsigned i, struct remote *ret_r)
+{
+    const struct sdp_media *ml = &b->sdp->media[i];
+    struct media_policy any = {.local_ip = sdp_media_conn(b->sdp, ml)->a};
+    enum reason why = mline_read(b->sdp, b->text, ml, &any, ret_r);
+    if (why == REASON_NONE)
+        why = line_allowed(&l->policy, ret_r->kind);
+    if (why != REASON_NONE)
+        return why;
+    b->keep[i] = ret_r->kind == LINE_T38
+                     ? FORMATS_ALL
+                     : line_formats(m, b->sdp, b->text, ml, l->codecs, l->far_codecs, NULL);
+    return b->keep[i] == 0 ? REASON_media_codec : REASON_NONE;
+}
+
+static enum reason make_offered(struct media *m, struct media_leg *l, struct body *b, unsigned i,
+                                bool *ret_on)
 {
     struct remote r;
     *ret_on = false;
-    struct media_policy any = {.local_ip = sdp_media_conn(b->sdp, &b->sdp->media[i])->a};
-    if (i >= MEDIA_STREAMS || (b->mask >> i & 1) == 0 ||
-        mline_read(b->sdp, b->text, &b->sdp->media[i], &any, &r) != REASON_NONE)
+    if (i >= MEDIA_STREAMS || (b->mask >> i & 1) == 0)
         return REASON_NONE;
+    enum reason why = judge_offered(m, l, b, i, &r);
+    if (why != REASON_NONE) {
+        count_refused(m, why, &b->sdp->media[i]);
+        return REASON_NONE;
+    }
     struct stream *s;
-    enum reason why = stream_open(m, l, i, &s);
-    if (why == REASON_NONE && leg_offers_srtp(&l->policy))
+    bool secure = r.kind != LINE_T38 && leg_offers_srtp(&l->policy);
+    why = stream_open(m, l, i, &s);
+    if (why == REASON_NONE && secure)
         why = stream_keys(m, s);
     if (why != REASON_NONE)
         return why;
     s->offered = true;
-    s->offered_secure = leg_offers_srtp(&l->policy);
+    s->offered_secure = secure;
+    s->offered_kind = r.kind;
+    s->offered_ptime_ms = r.ptime_ms;
+    line_payload_types(b->text, &b->sdp->media[i], b->keep[i], s->pts);
     *ret_on = true;
     return REASON_NONE;
+}
+
+/* What the leg that took this offer let pass. */
+static uint8_t mask_of_offerer(struct media *m, struct media_leg *to, struct str text)
+{
+    const struct media_leg *from = offer_find(m, to, text);
+    codecs_drop(m, to->far_codecs);
+    to->far_codecs = from != NULL ? codecs_share(m, from->codecs) : 0;
+    return from != NULL ? from->offer_mask : 0xff;
+}
+
+static bool wants_something(const struct sdp *sdp)
+{
+    for (unsigned i = 0; i < sdp->n_media; i++)
+        if (sdp->media[i].port != 0)
+            return true;
+    return false;
 }
 
 enum reason media_offer_out(struct media *m, struct media_leg *to, struct str other_sdp,
@@ -150,8 +214,7 @@ enum reason media_offer_out(struct media *m, struct media_leg *to, struct str ot
     media_rollback(m, to);
     if (sdp.n_media < to->n_media)
         return REASON_media_not_acceptable;
-    bool known = siphash(&m->hide_key, other_sdp) == m->offer_hash;
-    struct body b = {&sdp, other_sdp, known ? m->offer_mask : 0xff, false};
+    struct body b = {.sdp = &sdp, .text = other_sdp, .mask = mask_of_offerer(m, to, other_sdp)};
     to->pending = true;
     uint8_t mask = 0;
     for (unsigned i = 0; i < MEDIA_STREAMS; i++) {
@@ -165,7 +228,7 @@ enum reason media_offer_out(struct media *m, struct media_leg *to, struct str ot
         mask |= (uint8_t)(on ? 1u << i : 0);
     }
     b.mask = mask;
-    if (why == REASON_NONE && mask == 0 && to->n_media == 0)
+    if (why == REASON_NONE && mask == 0 && (to->n_media == 0 || wants_something(&sdp)))
         why = REASON_media_not_acceptable;
     if (why == REASON_NONE && body_write(m, to, &b, o) != OK)
         why = REASON_sdp_limit;
@@ -198,7 +261,10 @@ static enum reason judge_answer(struct media *m, struct media_leg *l, const stru
     enum reason why = mline_read(sdp, text, ml, &l->policy, &ret_a->r);
     if (why != REASON_NONE)
         return why == REASON_sdp_syntax ? why : REASON_media_answer_bad;
-    if (ret_a->r.secure != s->offered_secure)
+    if (ret_a->r.secure != s->offered_secure || ret_a->r.kind != s->offered_kind)
+        return REASON_media_answer_bad;
+    if (ret_a->r.kind != LINE_T38 &&
+        !line_answer_formats(m, sdp, text, ml, l->codecs, l->far_codecs, s->pts))
         return REASON_media_answer_bad;
     if (!ret_a->r.secure)
         return REASON_NONE;
@@ -225,10 +291,12 @@ static enum reason apply_answer(struct media *m, struct media_leg *l, const stru
     }
     if (a->r.secure) {
         s->keys->next_suite = (uint8_t)a->c.suite;
+        s->keys->next_life = a->c.life;
         memcpy(s->keys->next_key, a->c.key, SRTP_KEY_MAX);
     }
     s->next = a->r;
-    stream_describe(s, sdp, text, &sdp->media[i]);
+    stream_describe(s, sdp, text, &sdp->media[i], FORMATS_ALL);
+    stream_meter(s, a->r.kind, s->offered_ptime_ms, a->r.ptime_ms);
     return stream_commit(m, s, &a->r);
 }
 
@@ -269,18 +337,24 @@ static void refresh_own_key(struct media *m, struct secure *k)
     k->tx_suite = SUITE_NONE;
 }
 
-static uint8_t answer_mask(struct media *m, const struct media_leg *l, const struct sdp *sdp)
+static void choose_answered(struct media *m, const struct media_leg *l, struct body *b)
 {
-    uint8_t mask = 0;
-    for (unsigned i = 0; i < MEDIA_STREAMS && i < sdp->n_media; i++) {
+    for (unsigned i = 0; i < MEDIA_STREAMS && i < b->sdp->n_media; i++) {
         struct stream *s = leg_stream(m, l, i);
-        if (s == NULL || !s->next.on || sdp->media[i].port == 0)
+        const struct sdp_media *ml = &b->sdp->media[i];
+        enum reason why;
+        if (s == NULL || !s->next.on || ml->port == 0 ||
+            line_kind(b->text, ml, &why) != s->next.kind)
             continue;
-        mask |= (uint8_t)(1u << i);
+        b->keep[i] = s->next.kind == LINE_T38
+                         ? FORMATS_ALL
+                         : line_formats(m, b->sdp, b->text, ml, l->codecs, 0, s->pts);
+        if (b->keep[i] == 0)
+            continue;
+        b->mask |= (uint8_t)(1u << i);
         if (s->next.secure)
             refresh_own_key(m, s->keys);
     }
-    return mask;
 }
 
 enum reason media_answer_out(struct media *m, struct media_leg *to, struct str other_sdp,
@@ -293,7 +367,8 @@ enum reason media_answer_out(struct media *m, struct media_leg *to, struct str o
         return why;
     if (to->role != ROLE_ANSWERER || sdp.n_media != to->n_media)
         return REASON_media_answer_bad;
-    struct body b = {&sdp, other_sdp, answer_mask(m, to, &sdp), true};
+    struct body b = {.sdp = &sdp, .text = other_sdp, .answer = true};
+    choose_answered(m, to, &b);
     if (body_write(m, to, &b, o) != OK)
         return REASON_sdp_limit;
     for (unsigned i = 0; why == REASON_NONE && i < MEDIA_STREAMS; i++) {
@@ -304,7 +379,9 @@ enum reason media_answer_out(struct media *m, struct media_leg *to, struct str o
             stream_free(m, to, i);
             continue;
         }
-        stream_describe(s, &sdp, other_sdp, &sdp.media[i]);
+        stream_describe(s, &sdp, other_sdp, &sdp.media[i], b.keep[i]);
+        stream_meter(s, s->next.kind, s->next.ptime_ms,
+                     sdp_ptime_ms(&sdp, other_sdp, &sdp.media[i]));
         why = stream_commit(m, s, &s->next);
     }
     if (why == REASON_NONE)

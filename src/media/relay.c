@@ -4,6 +4,9 @@
 #include "wire/rtp/rtcp.h"
 
 #define TURN_CHUNK 16u
+#define BURST_US   1000000 /* how far ahead of its highest rate a stream may be */
+#define UDPTL_MIN  3u      /* sequence number and a length (T.38 section 9.1) */
+#define UDPTL_MAX  1400u
 
 static enum reason srtp_reason(enum err e)
 {
@@ -59,10 +62,21 @@ static uint32_t clock_rate(const struct stream *s, uint8_t pt)
     return 0;
 }
 
+/* One packet of the stream's rate (GCRA). Asked only for packets that are known to be the peer's:
+ * nobody else may use up what it is due. */
+static bool metered(struct stream *s, struct instant now)
+{
+    int64_t due = s->due_us > now.us ? s->due_us : now.us;
+    if (UNLIKELY(due - now.us > BURST_US))
+        return false;
+    s->due_us = due + s->gap_us;
+    return true;
+}
+
 static struct stream *far_side(struct media *m, const struct stream *s)
 {
     struct stream *d = &m->streams[s->peer];
-    return s->peer != 0 && d->on ? d : NULL;
+    return s->peer != 0 && d->on && d->opaque == s->opaque && !d->quiet ? d : NULL;
 }
 
 static enum reason send_rtp(struct stream *d, struct pkt *pk)
@@ -91,15 +105,35 @@ static enum reason relay_rtp(struct media *m, struct stream *s, struct pkt *pk, 
         return REASON_rtp_source;
     if (s->secure) {
         size_t n = pk->len;
+        if (UNLIKELY(s->keys->rx_life == 0))
+            return REASON_rtp_key_limit;
         enum err e = srtp_unprotect(s->keys->rx, pk->data, &n);
         if (e != OK)
             return srtp_reason(e);
+        s->keys->rx_life--;
         pk->len = (uint16_t)n;
     }
     if (!rtp_padding_ok(pk->data, pk->len, &r))
         return REASON_rtp_malformed;
     latch_rtp(s, &pk->peer);
+    if (!metered(s, now))
+        return REASON_rtp_rate;
     reception_packet(&s->in, &r, pk->len, clock_rate(s, r.pt), now);
+    return send_rtp(far_side(m, s), pk);
+}
+
+/* T.38 (RFC 3362): datagrams as they are, from the peer's address alone. */
+static enum reason relay_datagram(struct media *m, struct stream *s, struct pkt *pk,
+                                  struct instant now)
+{
+    if (pk->len < UDPTL_MIN || pk->len > UDPTL_MAX)
+        return REASON_rtp_malformed;
+    if (!addr_eq(&pk->peer, &s->rtp) && !may_latch(s, &pk->peer))
+        return REASON_rtp_source;
+    latch_rtp(s, &pk->peer);
+    if (!metered(s, now))
+        return REASON_rtp_rate;
+    reception_datagram(&s->in, pk->len, now);
     return send_rtp(far_side(m, s), pk);
 }
 
@@ -144,7 +178,7 @@ static enum reason send_rtcp(struct stream *d, struct pkt *pk)
     return REASON_NONE;
 }
 
-static enum reason relay_rtcp(struct media *m, struct stream *s, struct pkt *pk)
+static enum reason relay_rtcp(struct media *m, struct stream *s, struct pkt *pk, struct instant now)
 {
     if (!rtcp_header_ok(pk->data, pk->len))
         return REASON_rtp_malformed;
@@ -152,14 +186,19 @@ static enum reason relay_rtcp(struct media *m, struct stream *s, struct pkt *pk)
         return REASON_rtp_source;
     if (s->secure) {
         size_t n = pk->len;
+        if (UNLIKELY(s->keys->rx_rtcp_life == 0))
+            return REASON_rtp_key_limit;
         enum err e = srtcp_unprotect(s->keys->rx, pk->data, &n);
         if (e != OK)
             return srtp_reason(e);
+        s->keys->rx_rtcp_life--;
         pk->len = (uint16_t)n;
     }
     if (rtcp_check(pk->data, pk->len) != OK)
         return REASON_rtp_malformed;
     latch_rtcp(s, &pk->peer);
+    if (!metered(s, now))
+        return REASON_rtp_rate;
     rtcp_hide(pk->data, pk->len, &m->hide_key);
     return send_rtcp(far_side(m, s), pk);
 }
@@ -172,10 +211,10 @@ static enum reason relay_one(struct media *m, struct stream *s, struct pkt *pk, 
     if (pk->len == 0 || pk->len > PKT_MAX)
         return REASON_rtp_malformed;
     if (!odd && !(s->mux && rtp_is_rtcp(pk->data, pk->len)))
-        return relay_rtp(m, s, pk, now);
-    if (odd && s->mux)
+        return s->opaque ? relay_datagram(m, s, pk, now) : relay_rtp(m, s, pk, now);
+    if (odd && (s->mux || s->opaque))
         return REASON_rtp_no_session;
-    return relay_rtcp(m, s, pk);
+    return relay_rtcp(m, s, pk, now);
 }
 
 static void turn(struct media *m, struct pkt *pkts, size_t n, struct instant now)

@@ -18,6 +18,7 @@ struct rig {
     struct media_leg *a, *b;
     char to_a[MEDIA_SDP_MAX], to_b[MEDIA_SDP_MAX]; /* last bodies of ours */
     struct str said_a, said_b;
+    bool metered; /* streams keep their highest rate; else time may stand still in a test */
 };
 
 static inline struct addr rig_addr(const char *ip, uint16_t port)
@@ -59,6 +60,7 @@ static inline struct media_policy rig_policy(bool tls, bool plain, bool srtp, bo
                                  .plain_allowed = plain,
                                  .offer_srtp = srtp,
                                  .symmetric = symmetric,
+                                 .t38_plain = plain,
                                  .local_ip = rig_addr("203.0.113.1", 0)};
 }
 
@@ -87,6 +89,8 @@ static inline enum reason rig_answer(struct rig *r, bool from_b, struct str sdp)
         *(from_b ? &r->said_a : &r->said_b) = out_str(&o);
         media_pair(r->m, x, y);
     }
+    for (uint32_t i = 1; !r->metered && i <= r->m->streams_fresh; i++)
+        r->m->streams[i].gap_us = 0;
     return why;
 }
 

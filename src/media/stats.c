@@ -70,6 +70,15 @@ void reception_packet(struct reception *r, const struct rtp *p, size_t len, uint
     r->last_us = now.us;
 }
 
+void reception_datagram(struct reception *r, size_t len, struct instant now)
+{
+    r->packets++;
+    r->octets += len;
+    if (r->first_us == 0)
+        r->first_us = now.us;
+    r->last_us = now.us;
+}
+
 static uint32_t ticks_us(uint32_t jitter16, uint32_t rate_hz)
 {
     uint64_t us = rate_hz == 0 ? 0 : (uint64_t)(jitter16 >> 4) * 1000000u / rate_hz;

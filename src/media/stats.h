@@ -20,5 +20,7 @@ struct reception {
 /* A valid packet of len bytes; rate_hz 0: unknown, no jitter. */
 void reception_packet(struct reception *r, const struct rtp *p, size_t len, uint32_t rate_hz,
                       struct instant now) HOT;
+/* A datagram that is no RTP: counted and dated. */
+void reception_datagram(struct reception *r, size_t len, struct instant now);
 void reception_read(const struct reception *r, struct media_stats *ret_s);
 #endif

@@ -103,6 +103,16 @@ static bool context_make(struct media *m, struct srtp **c, enum srtp_suite suite
     return true;
 }
 
+/* How many packets the peer's key is good for (RFC 4568 section 6.1: a lifetime counts both kinds;
+ * RFC 3711 section 9.2 the ends without one, which srtp.c also keeps). */
+static void life_begin(struct secure *k)
+{
+    const uint64_t rtp_max = UINT64_C(1) << 48, rtcp_max = UINT64_C(1) << 31;
+    uint64_t life = k->next_life != 0 ? k->next_life : rtp_max;
+    k->rx_life = MIN(life, rtp_max);
+    k->rx_rtcp_life = MIN(life, rtcp_max);
+}
+
 /* A context lives as long as its key does, so that the roll-over counter and the replay window
  * survive a re-INVITE that changes nothing. */
 static enum reason install(struct media *m, struct secure *k)
@@ -111,6 +121,8 @@ static enum reason install(struct media *m, struct secure *k)
                 mem_equal_ct(k->rx_key, k->next_key, SRTP_KEY_MAX);
     if (!same && !context_make(m, &k->rx, k->next_suite, k->next_key))
         return REASON_capacity_memory;
+    if (!same)
+        life_begin(k);
     memcpy(k->rx_key, k->next_key, SRTP_KEY_MAX);
     k->rx_suite = k->next_suite;
     if (k->tx != NULL && k->tx_suite == k->next_suite)
@@ -132,18 +144,56 @@ enum reason stream_commit(struct media *m, struct stream *s, const struct remote
     } else {
         keys_drop(m, s);
     }
-    bool moved = !s->on || s->secure != r->secure || s->said.mux != r->mux ||
-                 !addr_eq(&s->said.rtp, &r->rtp) || !addr_eq(&s->said.rtcp, &r->rtcp);
+    struct remote said = *r;
+    bool opaque = r->kind == LINE_T38;
+    s->quiet = addr_any(&r->rtp);
+    /* A zero address says where not to send, not where music on hold comes from: that stays. */
+    if (s->quiet && s->on && s->opaque == opaque) {
+        said.rtp = s->said.rtp;
+        said.rtcp = s->said.rtcp;
+    }
+    bool moved = !s->on || s->secure != r->secure || s->said.mux != r->mux || s->opaque != opaque ||
+                 !addr_eq(&s->said.rtp, &said.rtp) || !addr_eq(&s->said.rtcp, &said.rtcp);
     if (moved) {
-        s->rtp = r->rtp;
-        s->rtcp = r->rtcp;
+        s->rtp = said.rtp;
+        s->rtcp = said.rtcp;
         s->rtp_latched = s->rtcp_latched = false;
     }
-    s->said = *r;
+    if (s->said.held && !r->held)
+        s->resumed_us = m->now.us;
+    s->said = said;
     s->mux = r->mux;
     s->secure = r->secure;
+    s->opaque = opaque;
     s->on = true;
     return REASON_NONE;
+}
+
+/* Packets a second that a stream may bring: what its kind needs and as much again. A burst of one
+ * second's worth may come at once, which is how packets arrive after a pause of the network or of
+ * the machine. */
+#define RATE_AUDIO_MIN   100u
+#define RATE_AUDIO_MAX   1000u
+#define RATE_VIDEO       2000u
+#define RATE_T38         200u
+#define RATE_APPLICATION 200u
+#define PTIME_DEFAULT_MS 20u
+
+static uint32_t audio_rate(uint8_t ptime_ms)
+{
+    uint32_t rate = 2000u / (ptime_ms != 0 ? ptime_ms : PTIME_DEFAULT_MS);
+    return rate < RATE_AUDIO_MIN ? RATE_AUDIO_MIN : MIN(rate, RATE_AUDIO_MAX);
+}
+
+void stream_meter(struct stream *s, uint8_t kind, uint8_t ptime_a_ms, uint8_t ptime_b_ms)
+{
+    uint8_t shorter =
+        ptime_a_ms == 0 || (ptime_b_ms != 0 && ptime_b_ms < ptime_a_ms) ? ptime_b_ms : ptime_a_ms;
+    uint32_t rate = kind == LINE_VIDEO         ? RATE_VIDEO
+                    : kind == LINE_T38         ? RATE_T38
+                    : kind == LINE_APPLICATION ? RATE_APPLICATION
+                                               : audio_rate(shorter);
+    s->gap_us = 1000000u / rate;
 }
 
 static void copy_text(char *to, size_t cap, struct str s)
@@ -164,16 +214,20 @@ static struct clock clock_of(uint8_t pt, uint32_t rate_hz)
 }
 
 void stream_describe(struct stream *s, const struct sdp *sdp, struct str text,
-                     const struct sdp_media *ml)
+                     const struct sdp_media *ml, uint32_t keep)
 {
     struct str rest = span_str(text, ml->fmts), name = STR_NONE;
     bool first = true;
     s->n_clocks = 0;
     copy_text(s->kind, sizeof s->kind, span_str(text, ml->kind));
-    s->codec[0] = 0;
-    while (rest.n > 0 && s->n_clocks < CLOCKS_MAX) {
+    copy_text(s->codec, sizeof s->codec, s->next.kind == LINE_T38 ? STR("t38") : STR_NONE);
+    for (unsigned i = 0; rest.n > 0 && s->n_clocks < CLOCKS_MAX; i++) {
         uint8_t pt;
         uint32_t rate_hz;
+        if ((keep >> i & 1) == 0) {
+            sdp_token_next(&rest);
+            continue;
+        }
         if (sdp_payload_type(sdp_token_next(&rest), &pt) != OK ||
             sdp_rtpmap(sdp, text, ml, pt, &rate_hz, &name) != OK)
             continue;

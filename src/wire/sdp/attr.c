@@ -133,6 +133,24 @@ static bool rtpmap_of(struct str v, uint8_t pt, uint32_t *ret_rate_hz, struct st
     return true;
 }
 
+enum err sdp_static_type(uint8_t pt, uint32_t *ret_rate_hz, struct str *ret_name)
+{
+    if (pt >= ARRAY_LEN(static_types) || static_types[pt].name == NULL)
+        return ERR_NOT_FOUND;
+    *ret_rate_hz = static_types[pt].rate_hz;
+    *ret_name = str_c(static_types[pt].name);
+    return OK;
+}
+
+uint8_t sdp_ptime_ms(const struct sdp *s, struct str text, const struct sdp_media *m)
+{
+    struct str whole;
+    uint32_t ms;
+    str_cut(str_trim(sdp_attr_value(text, sdp_attr_find(s, text, &m->sec, STR("ptime")))), '.',
+            &whole);
+    return str_u32(whole, 255, &ms) == OK ? (uint8_t)ms : 0;
+}
+
 enum err sdp_rtpmap(const struct sdp *s, struct str text, const struct sdp_media *m, uint8_t pt,
                     uint32_t *ret_rate_hz, struct str *ret_name)
 {
@@ -141,9 +159,5 @@ enum err sdp_rtpmap(const struct sdp *s, struct str text, const struct sdp_media
     while ((a = sdp_attr_next(s, text, &m->sec, STR("rtpmap"), &it)) != NULL)
         if (rtpmap_of(sdp_attr_value(text, a), pt, ret_rate_hz, ret_name))
             return OK;
-    if (pt >= ARRAY_LEN(static_types) || static_types[pt].name == NULL)
-        return ERR_NOT_FOUND;
-    *ret_rate_hz = static_types[pt].rate_hz;
-    *ret_name = str_c(static_types[pt].name);
-    return OK;
+    return sdp_static_type(pt, ret_rate_hz, ret_name);
 }

@@ -25,7 +25,6 @@ void sdp_put_session(struct out *o, uint64_t session_id, uint64_t version, const
     put_ip(o, ip);
     OUT_LIT(o, "s=-\r\nc=");
     put_ip(o, ip);
-    OUT_LIT(o, "t=0 0\r\n");
 }
 
 void sdp_put_media(struct out *o, struct str kind, uint16_t port, struct str proto, struct str fmts)

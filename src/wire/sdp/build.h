@@ -4,7 +4,7 @@
 #define WIRE_SDP_BUILD_H
 #include "wire/sdp/sdp.h"
 
-/* v, o (user "-"), s=-, c, t=0 0; the address is ours. */
+/* v, o (user "-"), s=-, c; the address is ours. b= lines and t=0 0 are to follow. */
 void sdp_put_session(struct out *o, uint64_t session_id, uint64_t version, const struct addr *ip);
 void sdp_put_media(struct out *o, struct str kind, uint16_t port, struct str proto,
                    struct str fmts);

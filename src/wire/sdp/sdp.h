@@ -74,6 +74,10 @@ MUST_CHECK enum err sdp_rtcp(const struct sdp *s, struct str text, const struct 
 struct str sdp_token_next(struct str *rest);
 /* Payload type 0-127, decimal, no leading zeros beyond one digit. */
 MUST_CHECK enum err sdp_payload_type(struct str token, uint8_t *ret_pt);
+/* Name and clock rate that RFC 3551 gives a payload type; ERR_NOT_FOUND. */
+MUST_CHECK enum err sdp_static_type(uint8_t pt, uint32_t *ret_rate_hz, struct str *ret_name);
+/* a=ptime in whole milliseconds, 1 to 255 ("2.5" is 2); 0: absent or no such number. */
+uint8_t sdp_ptime_ms(const struct sdp *s, struct str text, const struct sdp_media *m);
 /* Clock rate of a=rtpmap for pt, else of the static table (RFC 3551), else ERR_NOT_FOUND. ret_name:
  * "PCMA/8000". */
 MUST_CHECK enum err sdp_rtpmap(const struct sdp *s, struct str text, const struct sdp_media *m,
