@@ -41,7 +41,8 @@ size_t core_bytes(const struct core_cfg *cfg)
            round64(pending_cap(cfg) * sizeof(uint32_t)) + round64(media_bytes(&mc)) +
            round64(sizeof(struct ports)) + round64(ports_bytes(cfg->ports_cap_pairs)) +
            round64(rate_bytes(rate_cap(cfg))) + round64(exchange_bytes(cfg)) +
-           round64(upstream_bytes(cfg)) + round64(cfg->blocks_bytes / 2) * 2 + 64;
+           round64(upstream_bytes(cfg)) + round64(quiet_bytes()) +
+           round64(cfg->blocks_bytes / 2) * 2 + 64;
 }
 
 static void *carve(uint8_t **at, size_t bytes)
@@ -146,6 +147,7 @@ static void memory_init(struct core *c, void *mem)
     c->env.rate = rate_init(carve(&at, rate_bytes(rate_cap(cfg))), rate_cap(cfg));
     c->exchanges = exchange_init(carve(&at, exchange_bytes(cfg)), c);
     c->upstream = upstream_init(carve(&at, upstream_bytes(cfg)), c);
+    quiet_init(c, carve(&at, quiet_bytes()));
     size_t half = round64(cfg->blocks_bytes / 2);
     blocks_init(&c->small, carve(&at, half), cfg->blocks_bytes / 2, SMALL_BLOCK);
     blocks_init(&c->large, carve(&at, half), cfg->blocks_bytes / 2, LARGE_BLOCK);
@@ -205,6 +207,7 @@ static void sweep(struct core *c)
         f->u.reg.expires_us = b.expires.us;
         fact_end(c);
     }
+    quiet_tick(c);
     timer_arm(&c->wheel, &c->sweep, instant_add(c->now.mono, DUR_MS(SWEEP_MS)));
 }
 

@@ -19,6 +19,7 @@ enum intent_kind {
     INTENT_ASK,     /* bytes are a struct ask for the vault */
     INTENT_FACT,    /* bytes are a struct fact for the store */
     INTENT_CLOSE,   /* close the connection of flow */
+    INTENT_PROVED,  /* somebody has proved himself on the connection of flow: it may last */
 };
 struct intent {
     uint8_t kind, engine /* FORWARD: to which */;
@@ -66,6 +67,9 @@ void core_send_failed(struct core *c, struct handle ref,
 void core_flow_lost(struct core *c, struct handle ref, struct now now);
 void core_flow_closed(struct core *c, const struct flow *f,
                       struct now now);          /* a connection of this engine has gone */
+/* Something below requests was refused: counted, and told in sums by reason, seldom. source may be
+ * ADDR_NONE. */
+void core_refused(struct core *c, enum reason why, const struct addr *source, struct now now);
 void core_tick(struct core *c, struct now now); /* when core_next is due */
 struct instant core_next(const struct core *c);
 void core_policy(struct core *c, const struct policy *p, struct now now);

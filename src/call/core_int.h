@@ -171,6 +171,17 @@ struct ended {
     int64_t until_us;
 };
 
+/* Refusals that are told in sums. */
+struct quiet {
+    struct rate_table *sources;
+    struct instant next; /* nothing is told before */
+    struct {
+        uint32_t n;
+        struct addr last;
+    } sum[REASON_COUNT];
+    bool any;
+};
+
 struct core {
     struct core_cfg cfg;
     struct now now;
@@ -184,6 +195,7 @@ struct core {
     struct rng rng;
     struct gate_env env;
     struct registrar registrar;
+    struct quiet quiet;
     struct pool calls, legs, pendings;
     struct ended *ended;
     uint32_t ended_n;
@@ -212,12 +224,21 @@ struct out intents_room(struct intents *i);
 void core_send(struct core *c, const struct flow *f, struct str bytes, struct handle ref);
 void core_forward(struct core *c, uint8_t engine, const struct flow *f, struct str bytes,
                   bool tls_verified);
+void core_proved(struct core *c, const struct request *r); /* it has passed the gates */
 void core_ask(struct core *c, const struct ask *a);
 void core_fact(struct core *c, const struct fact *f); /* complete, from elsewhere */
 /* A fact under construction in c->fact: zeroed, kind, time and sequence filled. */
 struct fact *fact_begin(struct core *c, enum fact_kind k, enum reason why, uint16_t code);
 void fact_end(struct core *c);
 void core_count(struct core *c, enum reason why);
+
+/* --- quiet.c: how much of the log strangers may fill --- */
+size_t quiet_bytes(void);
+void quiet_init(struct core *c, void *mem); /* keeps mem, zeroed */
+/* May one more refusal of that source, which has proved nothing, be told in full? */
+bool quiet_share(struct core *c, const struct addr *source);
+void quiet_add(struct core *c, enum reason why, const struct addr *source); /* told in a sum */
+void quiet_tick(struct core *c);
 
 /* --- pending.c: held requests, and those that wait for the vault --- */
 /* ERR_FULL or ERR_LIMIT (longer than a large block). gives: held_free. */

@@ -316,6 +316,7 @@ void verdict_apply(struct core *c, struct incoming *in, const struct verdict *v)
         fact_verdict(c, in->r, v);
     switch (v->kind) {
     case VERDICT_PASS:
+        core_proved(c, in->r);
         if (!in->r->in_dialog)
             pass(c, in);
         else if (leg_moves(c, in))
@@ -387,13 +388,31 @@ static struct flow reply_flow(const struct core *c, const struct sip_msg *m, con
     return to;
 }
 
+/* A datagram that claims to be a request from outside of all zones would be dropped by the first
+ * gate: once its source has had its share of the log, it is not even read. */
+static bool worth_reading(struct core *c, const struct flow *f, struct str bytes)
+{
+    if (f->proto != PROTO_UDP || str_starts(bytes, STR("SIP/2.0 ")) ||
+        policy_zone_of(c->policy, f->listener, &f->peer) != POLICY_NONE ||
+        quiet_share(c, &f->peer))
+        return true;
+    core_count(c, REASON_zone_unknown_source);
+    core_count(c, REASON_log_share);
+    quiet_add(c, REASON_zone_unknown_source, &f->peer);
+    return false;
+}
+
 void core_message(struct core *c, const struct flow *f, struct str bytes, bool tls_verified,
                   struct now now)
 {
     struct sip_msg *m = &c->msg;
     struct sip_error e;
     c->now = now;
+    if (!worth_reading(c, f, bytes))
+        return;
     enum err bad = sip_parse(bytes, f->proto != PROTO_UDP, m, &e);
+    if (bad != OK)
+        quiet_add(c, e.reason, &f->peer);
     if (bad != OK && !e.answerable) {
         core_count(c, e.reason);
         return;

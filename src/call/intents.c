@@ -60,6 +60,15 @@ void core_forward(struct core *c, uint8_t engine, const struct flow *f, struct s
     x->verified = tls_verified;
 }
 
+void core_proved(struct core *c, const struct request *r)
+{
+    if (r->flow.proto == PROTO_UDP || r->ident == IDENT_NONE)
+        return;
+    struct intent *x = append(c->out, INTENT_PROVED, STR(""));
+    if (x) /* else the connection proves itself with its next request */
+        x->flow = r->flow;
+}
+
 void core_ask(struct core *c, const struct ask *a)
 {
     if (!append(c->out, INTENT_ASK, str_of((const char *)a, ask_size(a))))

@@ -47,6 +47,11 @@ enum err incoming_hold(struct core *c, struct incoming *in)
 
 void fact_verdict(struct core *c, const struct request *r, const struct verdict *v)
 {
+    if (v->kind != VERDICT_PASS && r->ident == IDENT_NONE && !quiet_share(c, &r->flow.peer)) {
+        core_count(c, REASON_log_share);
+        quiet_add(c, v->reason, &r->flow.peer);
+        return;
+    }
     struct fact *f = fact_begin(c, FACT_VERDICT, v->reason,
                                 v->kind == VERDICT_PASS || v->kind == VERDICT_DROP ? 0 : v->code);
     TEXT_SET(f->u.verdict.call_id, sip_text(r->m, r->m->call_id));

@@ -32,6 +32,7 @@ struct tls {
     char *words;   /* last error or last name told */
     enum err over; /* not OK: the connection is over */
     bool up, closing;
+    bool again; /* the peer wanted to renegotiate and was told no */
 };
 
 static bool buf_add(struct buf *b, const void *p, size_t n, size_t max)
@@ -94,6 +95,15 @@ static long bio_ctrl(BIO *b, int cmd, long num, void *ptr)
 {
     (void)b, (void)num, (void)ptr;
     return cmd == BIO_CTRL_FLUSH;
+}
+
+/* libssl answers a renegotiation with an alert and goes on; we do not. */
+void tls_told(const SSL *ssl, int where, int what)
+{
+    struct tls *t = ((const struct tls_ctx *)SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)))->running;
+    if (t && (where & SSL_CB_ALERT) && (where & SSL_CB_WRITE) &&
+        (what & 0xff) == SSL_AD_NO_RENEGOTIATION)
+        t->again = true;
 }
 
 BIO_METHOD *tls_bio_method(void)
@@ -185,13 +195,19 @@ static enum err drain(struct tls *t)
 {
     while (t->in.n > 0 || SSL_has_pending(t->ssl)) {
         ERR_clear_error();
+        t->ctx->running = t;
         int n = SSL_read(t->ssl, t->ctx->scratch, sizeof(t->ctx->scratch));
+        t->ctx->running = NULL;
         if (n > 0) {
             if (!buf_add(&t->plain, t->ctx->scratch, (size_t)n, PLAIN_MAX)) {
                 say(t, "plain text is not read", "");
                 return t->over = ERR_LIMIT;
             }
             continue;
+        }
+        if (t->again) {
+            say(t, "renegotiation", "");
+            return t->over = ERR_STATE;
         }
         int why = SSL_get_error(t->ssl, n);
         if (why == SSL_ERROR_WANT_READ)

@@ -25,7 +25,8 @@ void tls_ctx_free(struct tls_ctx *c);
 MUST_CHECK enum err tls_new(struct tls_ctx *c, struct str name, struct tls **ret_t);
 void tls_free(struct tls *t);
 /* Bytes from the network; takes all of them. Moves the handshake on. ERR_CLOSED: clean close;
- * ERR_AUTH: peer's certificate; ERR_SYNTAX: protocol error; the connection is then over (send what
+ * ERR_AUTH: peer's certificate; ERR_STATE: it wanted to renegotiate; ERR_SYNTAX: protocol error;
+ * the connection is then over (send what
  * tls_take still gives, an alert, then close). */
 MUST_CHECK enum err tls_feed(struct tls *t, struct str bytes);
 bool tls_up(const struct tls *t); /* handshake done */

@@ -102,6 +102,7 @@ static enum err set_rules(struct tls_ctx *c)
 {
     SSL_CTX *s = c->ssl;
     SSL_CTX_set_app_data(s, c);
+    SSL_CTX_set_info_callback(s, tls_told);
     SSL_CTX_set_security_level(s, 2);
     SSL_CTX_set_options(s, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET |
                                SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);

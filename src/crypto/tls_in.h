@@ -10,7 +10,7 @@ struct tls_ctx {
     SSL_CTX *ssl;
     BIO_METHOD *bio;
     EVP_PKEY *remote;    /* stand-in for the vault's key; NULL without a chain */
-    struct tls *running; /* whose handshake libssl is in: one thread, one at a time */
+    struct tls *running; /* whose handshake or reading libssl is in: one thread, one at a time */
     enum tls_verify verify;
     bool server;
     uint16_t key;
@@ -21,5 +21,6 @@ struct tls_ctx {
 size_t tls_sign_remote(void *ctx, struct str digest, uint8_t *ret_der, size_t cap);
 /* The peer's certificate verified as far as its chain goes: does it hold the name we want? */
 bool tls_wanted_name(const struct tls_ctx *c, X509 *x);
+void tls_told(const SSL *ssl, int where, int what); /* libssl's info callback */
 BIO_METHOD *tls_bio_method(void);
 #endif

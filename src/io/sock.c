@@ -196,6 +196,12 @@ void sock_nodelay(int fd)
     set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 }
 
+void sock_reset(int fd)
+{
+    struct linger no = {.l_onoff = 1, .l_linger = 0};
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &no, sizeof no);
+}
+
 void sock_keepalive(int fd, uint32_t idle_s)
 {
     set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);

@@ -28,6 +28,7 @@ void sock_buffers(int fd, int bytes_in, int bytes_out); /* as far as the kernel 
 void sock_dscp(int fd, uint8_t family, uint8_t dscp);
 void sock_nodelay(int fd);
 void sock_keepalive(int fd, uint32_t idle_s);
+void sock_reset(int fd); /* close will reset the connection: no state lingers for it */
 enum err
 sock_err(int e); /* errno to enum err, as above; EAGAIN to ERR_AGAIN, resets to ERR_CLOSED */
 #endif

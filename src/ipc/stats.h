@@ -11,7 +11,7 @@
     X(calls_total) X(calls_answered) X(transactions) X(connections) X(bindings) X(ports_taken)     \
         X(ports_open) X(sip_in) X(sip_out) X(sip_bytes_in) X(sip_bytes_out) X(rtp_in) X(rtp_out)   \
             X(rtp_bytes_in) X(rtp_bytes_out) X(asks) X(answers) X(signs) X(facts) X(facts_lost)    \
-                X(turns) X(cpu_us) X(memory_bytes)
+                X(turns) X(cpu_us) X(memory_bytes) X(strangers)
 /* clang-format on */
 enum stat_id {
 #define X(name) STAT_##name,

@@ -1,5 +1,5 @@
 """SIP over TCP and TLS at its edges: framing, keep-alive, garbage, limits, old TLS, slow and many connections."""
-import os, socket, ssl, struct, time
+import os, socket, ssl, struct, subprocess, time
 import pytest
 from gateway import wait_for
 from house import *
@@ -248,6 +248,20 @@ def test_renegotiation_and_garbage_after_the_handshake(g, raw):
     alive(g)
 
 
+def test_renegotiation_is_refused_by_name(g):
+    """A TLS 1.2 client that asks for it loses its connection; libssl alone would only warn it, time after time."""
+    before = g.reason("tls_renegotiation")
+    p = subprocess.Popen(["openssl", "s_client", "-connect", f"{TLS[0]}:{TLS[1]}", "-bind", PHONES + "20:0", "-tls1_2", "-legacy_renegotiation"],
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    time.sleep(0.5)
+    p.stdin.write(b"R\n")
+    p.stdin.flush()
+    out = p.communicate(timeout=10)[0]
+    assert b"RENEGOTIATING" in out and b"Cipher is ECDHE" in out, out[-500:]
+    assert wait_for(lambda: g.reason("tls_renegotiation") == before + 1, 2), g.status()["reasons"]
+    alive(g)
+
+
 def test_cut_in_the_middle_of_a_handshake(g, raw):
     r = raw(TLS)
     r.s.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03abc")
@@ -258,24 +272,43 @@ def test_cut_in_the_middle_of_a_handshake(g, raw):
 
 # --- many and slow ---
 
+def refused(make):
+    """The connection is turned away at the door."""
+    try:
+        return make().closed(1)
+    except OSError:
+        return True
+
+
 def test_connections_per_source_are_limited_by_name(g, raw):
+    """20 a source; strangers have half of them, those that proved themselves the rest."""
     before = g.reason("capacity_connections_source")
-    held = [raw(TCP, PHONES + "30") for _ in range(20)]
+    ip, ca = PHONES + "30", os.path.join(g.state, "ca.pem")
+    proved = [Ua(ip, 0, TLS, "tls", "alice", g.passwords["alice"], ca=ca) for _ in range(2)]
+    for u in proved:
+        u.register(60)
+    held = [raw(TCP, ip) for _ in range(18)]  # somebody is registered from there: it is no stranger's source
     for i, r in enumerate(held):
         r.s.sendall(message(100 + i))
         assert r.read().startswith(b"SIP/2.0 "), i
-    extra = raw(TCP, PHONES + "30")
-    assert extra.closed(1)
+    assert refused(lambda: raw(TCP, ip))
     assert g.reason("capacity_connections_source") > before
-    # others are not touched, and closing makes room
-    other = raw(TCP, PHONES + "31")
-    other.s.sendall(message(150))
-    assert other.read().startswith(b"SIP/2.0 ")
+    # others are not touched, but as strangers they get half as many
+    before = g.reason("capacity_connections_source")
+    other = [raw(TCP, PHONES + "31") for _ in range(10)]
+    other[9].s.sendall(message(150))
+    assert other[9].read().startswith(b"SIP/2.0 ")
+    assert refused(lambda: raw(TCP, PHONES + "31"))
+    assert g.reason("capacity_connections_source") > before
+    # closing makes room
     held[0].close()
     time.sleep(0.2)
-    again = raw(TCP, PHONES + "30")
+    again = raw(TCP, ip)
     again.s.sendall(message(151))
     assert again.read().startswith(b"SIP/2.0 ")
+    for u in proved:
+        u.register(0)
+        u.close()
 
 
 def test_silent_and_dripping_handshakes_are_ended(g, raw):

@@ -10,7 +10,14 @@ struct peer_record {
     struct flow flow;
     struct handle ref;
 };
-enum record_kind { RECORD_MESSAGE = 1, RECORD_SEND, RECORD_CLOSE, RECORD_FAILED, RECORD_LOST };
+enum record_kind {
+    RECORD_MESSAGE = 1,
+    RECORD_SEND,
+    RECORD_CLOSE,
+    RECORD_FAILED,
+    RECORD_LOST,
+    RECORD_PROVED
+};
 
 static bool put_record(struct engine *e, uint8_t engine, const struct peer_record *r,
                        struct str bytes)
@@ -108,6 +115,12 @@ static void carry_one(struct engine *e, const struct intent *i)
         else
             streams_close(e, &i->flow);
         break;
+    case INTENT_PROVED:
+        if (elsewhere)
+            to_engine(e, i->flow.engine, RECORD_PROVED, i);
+        else
+            streams_proved(e, &i->flow);
+        break;
     }
 }
 
@@ -148,6 +161,9 @@ static void peer_record(struct engine *e, const uint8_t *rec, size_t n)
         return;
     case RECORD_CLOSE:
         streams_close(e, &r.flow);
+        return;
+    case RECORD_PROVED:
+        streams_proved(e, &r.flow);
         return;
     case RECORD_FAILED:
     case RECORD_LOST:

@@ -29,8 +29,12 @@ struct conn *connect_out(struct engine *e, const struct flow *f)
     if (c)
         return c;
     c = pool_new(&e->conns, &h);
-    if (!c)
+    if (!c && crowd_make_room(e))
+        c = pool_new(&e->conns, &h);
+    if (!c) {
+        core_refused(e->core, REASON_capacity_connections, &f->peer, e->loop.now);
         return NULL;
+    }
     c->e = e;
     c->flow = *f;
     c->flow.conn = h;

@@ -6,6 +6,7 @@
 #include "base/pool.h"
 #include "base/timer.h"
 #include "call/core.h"
+#include "call/rate.h"
 #include "crypto/hash.h"
 #include "crypto/tls.h"
 #include "io/dgram.h"
@@ -26,8 +27,11 @@
 #define CONN_QUEUE_MAX    (256u << 10) /* bytes that may wait for a slow peer */
 #define CONN_EARLY_MAX    (64u << 10)  /* bytes that may wait for a connection to open */
 #define CONN_HANDSHAKE_S  10
-#define CONN_MESSAGE_S    30   /* a message begun must be whole by then */
-#define CONN_IDLE_S       3700 /* longest silence: a registration's default life and some */
+#define CONN_MESSAGE_S    30          /* a message begun must be whole by then */
+#define CONN_IDLE_S       3700        /* longest silence: a registration's default life and some */
+#define CONN_STRANGER_S   30          /* to prove oneself, from the last whole message on */
+#define CONN_PINGS        64u         /* line ends in one read that are no attack */
+#define CONN_PARTIAL_MAX  (32u << 20) /* bytes of messages that are not whole, all connections */
 #define SIGN_SLOTS        1024u
 #define CONN_RECENT       64u
 #define CONN_RECENT_PHONE 4u
@@ -45,10 +49,11 @@ struct sign { /* kept until answered, so that a vault that starts again can be a
     uint8_t n, digest[HASH_MAX];
 };
 enum conn_state { CONN_CONNECTING, CONN_HANDSHAKE, CONN_UP };
+enum conn_clock { CLOCK_NONE, CLOCK_QUIET, CLOCK_MESSAGE }; /* what the timer waits for */
 struct conn {
     struct engine *e;
     struct stream stream;
-    struct tls *tls; /* NULL on TCP */
+    struct tls *tls; /* NULL on TCP, and on incoming TLS before the first byte */
     struct flow flow;
     struct timer timer;
     struct sip_frame_scan scan;
@@ -61,9 +66,20 @@ struct conn {
                             it closes then fails at once */
     uint32_t source;     /* slot in e->sources; incoming only */
     uint8_t state;       /* enum conn_state */
+    uint8_t clock;       /* enum conn_clock */
     bool incoming, signing, verified;
-    bool partial;          /* the timer is that of a message that has begun */
-    uint32_t req, sign_id; /* newest question to the monitor, to the vault */
+    bool stranger, proved;      /* see crowd.c; neither: its source is known */
+    struct conn *older, *newer; /* among strangers */
+    uint32_t req, sign_id;      /* newest question to the monitor, to the vault */
+};
+struct known { /* a source from which somebody is registered */
+    uint32_t tag, until_s;
+};
+enum standing { STRANGER, KNOWN, PROVED };
+struct newcomer {
+    uint64_t hash;
+    uint32_t source;
+    uint8_t zone, standing; /* enum standing */
 };
 
 struct engine {
@@ -77,7 +93,17 @@ struct engine {
     struct dgram_tx tx[POLICY_LISTENERS];
     struct pool conns;
     struct handle out[POLICY_PEERS][POLICY_PEER_TARGETS]; /* connections that we opened */
-    uint16_t sources[SOURCE_SLOTS]; /* incoming connections by hashed source */
+    uint16_t sources[SOURCE_SLOTS];   /* incoming connections by hashed source */
+    uint16_t strangers[SOURCE_SLOTS]; /* those of them that are strangers */
+    struct conn *oldest, *newest;     /* strangers */
+    uint32_t n_strangers, n_signing;
+    size_t partial_bytes;
+    struct known *known;
+    struct rate_table *pace; /* connections a second of strangers, by source */
+    uint32_t board_slot;     /* where the walk for known sources goes on */
+    uint8_t board;
+    bool paused; /* no descriptors: listeners rest until pause_end */
+    struct instant pause_end;
     struct tls_ctx *server[POLICY_LISTENERS], *client;
     struct sign sign[SIGN_SLOTS]; /* signatures that the vault makes */
     uint32_t sign_next, connect_next;
@@ -92,7 +118,8 @@ struct engine {
     uint16_t fd_port[1 << 18]; /* media port of a descriptor */
     uint32_t port_at;          /* next pair to try to open */
     uint16_t port_min, port_max;
-    bool v6; /* dual-stack media sockets */
+    struct instant port_again; /* until then none is opened: no descriptors, or all were tried */
+    bool v6;                   /* dual-stack media sockets */
     struct pkt pkts[MEDIA_BATCH];
     uint32_t n_pkts;
     uint8_t *pkt_mem, *scratch; /* scratch: SCRATCH_BYTES */
@@ -111,7 +138,19 @@ void streams_sign_again(struct engine *e); /* the vault is a new one: what it wa
 void streams_tick(struct engine *e);
 void conn_free(struct conn *c);                 /* tells nobody */
 void conn_end(struct conn *c, enum reason why); /* tells the core; REASON_NONE: in good order */
+void streams_proved(struct engine *e, const struct flow *f); /* somebody proved himself on it */
 loop_fn conn_event;
+/* crowd.c */
+MUST_CHECK enum err crowd_init(struct engine *e);
+/* May this source have one more connection? Another may have to go for it. */
+enum reason crowd_admit(struct engine *e, uint8_t listener, const struct addr *peer,
+                        struct newcomer *ret);
+void crowd_enter(struct conn *c, const struct newcomer *n);
+void crowd_leave(struct conn *c);
+void crowd_proved(struct conn *c);
+bool crowd_make_room(struct engine *e); /* ends the oldest stranger; false: there is none */
+void crowd_pause(struct engine *e);     /* no descriptors: nobody is let in for a moment */
+void crowd_tick(struct engine *e);
 /* dial.c */
 struct conn *connect_out(struct engine *e,
                          const struct flow *f); /* open, opening or newly begun; NULL: impossible */

@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define GAUGES_MS 200
+
 static struct engine engine; /* one a process */
 
 static void *map_zero(size_t n)
@@ -202,8 +204,9 @@ static void gauges(struct engine *e, struct instant *next)
 {
     if (e->loop.now.mono.us < next->us)
         return;
-    *next = instant_add(e->loop.now.mono, DUR_MS(500));
+    *next = instant_add(e->loop.now.mono, DUR_MS(GAUGES_MS));
     struct core_usage u = core_usage(e->core);
+    crowd_tick(e);
     stat_set(e->child.stats, STAT_calls, u.calls);
     stat_set(e->child.stats, STAT_calls_total, u.calls_total);
     stat_set(e->child.stats, STAT_transactions, u.transactions);

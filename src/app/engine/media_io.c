@@ -2,10 +2,13 @@
  * packet to a port without a call is read, counted and dropped, and a call costs no system call to
  * set up. */
 #include "app/engine/engine.h"
+#include <errno.h>
 #include <unistd.h>
 
 #define PORTS_LOW      128u /* pairs kept ready */
 #define PORTS_PER_TURN 16u
+#define PORTS_PAUSE_MS 500 /* without descriptors */
+#define PORTS_ROUND_S  10  /* after all were tried, those that others held are tried again */
 
 static void media_in(void *ctx, int fd, uint32_t events)
 {
@@ -44,61 +47,89 @@ void media_io_flush(struct engine *e)
     e->n_pkts = 0;
 }
 
-static int open_port(struct engine *e, uint16_t port)
+/* ERR_FULL: no descriptor or memory for it now. Others: somebody else has the port. */
+static enum err open_port(struct engine *e, uint16_t port, int *ret_fd)
 {
     int family = e->v6 ? AF_INET6 : AF_INET, off = 0;
     int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
-        return -1;
-    if (fd >= (int)ARRAY_LEN(e->fd_port) ||
-        (e->v6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) != 0)) {
-        (void)close(fd);
-        return -1;
-    }
+        return ERR_FULL;
     struct addr any = e->policy->media_ip;
     if (any.family == ADDR_NONE || addr_any(&any))
         any = (struct addr){.family = e->v6 ? ADDR_V6 : ADDR_V4};
     any.port = port;
     union sock_addr sa;
     socklen_t n = sock_from_addr(&any, &sa);
-    if (bind(fd, &sa.sa, n) != 0 || loop_add(&e->loop, fd, EPOLLIN, media_in, e) != OK) {
+    enum err r = OK;
+    if (fd >= (int)ARRAY_LEN(e->fd_port))
+        r = ERR_FULL;
+    else if (e->v6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) != 0)
+        r = ERR_SYSTEM;
+    else if (bind(fd, &sa.sa, n) != 0)
+        r = sock_err(errno);
+    else if (loop_add(&e->loop, fd, EPOLLIN, media_in, e) != OK)
+        r = ERR_FULL;
+    if (r != OK) {
         (void)close(fd);
-        return -1;
+        return r;
     }
     e->fd_port[fd] = port;
-    return fd;
+    *ret_fd = fd;
+    return OK;
 }
 
-static bool open_pair(struct engine *e, uint16_t even)
+static void close_port(struct engine *e, int fd)
 {
-    int a = open_port(e, even);
-    if (a < 0)
-        return false;
-    int b = open_port(e, (uint16_t)(even + 1));
-    if (b < 0 || ports_add(core_ports(e->core), even) != OK) {
-        loop_del(&e->loop, a);
-        (void)close(a);
-        if (b >= 0) {
-            loop_del(&e->loop, b);
-            (void)close(b);
-        }
-        return false;
+    loop_del(&e->loop, fd);
+    (void)close(fd);
+}
+
+static enum err open_pair(struct engine *e, uint16_t even)
+{
+    int a, b;
+    enum err r = open_port(e, even, &a);
+    if (r != OK)
+        return r;
+    r = open_port(e, (uint16_t)(even + 1), &b);
+    if (r != OK) {
+        close_port(e, a);
+        return r;
+    }
+    r = ports_add(core_ports(e->core), even);
+    if (r != OK) {
+        close_port(e, a);
+        close_port(e, b);
+        return r;
     }
     e->port_fd[even] = a;
     e->port_fd[even + 1] = b;
-    return true;
+    return OK;
 }
 
 /* Opens what is missing to keep some pairs ready, a few a turn. Pairs that rest do not count: at a
  * high rate of calls all that were opened so far may be resting. A pair that some other program
- * holds is passed over. */
+ * holds is passed over until the next round; without descriptors the same pair is tried again a
+ * little later. */
 void media_io_top_up(struct engine *e)
 {
     uint32_t want = MIN(ports_want(core_ports(e->core), PORTS_LOW), PORTS_PER_TURN);
-    while (want && e->port_at + 1 <= e->port_max) {
+    if (!want || e->loop.now.mono.us < e->port_again.us)
+        return;
+    for (unsigned tries = 0; want && tries < 2 * PORTS_PER_TURN; tries++) {
+        if (e->port_at + 1 > e->port_max) {
+            e->port_at = e->port_min;
+            e->port_again = instant_add(e->loop.now.mono, DUR_S(PORTS_ROUND_S));
+            return;
+        }
         uint16_t even = (uint16_t)e->port_at;
+        enum err r = e->port_fd[even] < 0 ? open_pair(e, even) : ERR_EXISTS;
+        if (r == ERR_FULL) {
+            core_refused(e->core, REASON_capacity_descriptors, &(struct addr){0}, e->loop.now);
+            e->port_again = instant_add(e->loop.now.mono, DUR_MS(PORTS_PAUSE_MS));
+            return;
+        }
         e->port_at += 2;
-        if (open_pair(e, even)) {
+        if (r == OK) {
             stat_add(e->child.stats, STAT_ports_open, 2);
             want--;
         }

@@ -10,13 +10,6 @@ static struct str chain_of(struct engine *e, unsigned key)
     return str_of((const char *)m->p, m->p ? m->n : 0);
 }
 
-static uint32_t source_slot(struct engine *e, const struct addr *peer)
-{
-    struct addr a = *peer;
-    a.port = 0;
-    return (uint32_t)addr_hash(&e->child.setup.hash, &a) & (SOURCE_SLOTS - 1);
-}
-
 void conn_free(struct conn *c)
 {
     struct engine *e = c->e;
@@ -27,11 +20,12 @@ void conn_free(struct conn *c)
     }
     if (c->tls)
         tls_free(c->tls);
+    e->n_signing -= c->signing;
+    e->partial_bytes -= c->in_cap;
     free(c->in);
     free(c->early);
     free(c->recent);
-    if (c->incoming && e->sources[c->source])
-        e->sources[c->source]--;
+    crowd_leave(c);
     pool_free(&e->conns, c);
     stat_set(e->child.stats, STAT_connections, e->conns.used);
 }
@@ -67,7 +61,7 @@ void conn_end(struct conn *c, enum reason why)
     struct sent *recent = c->recent;
     uint32_t n_recent = recent ? MIN(c->n_recent, recent_cap(c)) : 0;
     if (why != REASON_NONE)
-        counters_hit(&e->child.stats->reasons, why);
+        core_refused(e->core, why, &f.peer, e->loop.now);
     c->early = NULL;
     c->recent = NULL;
     conn_free(c);
@@ -121,38 +115,47 @@ static enum err conn_write(struct conn *c, struct str plain)
     return OK;
 }
 
-/* A message that has begun must be whole in time, however many bytes trickle in meanwhile. */
+/* A message that has begun must be whole in time, however many bytes trickle in meanwhile; and who
+ * has not proved himself gains no time by anything but whole messages. */
 static void conn_idle(struct conn *c)
 {
-    if (c->in_n && c->partial)
+    bool begun = c->in_n != 0, lasting = c->proved || !c->incoming;
+    if (c->clock == CLOCK_MESSAGE ? begun || !lasting : c->clock == CLOCK_QUIET && !lasting)
         return;
-    c->partial = c->in_n != 0;
-    timer_arm(&c->e->wheel, &c->timer,
-              instant_add(c->e->loop.now.mono, DUR_S(c->in_n ? CONN_MESSAGE_S : CONN_IDLE_S)));
+    c->clock = begun ? CLOCK_MESSAGE : CLOCK_QUIET;
+    int64_t s = begun ? CONN_MESSAGE_S : lasting ? CONN_IDLE_S : CONN_STRANGER_S;
+    timer_arm(&c->e->wheel, &c->timer, instant_add(c->e->loop.now.mono, DUR_S(s)));
+}
+
+/* Memory for messages that are not whole is one purse for all; strangers may fill half of it. */
+static bool conn_room(struct conn *c, size_t cap)
+{
+    struct engine *e = c->e;
+    size_t most = c->stranger ? CONN_PARTIAL_MAX / 2 : CONN_PARTIAL_MAX;
+    uint8_t *p = NULL;
+    if (cap <= 4 * (size_t)SIP_MSG_MAX && e->partial_bytes - c->in_cap + cap <= most)
+        p = realloc(c->in, cap);
+    if (!p)
+        return false;
+    e->partial_bytes += cap - c->in_cap;
+    c->in = p;
+    c->in_cap = (uint32_t)cap;
+    return true;
 }
 
 static bool conn_keep(struct conn *c, struct str rest)
 {
     if (!rest.n) {
+        c->e->partial_bytes -= c->in_cap;
         free(c->in);
         c->in = NULL;
         c->in_n = c->in_cap = 0;
         return true;
     }
-    if (rest.n > c->in_cap) {
-        size_t cap = MIN(MAX(rest.n * 2, (size_t)2048), (size_t)SIP_MSG_MAX + SCRATCH_BYTES);
-        uint8_t *p = malloc(cap);
-        if (!p || rest.n > cap) {
-            free(p);
-            return false;
-        }
-        memcpy(p, rest.p, rest.n);
-        free(c->in);
-        c->in = p;
-        c->in_cap = (uint32_t)cap;
-    } else {
+    if (!c->in && !conn_room(c, MAX(rest.n * 2, (size_t)2048)))
+        return false;
+    if ((const char *)c->in != rest.p) /* else they lie where they should already */
         memmove(c->in, rest.p, rest.n);
-    }
     c->in_n = (uint32_t)rest.n;
     return true;
 }
@@ -161,6 +164,8 @@ static bool conn_keep(struct conn *c, struct str rest)
 static bool conn_frames(struct conn *c, struct str data)
 {
     struct engine *e = c->e;
+    unsigned line_ends = 0;
+    bool ping = false;
     for (;;) {
         struct sip_frame f = sip_frame_next(&c->scan, data, e->policy->limits.message_bytes);
         if (f.kind == FRAME_MORE)
@@ -172,19 +177,25 @@ static bool conn_frames(struct conn *c, struct str data)
         struct str msg = str_head(data, f.bytes);
         data = str_skip(data, f.bytes);
         memset(&c->scan, 0, sizeof c->scan);
-        if (f.kind == FRAME_PING && conn_write(c, STR("\r\n")) != OK) { /* RFC 5626 3.5.1 */
-            conn_end(c, REASON_stream_backlog);
+        if (f.kind != FRAME_MESSAGE) {
+            ping |= f.kind == FRAME_PING;
+            if (++line_ends <= CONN_PINGS)
+                continue;
+            conn_end(c, REASON_stream_pings);
             return false;
         }
-        if (f.kind != FRAME_MESSAGE)
-            continue;
-        c->partial = false;
+        c->clock = CLOCK_NONE;
         stat_add(e->child.stats, STAT_sip_in, 1);
         stat_add(e->child.stats, STAT_sip_bytes_in, msg.n);
         core_message(e->core, &c->flow, msg, c->verified, e->loop.now);
     }
     if (!conn_keep(c, data)) {
         conn_end(c, REASON_capacity_memory);
+        return false;
+    }
+    /* RFC 5626 3.5.1; one answers all that came at once. */
+    if (ping && conn_write(c, STR("\r\n")) != OK) {
+        conn_end(c, REASON_stream_backlog);
         return false;
     }
     return true;
@@ -194,15 +205,10 @@ static bool conn_plain(struct conn *c, struct str bytes)
 {
     if (!c->in_n)
         return conn_frames(c, bytes);
-    if ((size_t)c->in_n + bytes.n > c->in_cap) {
-        size_t cap = ((size_t)c->in_n + bytes.n) * 2;
-        uint8_t *p = cap <= 4 * (size_t)SIP_MSG_MAX ? realloc(c->in, cap) : NULL;
-        if (!p) {
-            conn_end(c, REASON_capacity_memory);
-            return false;
-        }
-        c->in = p;
-        c->in_cap = (uint32_t)cap;
+    size_t n = (size_t)c->in_n + bytes.n;
+    if (n > c->in_cap && !conn_room(c, n * 2)) {
+        conn_end(c, REASON_capacity_memory);
+        return false;
     }
     memcpy(c->in + c->in_n, bytes.p, bytes.n);
     c->in_n += (uint32_t)bytes.n;
@@ -220,13 +226,17 @@ static void sign_put(struct engine *e, const struct sign *sg)
     stat_add(e->child.stats, STAT_signs, 1);
 }
 
-static void sign_ask(struct conn *c)
+/* Half of the signatures that may be under way are kept for those who are no strangers. false: no
+ * room. */
+static bool sign_ask(struct conn *c)
 {
     struct engine *e = c->e;
     struct str digest;
     uint16_t key;
     if (c->signing || !tls_sign_want(c->tls, &digest, &key) || digest.n > HASH_MAX)
-        return;
+        return true;
+    if (e->n_signing >= (c->stranger ? SIGN_SLOTS / 2 : SIGN_SLOTS))
+        return false;
     uint32_t slot = e->sign_next++ & (SIGN_SLOTS - 1);
     struct sign *sg = &e->sign[slot];
     *sg = (struct sign){.conn = pool_handle(&e->conns, c), .key = key, .n = (uint8_t)digest.n};
@@ -234,7 +244,9 @@ static void sign_ask(struct conn *c)
     memcpy(sg->digest, digest.p, digest.n);
     c->sign_id = sg->id;
     c->signing = true;
+    e->n_signing++;
     sign_put(e, sg);
+    return true;
 }
 
 void streams_sign_again(struct engine *e)
@@ -251,6 +263,9 @@ static bool conn_opened(struct conn *c) /* TCP connected, or TLS up */
     struct engine *e = c->e;
     c->state = CONN_UP;
     c->verified = c->tls && tls_peer_verified(c->tls);
+    c->clock = CLOCK_NONE;
+    if (c->verified)
+        crowd_proved(c);
     conn_idle(c);
     if (!c->early_n)
         return true;
@@ -276,11 +291,15 @@ static bool conn_opened(struct conn *c) /* TCP connected, or TLS up */
 
 static bool tls_progress(struct conn *c, enum err fed)
 {
-    sign_ask(c);
+    if (!sign_ask(c)) {
+        conn_end(c, REASON_capacity_handshakes);
+        return false;
+    }
     enum err sent = conn_pump(c);
     if (fed != OK || sent != OK) {
-        conn_end(c, fed == ERR_CLOSED ? REASON_NONE
-                    : fed == ERR_AUTH ? REASON_tls_peer_cert
+        conn_end(c, fed == ERR_CLOSED  ? REASON_NONE
+                    : fed == ERR_AUTH  ? REASON_tls_peer_cert
+                    : fed == ERR_STATE ? REASON_tls_renegotiation
                     : fed != OK
                         ? (c->state == CONN_UP ? REASON_stream_framing : REASON_tls_handshake)
                         : REASON_stream_backlog);
@@ -291,9 +310,23 @@ static bool tls_progress(struct conn *c, enum err fed)
     return true;
 }
 
+/* The first byte of a connection that should be TLS: until then it has cost us no TLS object, and
+ * what does not begin a handshake never does. */
+static bool conn_greets(struct conn *c, struct str bytes)
+{
+    struct engine *e = c->e;
+    struct tls_ctx *ctx = e->server[c->flow.listener];
+    if (bytes.p[0] == 0x16 && ctx && tls_new(ctx, STR_NONE, &c->tls) == OK)
+        return true;
+    conn_end(c, REASON_tls_handshake);
+    return false;
+}
+
 static bool conn_bytes(struct conn *c, struct str bytes)
 {
     struct engine *e = c->e;
+    if (!c->tls && c->state == CONN_HANDSHAKE && !conn_greets(c, bytes))
+        return false;
     if (!c->tls)
         return conn_plain(c, bytes);
     if (!tls_progress(c, tls_feed(c->tls, bytes)))
@@ -374,35 +407,30 @@ static struct conn *conn_new(struct engine *e, int fd, const struct flow *f)
     return c;
 }
 
+/* A reset, so that who floods us fills no table of the kernel either. */
+static void turn_away(struct engine *e, int fd, const struct addr *peer, enum reason why)
+{
+    sock_reset(fd);
+    (void)close(fd);
+    core_refused(e->core, why, peer, e->loop.now);
+}
+
 static void accept_one(struct engine *e, uint8_t listener, int fd, const struct addr *peer)
 {
     const struct policy_listener *l = &e->policy->listeners[listener];
     struct flow f = {.proto = l->proto, .listener = listener, .peer = *peer};
-    uint32_t slot = source_slot(e, peer);
-    if (e->sources[slot] >= e->policy->limits.connections_per_source ||
-        e->conns.used >= e->policy->limits.connections) {
-        counters_hit(&e->child.stats->reasons,
-                     e->sources[slot] >= e->policy->limits.connections_per_source
-                         ? REASON_capacity_connections_source
-                         : REASON_capacity_connections);
-        (void)close(fd);
+    struct newcomer n;
+    enum reason why = crowd_admit(e, listener, peer, &n);
+    if (why != REASON_NONE) {
+        turn_away(e, fd, peer, why);
         return;
     }
     struct conn *c = conn_new(e, fd, &f);
     if (!c)
         return;
     sock_nodelay(fd);
-    c->incoming = true;
-    c->source = slot;
-    e->sources[slot]++;
-    c->state = CONN_UP;
-    if (l->proto == PROTO_TLS) {
-        c->state = CONN_HANDSHAKE;
-        if (!e->server[listener] || tls_new(e->server[listener], STR_NONE, &c->tls) != OK) {
-            conn_end(c, REASON_tls_handshake);
-            return;
-        }
-    }
+    crowd_enter(c, &n);
+    c->state = l->proto == PROTO_TLS ? CONN_HANDSHAKE : CONN_UP;
     timer_arm(&e->wheel, &c->timer, instant_add(e->loop.now.mono, DUR_S(CONN_HANDSHAKE_S)));
 }
 
@@ -416,9 +444,18 @@ static void listener_event(void *ctx, int fd, uint32_t events)
     for (unsigned burst = 0; burst < 32 && listener < e->policy->n_listeners; burst++) {
         struct addr peer;
         int s;
-        if (stream_accept(fd, &s, &peer) != OK)
+        enum err r = stream_accept(fd, &s, &peer);
+        if (r == OK) {
+            accept_one(e, listener, s, &peer);
+            continue;
+        }
+        if (r != ERR_FULL)
             return;
-        accept_one(e, listener, s, &peer);
+        core_refused(e->core, REASON_capacity_descriptors, &(struct addr){0}, e->loop.now);
+        if (!crowd_make_room(e)) {
+            crowd_pause(e);
+            return;
+        }
     }
 }
 
@@ -463,7 +500,7 @@ enum err streams_init(struct engine *e, uint32_t cap)
     pool_init(&e->conns, mem, sizeof(struct conn), cap);
     wheel_init(&e->wheel, e->loop.now.mono);
     make_contexts(e);
-    return OK;
+    return crowd_init(e);
 }
 
 void streams_contexts(struct engine *e)
@@ -536,6 +573,7 @@ void streams_signed(struct engine *e, const struct answer *a)
     if (!c || !c->signing || c->sign_id != a->id || !c->tls)
         return;
     c->signing = false;
+    e->n_signing--;
     struct str sig = str_of((const char *)a->bytes, a->reason == REASON_NONE ? a->n : 0);
     if (!tls_progress(c, tls_signed(c->tls, sig)))
         return;
@@ -545,12 +583,28 @@ void streams_signed(struct engine *e, const struct answer *a)
             return;
 }
 
+void streams_proved(struct engine *e, const struct flow *f)
+{
+    struct conn *c = pool_get(&e->conns, f->conn);
+    if (!c || c->proved || !c->incoming)
+        return;
+    crowd_proved(c);
+    c->clock = CLOCK_NONE;
+    conn_idle(c);
+}
+
+static enum reason late(const struct conn *c)
+{
+    if (c->state != CONN_UP)
+        return c->incoming ? REASON_tls_handshake : REASON_sip_transport_failed;
+    return c->proved || !c->incoming || c->clock == CLOCK_MESSAGE ? REASON_stream_timeout
+                                                                  : REASON_stream_unproved;
+}
+
 void streams_tick(struct engine *e)
 {
     for (struct timer *t; (t = wheel_pop(&e->wheel, e->loop.now.mono));) {
         struct conn *c = (struct conn *)(void *)((char *)t - offsetof(struct conn, timer));
-        conn_end(c, c->state == CONN_UP ? REASON_stream_timeout
-                    : c->incoming       ? REASON_tls_handshake
-                                        : REASON_sip_transport_failed);
+        conn_end(c, late(c));
     }
 }
