@@ -6,9 +6,13 @@ bool aor_of_uri(const struct policy *p, struct str uri_text, char *ret_aor, size
     struct sip_uri u;
     if (sip_uri_parse(uri_text, &u) != OK)
         return false;
-    struct str host = u.host;
+    struct str host = u.host, domain;
     if (u.scheme == URI_TEL || u.ip.family != ADDR_NONE)
         host = policy_text(p, p->domains[0]);
+    /* Our own Contact at a PBX says so which domain it stands for (upstream_put.c). */
+    if (u.ip.family != ADDR_NONE && sip_param(u.params, STR("domain"), &domain) && domain.n &&
+        policy_domain(p, domain))
+        host = domain;
     if (u.scheme != URI_TEL &&
         ((u.scheme != URI_SIP && u.scheme != URI_SIPS) || !policy_domain(p, u.host)))
         return false;

@@ -206,6 +206,7 @@ static void sweep(struct core *c)
         f->u.reg.proto = b.flow.proto;
         f->u.reg.expires_us = b.expires.us;
         fact_end(c);
+        upstream_registered(c, POLICY_NONE, str_of(b.aor, b.aor_len));
     }
     quiet_tick(c);
     timer_arm(&c->wheel, &c->sweep, instant_add(c->now.mono, DUR_MS(SWEEP_MS)));
@@ -342,6 +343,7 @@ void core_directory(struct core *c, const struct directory *d)
 void core_drain(struct core *c, bool on)
 {
     c->env.draining = on;
+    upstream_policy(c);
 }
 
 void core_restore(struct core *c, const struct binding *b, size_t n, struct now now)
@@ -357,6 +359,7 @@ void core_restore(struct core *c, const struct binding *b, size_t n, struct now 
         if (location_put(c->registrar.own, &x) != OK)
             core_count(c, REASON_capacity_bindings);
     }
+    upstream_policy(c);
 }
 
 /* --- media --- */

@@ -71,7 +71,7 @@ enum leg_flag {
     LEG_ANSWER_GIVEN = 512, /* B: its answer was taken, A's is in A's held */
 };
 /* Whose wish a client transaction of ours fulfils. */
-enum serves { FOR_NONE, FOR_CALL, FOR_INVITE, FOR_ASK, FOR_REFRESH };
+enum serves { FOR_NONE, FOR_CALL, FOR_INVITE, FOR_ASK, FOR_REFRESH, FOR_UPSTREAM };
 
 struct call;
 struct leg {
@@ -148,7 +148,7 @@ struct pending {
     struct held *held;
     struct request r;
     struct timer timer;
-    struct handle leg_h;  /* in-dialog request or RESPOND: its leg */
+    struct handle leg_h;  /* in-dialog request or RESPOND: its leg; FOR_UPSTREAM: registration */
     uint32_t policies;    /* core's count when it was asked */
     uint8_t kind, serves; /* enum ask_kind; RESPOND: enum serves */
     struct str challenge;
@@ -257,6 +257,17 @@ MUST_CHECK enum err incoming_hold(struct core *c, struct incoming *in);
 void pending_wait(struct core *c, struct incoming *in, struct ask *q);
 /* Answers the challenge of b's peer to our request that serves `what`. */
 void pending_respond(struct core *c, struct leg *b, const struct sip_msg *m, enum serves what);
+/* The same for whoever it is: what and who come back with the answer (FOR_UPSTREAM: upstream_retry).
+ * REASON_NONE: the vault was asked; the credentials wait in keep until then. */
+struct challenged {
+    enum serves what;
+    struct handle who;
+    uint8_t peer;
+    struct str uri; /* of the request that was challenged */
+    struct arena *keep;
+};
+enum reason pending_credentials(struct core *c, const struct challenged *x,
+                                const struct sip_msg *m);
 void pending_timer(struct core *c, struct timer *t);
 void pending_cancel(struct core *c, struct pending *p);
 void fact_verdict(struct core *c, const struct request *r, const struct verdict *v);
@@ -379,13 +390,21 @@ uint32_t exchange_used(const struct core *c); /* requests and subscriptions, for
 /* --- upstream.c: registrations that we make ourselves --- */
 size_t upstream_bytes(const struct core_cfg *cfg);
 struct upstream *upstream_init(void *mem, struct core *c); /* keeps mem, zeroed */
-void upstream_policy(struct core *c);                      /* a new policy is in force */
-/* A phone registered, refreshed or went, by an authenticated REGISTER that came by that zone. */
+/* A new policy is in force, bindings were restored, or draining began or ended: everything is looked
+ * at again, a few bindings at a time. */
+void upstream_policy(struct core *c);
+/* A phone registered, refreshed or went, by an authenticated REGISTER that came by that zone;
+ * POLICY_NONE: its binding expired. */
 void upstream_registered(struct core *c, uint8_t zone, struct str aor);
+void upstream_peer_up(struct core *c, uint8_t peer); /* it answers again: it may have restarted */
 void upstream_response(struct core *c, uint64_t user, struct handle t, const struct sip_msg *m);
 void upstream_failed(struct core *c, uint64_t user, struct handle t, enum reason why);
+/* The vault has answered a challenge; empty: it cannot be answered. */
+void upstream_retry(struct core *c, struct handle reg, struct str authorization);
 void upstream_timer(struct core *c, struct timer *t);
 uint32_t upstream_used(const struct core *c);
+/* Members of a peer's JSON object: how our registrations there stand. */
+void upstream_json(const struct core *c, uint8_t peer, struct out *o);
 
 /* --- transfer.c: REFER and Replaces --- */
 void transfer_request(struct core *c, struct incoming *in); /* REFER within a call */

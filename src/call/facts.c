@@ -44,6 +44,10 @@ size_t fact_size(enum fact_kind k)
         return SIZE(refused);
     case FACT_PROCESS:
         return SIZE(process);
+    case FACT_UPSTREAM:
+        return SIZE(upstream);
+    case FACT_TRANSFER:
+        return SIZE(transfer);
     case FACT_KIND_COUNT:
         break;
     }
@@ -84,6 +88,11 @@ static bool texts_bad(const struct fact *f)
         return TEXT_BAD(f->u.refused.what);
     case FACT_PROCESS:
         return TEXT_BAD(f->u.process.program) || TEXT_BAD(f->u.process.what);
+    case FACT_UPSTREAM:
+        return TEXT_BAD(f->u.upstream.peer) || TEXT_BAD(f->u.upstream.aor);
+    case FACT_TRANSFER:
+        return TEXT_BAD(f->u.transfer.who) || TEXT_BAD(f->u.transfer.to) ||
+               TEXT_BAD(f->u.transfer.by) || TEXT_BAD(f->u.transfer.kind);
     case FACT_KIND_COUNT:
         break;
     }

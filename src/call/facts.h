@@ -19,6 +19,8 @@ enum fact_kind {
     FACT_REFUSED,    /* something below SIP requests was refused: connection, handshake, RTP source
                         (rate-limited, n = how many) */
     FACT_PROCESS,    /* a program started, died, reloaded */
+    FACT_UPSTREAM,   /* a registration that we made came about, failed or ended */
+    FACT_TRANSFER,   /* a leg went to another call, or it came to nothing (reason, code) */
     FACT_KIND_COUNT
 };
 enum gate_id {
@@ -140,6 +142,18 @@ struct fact {
             int32_t pid, status;
             struct text_short what;
         } process;
+        struct {
+            uint64_t session, to_session; /* that was left, and that took the leg; 0 = none */
+            struct text_uri who, to;      /* who was transferred, and where to */
+            struct text_uri by;           /* who asked for it */
+            struct text_short kind;       /* "blind", "attended", "replaces", "redirect" */
+        } transfer;
+        struct {
+            struct text_short peer;
+            struct text_uri aor; /* empty: our own account there */
+            struct addr target;
+            int64_t expires_us; /* 0: not registered */
+        } upstream;
     } u;
 };
 /* Bytes that travel for this kind (header and its member of the union). */

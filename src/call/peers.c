@@ -119,6 +119,8 @@ void peers_heard(struct core *c, uint8_t peer, uint8_t target, bool up, enum rea
     f->u.peer.target = c->policy->peers[peer].targets[target];
     f->u.peer.up = up;
     fact_end(c);
+    if (up)
+        upstream_peer_up(c, peer);
 }
 
 static void heard(struct core *c, uint64_t user, bool up, enum reason why)
@@ -179,6 +181,7 @@ void core_peers_json(const struct core *c, struct out *o, struct now now)
         out_json_kstr(o, STR("name"), policy_text(c->policy, p->name));
         out_json_kstr(o, STR("kind"), p->trunk ? STR("trunk") : STR("pbx"));
         out_json_kbool(o, STR("up"), peer_up(c, i));
+        upstream_json(c, i, o);
         out_json_key(o, STR("targets"));
         out_ch(o, '[');
         for (uint8_t t = 0; t < p->n_targets; t++) {

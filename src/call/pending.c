@@ -164,18 +164,28 @@ static void give_up(struct leg *l, enum serves what, enum reason why)
         relay_retry(l, what, STR_NONE);
 }
 
+/* The vault has nothing for us: whoever waited goes on without. */
+static void respond_none(struct core *c, struct pending *p, enum reason why)
+{
+    enum serves what = (enum serves)p->serves;
+    struct handle h = p->leg_h;
+    pending_close(c, p);
+    if (what == FOR_UPSTREAM) {
+        upstream_retry(c, h, STR_NONE);
+        return;
+    }
+    struct leg *l = pool_get(&c->legs, h);
+    if (l)
+        give_up(l, what, why);
+}
+
 void pending_timer(struct core *c, struct timer *t)
 {
     struct pending *p = (struct pending *)(void *)((char *)t - offsetof(struct pending, timer));
-    struct leg *l = p->kind == ASK_RESPOND ? pool_get(&c->legs, p->leg_h) : NULL;
-    enum serves what = (enum serves)p->serves;
-    if (p->kind == ASK_VERIFY) {
+    if (p->kind == ASK_VERIFY)
         pending_give_up(c, p, REASON_auth_unavailable);
-        return;
-    }
-    pending_close(c, p);
-    if (l)
-        give_up(l, what, REASON_auth_unavailable);
+    else
+        respond_none(c, p, REASON_auth_unavailable);
 }
 
 /* The caller gave up before the vault answered. */
@@ -215,22 +225,24 @@ void core_answer(struct core *c, const struct answer *a, struct now now)
         verified(c, p, a);
         return;
     }
-    struct leg *b = pool_get(&c->legs, p->leg_h);
-    struct str line = p->challenge;
-    enum serves what = (enum serves)p->serves;
-    pending_close(c, p);
-    if (!b)
-        return;
     struct out o = out_of(c->fields, sizeof c->fields);
-    out_put(&o, line);
+    out_put(&o, p->challenge);
     OUT_LIT(&o, ", response=\"");
     out_put(&o, str_of((const char *)a->bytes, a->n));
     OUT_LIT(&o, "\"\r\n");
-    if (a->reason != REASON_NONE || o.full)
-        give_up(b, what, REASON_auth_unavailable);
-    else if (what == FOR_CALL)
+    if (a->reason != REASON_NONE || o.full) {
+        respond_none(c, p, REASON_auth_unavailable);
+        return;
+    }
+    enum serves what = (enum serves)p->serves;
+    struct handle h = p->leg_h;
+    pending_close(c, p);
+    struct leg *b = what == FOR_UPSTREAM ? NULL : pool_get(&c->legs, h);
+    if (what == FOR_UPSTREAM)
+        upstream_retry(c, h, out_str(&o));
+    else if (b && what == FOR_CALL)
         fork_retry(b, out_str(&o));
-    else
+    else if (b)
         relay_retry(b, what, out_str(&o));
 }
 
@@ -280,8 +292,9 @@ static void quoted(struct out *o, struct str name, struct str value)
 }
 
 /* All of the credentials but the response. */
-static struct str credentials(struct leg *b, const struct sip_msg *m, const struct sip_auth *a,
-                              struct str user, enum digest_alg alg, struct str cnonce)
+static struct str credentials(const struct challenged *x, const struct sip_msg *m,
+                              const struct sip_auth *a, struct str user, enum digest_alg alg,
+                              struct str cnonce)
 {
     char buf[480];
     struct out o = out_of(buf, sizeof buf);
@@ -291,7 +304,7 @@ static struct str credentials(struct leg *b, const struct sip_msg *m, const stru
     out_ch(&o, '"');
     quoted(&o, STR("realm"), a->realm);
     quoted(&o, STR("nonce"), a->nonce);
-    quoted(&o, STR("uri"), b->d.remote_target);
+    quoted(&o, STR("uri"), x->uri);
     if (a->opaque.n)
         quoted(&o, STR("opaque"), a->opaque);
     OUT_LIT(&o, ", algorithm=");
@@ -300,54 +313,62 @@ static struct str credentials(struct leg *b, const struct sip_msg *m, const stru
         OUT_LIT(&o, ", qop=auth, nc=00000001");
         quoted(&o, STR("cnonce"), cnonce);
     }
-    return o.full ? STR_NONE : arena_str(&b->call->text, out_str(&o));
+    return o.full ? STR_NONE : arena_str(x->keep, out_str(&o));
 }
 
-static bool respond_ask(struct leg *b, const struct sip_msg *m, struct ask *q, struct str *ret_line)
+static bool respond_ask(struct core *c, const struct challenged *x, const struct sip_msg *m,
+                        struct ask *q, struct str *ret_line)
 {
-    struct core *c = b->call->core;
-    const struct policy_peer *peer = &c->policy->peers[b->peer];
     struct sip_auth a;
     enum digest_alg alg;
     char ha2[DIGEST_HEX_MAX], cn[16];
     uint8_t noise[8];
     if (!pick_challenge(m, &a, &alg) ||
-        digest_ha2(alg, sip_method_name(m->method), b->d.remote_target, false, STR_NONE, ha2) != OK)
+        digest_ha2(alg, sip_method_name(m->method), x->uri, false, STR_NONE, ha2) != OK)
         return false;
     rng_bytes(&c->rng, noise, sizeof noise);
     hex_encode(noise, sizeof noise, cn);
     bool qop = offers_auth(a.qop);
     if (a.qop.n && !qop)
         return false;
-    struct str user = policy_text(c->policy, peer->username),
+    struct str user = policy_text(c->policy, c->policy->peers[x->peer].username),
                cnonce = qop ? str_of(cn, sizeof cn) : STR_NONE;
     memset(q, 0, offsetof(struct ask, text));
     q->kind = ASK_RESPOND;
     q->alg = (uint8_t)alg;
-    q->key = b->peer;
-    *ret_line = credentials(b, m, &a, user, alg, cnonce);
+    q->key = x->peer;
+    *ret_line = credentials(x, m, &a, user, alg, cnonce);
     return ret_line->p && ask_add(q, user, &q->user) && ask_add(q, a.realm, &q->realm) &&
            ask_add(q, a.nonce, &q->nonce) && ask_add(q, qop ? STR("00000001") : STR_NONE, &q->nc) &&
            ask_add(q, cnonce, &q->cnonce) && ask_add(q, qop ? STR("auth") : STR_NONE, &q->qop) &&
            ask_add(q, str_of(ha2, digest_hex_chars(alg)), &q->ha2);
 }
 
-void pending_respond(struct core *c, struct leg *b, const struct sip_msg *m, enum serves what)
+enum reason pending_credentials(struct core *c, const struct challenged *x, const struct sip_msg *m)
 {
     struct handle h;
     struct str line;
-    if (!respond_ask(b, m, &c->ask, &line)) {
-        give_up(b, what, REASON_peer_challenge);
-        return;
-    }
+    if (!respond_ask(c, x, m, &c->ask, &line))
+        return REASON_peer_challenge;
     struct pending *p = pending_open(c, ASK_RESPOND, &h);
-    if (!p) {
-        give_up(b, what, REASON_capacity_transactions);
-        return;
-    }
-    p->serves = (uint8_t)what;
-    p->leg_h = leg_handle(b);
+    if (!p)
+        return REASON_capacity_transactions;
+    p->serves = (uint8_t)x->what;
+    p->leg_h = x->who;
     p->challenge = line;
     c->ask.id = ask_id(h);
     core_ask(c, &c->ask);
+    return REASON_NONE;
+}
+
+void pending_respond(struct core *c, struct leg *b, const struct sip_msg *m, enum serves what)
+{
+    struct challenged x = {.what = what,
+                           .who = leg_handle(b),
+                           .peer = b->peer,
+                           .uri = b->d.remote_target,
+                           .keep = &b->call->text};
+    enum reason why = pending_credentials(c, &x, m);
+    if (why != REASON_NONE)
+        give_up(b, what, why);
 }

@@ -166,6 +166,8 @@ static void apply(struct store *s, const struct fact *f)
     case FACT_EXPIRED:
     case FACT_PEER_STATE:
     case FACT_PROCESS:
+    case FACT_UPSTREAM:
+    case FACT_TRANSFER:
         write_event(s, f);
         break;
     case FACT_KIND_COUNT:

@@ -293,7 +293,9 @@ static struct str event_name(const struct fact *f)
                                                        [FACT_CALL_END] = "call-ended",
                                                        [FACT_PEER_STATE] = "peer-state",
                                                        [FACT_REFUSED] = "refused",
-                                                       [FACT_PROCESS] = "process"};
+                                                       [FACT_PROCESS] = "process",
+                                                       [FACT_UPSTREAM] = "upstream",
+                                                       [FACT_TRANSFER] = "transfer"};
     return str_c(NAMES[f->kind]);
 }
 
@@ -339,6 +341,21 @@ static void put_members(struct out *o, const struct fact *f)
         out_json_ki64(o, STR("pid"), f->u.process.pid);
         out_json_ki64(o, STR("status"), f->u.process.status);
         put_text(o, STR(",\"what\":"), TEXT_STR(f->u.process.what));
+        break;
+    case FACT_UPSTREAM:
+        put_text(o, STR(",\"peer\":"), TEXT_STR(f->u.upstream.peer));
+        put_text(o, STR(",\"aor\":"), TEXT_STR(f->u.upstream.aor));
+        put_addr(o, STR("target"), &f->u.upstream.target);
+        put_time(o, STR(",\"expires_us\":"), f->u.upstream.expires_us);
+        break;
+    case FACT_TRANSFER:
+        put_text(o, STR(",\"kind\":"), TEXT_STR(f->u.transfer.kind));
+        put_text(o, STR(",\"by\":"), TEXT_STR(f->u.transfer.by));
+        put_text(o, STR(",\"who\":"), TEXT_STR(f->u.transfer.who));
+        put_text(o, STR(",\"to\":"), TEXT_STR(f->u.transfer.to));
+        out_json_ku64(o, STR("session"), f->u.transfer.session);
+        if (f->u.transfer.to_session)
+            out_json_ku64(o, STR("to_session"), f->u.transfer.to_session);
         break;
     case FACT_CALL_START:
     case FACT_CALL_END: /* their line is the CDR */
