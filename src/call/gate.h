@@ -14,6 +14,19 @@ struct verdict gate_identity_answer(const struct gate_env *e, struct request *r,
 /* MD5 alone is what this request's user is challenged with, and may answer with. */
 bool gate_offers_md5(const struct gate_env *e, const struct request *r);
 
+/* What decides where an INVITE goes, as digits that only we can make: they travel in our Via as the
+ * parameter ROUTE_MARK_NAME, so that a request which comes back to the same decision is known as a
+ * loop (RFC 5393 4.2). */
+#define ROUTE_MARK_NAME  "loop"
+#define ROUTE_MARK_CHARS 16u
+void gate_route_mark(const struct sipkey *k, uint8_t zone, uint8_t peer, struct str uri,
+                     struct out *o);
+
+/* The URI that says who sends: From, and To of a REGISTER. Of a caller that wants to stay unknown
+ * (RFC 3323 4.1: From is anonymous) P-Preferred-Identity, or empty if it says nothing. */
+struct str gate_claimed(const struct sip_msg *m);
+bool gate_anonymous(struct str uri);
+
 /* Option tags that Require may name (RFC 3261 20.32). */
 bool gate_extension_known(struct str tag);
 

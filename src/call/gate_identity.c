@@ -49,14 +49,34 @@ static bool user_part(const struct gate_env *e, struct str name, struct str *ret
     return ret_user->n && (!host.n || policy_domain(e->policy, host));
 }
 
-/* Who the request says it is from must be who proved itself: To of a REGISTER, From of all others.
- */
+bool gate_anonymous(struct str uri)
+{
+    struct sip_uri u;
+    return sip_uri_parse(uri, &u) == OK && u.scheme <= URI_SIPS &&
+           (str_ieq(u.host, STR("anonymous.invalid")) || str_ieq(u.user, STR("anonymous")));
+}
+
+struct str gate_claimed(const struct sip_msg *m)
+{
+    struct sip_list it = {0};
+    struct sip_nameaddr na;
+    struct str one, uri = sip_text(m, m->method == SIP_REGISTER ? m->to_uri : m->from_uri);
+    if (m->method == SIP_REGISTER || !gate_anonymous(uri))
+        return uri;
+    if (sip_list_next(m, HDR_P_PREFERRED_IDENTITY, &it, &one) && sip_nameaddr_parse(one, &na) == OK)
+        return na.uri;
+    return STR_NONE;
+}
+
+/* Who the request says it is from must be who proved itself; one that says nothing is who it
+ * proved to be. */
 static bool claims(const struct gate_env *e, const struct request *r, struct str user)
 {
-    const struct sip_msg *m = r->m;
     char aor[LOCATION_AOR_MAX];
     size_t n;
-    struct str uri = sip_text(m, m->method == SIP_REGISTER ? m->to_uri : m->from_uri), have;
+    struct str uri = gate_claimed(r->m), have;
+    if (!uri.n)
+        return true;
     if (!aor_of_uri(e->policy, uri, aor, sizeof aor, &n))
         return false;
     str_cut(str_of(aor, n), '@', &have);

@@ -60,7 +60,7 @@ struct verdict gates_resume(const struct gate_env *e, struct request *r, const s
 bool gate_offers_md5(const struct gate_env *e, const struct request *r)
 {
     const struct directory *d = e->directory;
-    struct str uri = sip_text(r->m, r->m->method == SIP_REGISTER ? r->m->to_uri : r->m->from_uri);
+    struct str uri = gate_claimed(r->m);
     struct sip_uri u;
     if (!d || !d->n_md5 || sip_uri_parse(uri, &u) != OK)
         return false;

@@ -150,6 +150,57 @@ static void sanity(void **state)
     EXPECT_VERDICT(v, VERDICT_REFUSE, GATE_SANITY, sip_body_type);
 }
 
+static void sanity_outside_of_a_dialog(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *method, *extra;
+        enum reason why;
+        int code;
+    } row[] = {
+        {"INVITE", "Accept: text/plain\r\n", REASON_sip_not_acceptable, 406},
+        {"INVITE", "Accept:\r\n", REASON_sip_not_acceptable, 406},
+        {"INVITE", "Accept: text/plain, Application/SDP;level=1\r\n", REASON_NONE, 0},
+        {"INVITE", "Accept: */*\r\n", REASON_NONE, 0},
+        {"INVITE", "Accept: text/plain\r\nAccept: application/*;q=0.2\r\n", REASON_NONE, 0},
+        {"OPTIONS", "Accept: text/plain\r\n", REASON_NONE, 0},
+        {"INVITE", "Privacy: id;critical\r\n", REASON_NONE, 0},
+        {"INVITE", "Privacy: id; magic\r\n", REASON_NONE, 0},
+        {"INVITE", "Privacy: magic;critical\r\n", REASON_sip_privacy, 500},
+        {"MESSAGE", "Privacy: Critical; magic\r\n", REASON_sip_privacy, 500},
+        {"INVITE", "Max-Breadth: 1\r\n", REASON_NONE, 0},
+        {"INVITE", "Max-Breadth: 0\r\n", REASON_sip_max_breadth, 440},
+        {"INVITE", "Max-Breadth: -1\r\n", REASON_sip_header_syntax, 400},
+        {"OPTIONS", "Max-Breadth: 0\r\n", REASON_NONE, 0},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        parse(row[i].method, "sip:alice@example.com", "alice", row[i].extra);
+        struct verdict v = run(flow(PROTO_TLS, 0, PHONE));
+        assert_int_equal(v.reason, row[i].why ? row[i].why : REASON_auth_required);
+        if (row[i].why) {
+            assert_int_equal(v.gate, GATE_SANITY);
+            assert_int_equal(v.code, row[i].code);
+        }
+    }
+}
+
+static void hops_used_up(void **state)
+{
+    (void)state;
+    static const char *const methods[] = {"INVITE", "OPTIONS", "REGISTER", "MESSAGE",
+                                          "NOTIFY", "REFER",   "PUBLISH",  "SUBSCRIBE"};
+    for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+        parse(methods[i], "sip:alice@example.com", "alice", "");
+        m.max_forwards = 0;
+        struct verdict v = run(flow(PROTO_TLS, 0, PHONE));
+        EXPECT_VERDICT(v, VERDICT_REFUSE, GATE_SANITY, sip_max_forwards);
+        assert_int_equal(v.code, 483);
+        m.max_forwards = 1;
+        v = run(flow(PROTO_TLS, 0, PHONE));
+        EXPECT_VERDICT(v, VERDICT_CHALLENGE, GATE_IDENTITY, auth_required);
+    }
+}
+
 static bool contains(struct out *o, const char *word)
 {
     return str_search(out_str(o), str_c(word)) < o->n;
@@ -291,6 +342,45 @@ static void from_must_be_who_proved_itself(void **state)
     EXPECT_VERDICT(v, VERDICT_REFUSE, GATE_IDENTITY, auth_identity_mismatch);
 }
 
+/* RFC 3323: who wants to stay unknown to the other side proves itself to us all the same. */
+static void anonymous_callers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *method, *from, *preferred;
+        enum reason why;
+    } row[] = {{"INVITE", "sip:anonymous@anonymous.invalid", "", REASON_NONE},
+               {"INVITE", "sip:Anonymous@example.com", "", REASON_NONE},
+               {"INVITE", "sip:anonymous@anonymous.invalid",
+                "P-Preferred-Identity: <sip:alice@example.com>\r\n", REASON_NONE},
+               {"INVITE", "sip:anonymous@anonymous.invalid",
+                "P-Preferred-Identity: <sip:bob@example.com>\r\n", REASON_auth_identity_mismatch},
+               {"INVITE", "sip:bob@example.com",
+                "P-Preferred-Identity: <sip:alice@example.com>\r\n", REASON_auth_identity_mismatch},
+               {"REGISTER", "sip:anonymous@anonymous.invalid", "", REASON_auth_identity_mismatch}};
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        char auth[1024], from[128];
+        const char *uri = "sip:100@example.com";
+        with_auth(row[i].method, uri, "alice", "alice", "SHA-256", "qop=auth, ", 1);
+        struct str a = sip_get(&m, HDR_AUTHORIZATION);
+        (void)snprintf(auth, sizeof auth, "Authorization: %.*s\r\n%s", (int)a.n, a.p,
+                       row[i].preferred);
+        (void)snprintf(from, sizeof from, "%s", row[i].from);
+        int n = snprintf(text, sizeof text,
+                         "%s %s SIP/2.0\r\nVia: SIP/2.0/TLS 203.0.113.5:9;branch=z9hG4bKx\r\n"
+                         "From: <%s>;tag=1\r\nTo: <%s>\r\nCall-ID: c1\r\nCSeq: 1 %s\r\n"
+                         "%sContent-Length: 0\r\n\r\n",
+                         row[i].method, uri, from, from, row[i].method, auth);
+        struct sip_error err;
+        assert_ok(sip_parse(str_of(text, (size_t)n), false, &m, &err));
+        assert_int_equal(run(flow(PROTO_TLS, 0, PHONE)).kind, VERDICT_WAIT);
+        struct verdict v = answer(REASON_NONE);
+        assert_int_equal(v.reason, row[i].why);
+        if (row[i].why == REASON_NONE)
+            assert_str(str_of(r.user, r.user_n), "alice@example.com");
+    }
+}
+
 static void routes_and_roles(void **state)
 {
     (void)state;
@@ -372,6 +462,9 @@ int main(void)
                                        T(client_certificates),
                                        T(rate_of_a_source_and_not_of_peers),
                                        T(sanity),
+                                       T(sanity_outside_of_a_dialog),
+                                       T(hops_used_up),
+                                       T(anonymous_callers),
                                        T(challenges_by_user_and_never_tell_who_exists),
                                        T(digest_asks_the_vault_and_goes_on),
                                        T(answers_of_the_vault),

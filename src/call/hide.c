@@ -1,7 +1,9 @@
 /* Topology hiding: everything that a leg says is made here from a list of what may pass. Nothing of
  * the other side's Via, Route, Record-Route, Contact, Call-ID, tags, CSeq, Warning, User-Agent or
  * unknown fields is ever copied. */
+#include "call/hide.h"
 #include "call/core_int.h"
+#include "call/gate.h"
 
 struct str hide_sent_by(const struct core *c, const struct flow *f, char *buf, size_t cap)
 {
@@ -91,16 +93,43 @@ static void party_put(struct out *o, struct str display, struct str user, struct
     out_ch(o, '>');
 }
 
-static bool wants_privacy(const struct sip_msg *m)
+/* What the caller wants hidden (RFC 3323, 3325, 7044). The rest of what these words ask for is
+ * always done here: no field, address or session of one side is ever shown to the other. */
+enum privacy { PRIVACY_ID = 1, PRIVACY_USER = 2, PRIVACY_HISTORY = 4, PRIVACY_CRITICAL = 8 };
+
+static unsigned privacy_of(const struct sip_msg *m)
 {
     struct str v = sip_get(m, HDR_PRIVACY), one;
+    unsigned wants = gate_anonymous(sip_text(m, m->from_uri)) ? PRIVACY_USER : 0;
     while (v.n) {
         v = str_cut(v, ';', &one);
         one = str_trim(one);
-        if (str_ieq(one, STR("id")) || str_ieq(one, STR("user")) || str_ieq(one, STR("header")))
-            return true;
+        if (str_ieq(one, STR("id")) || str_ieq(one, STR("header")))
+            wants |= PRIVACY_ID;
+        else if (str_ieq(one, STR("user")))
+            wants |= PRIVACY_USER;
+        else if (str_ieq(one, STR("history")))
+            wants |= PRIVACY_HISTORY;
+        else if (str_ieq(one, STR("critical")))
+            wants |= PRIVACY_CRITICAL;
     }
-    return false;
+    return wants;
+}
+
+/* What is left to be done by those behind us. */
+static void privacy_put(const struct sip_msg *m, struct out *o)
+{
+    unsigned wants = privacy_of(m);
+    if (!(wants & (PRIVACY_ID | PRIVACY_USER | PRIVACY_HISTORY)))
+        return;
+    sip_begin(o, HDR_PRIVACY);
+    if (wants & (PRIVACY_ID | PRIVACY_USER))
+        OUT_LIT(o, "id");
+    if (wants & PRIVACY_HISTORY)
+        out_put(o, wants & (PRIVACY_ID | PRIVACY_USER) ? STR(";history") : STR("history"));
+    if (wants & PRIVACY_CRITICAL)
+        OUT_LIT(o, ";critical");
+    sip_eol(o);
 }
 
 static bool trusted(const struct leg *l)
@@ -109,14 +138,28 @@ static bool trusted(const struct leg *l)
 }
 
 /* Who calls, as far as we know it ourselves: a trusted peer's assertion, or the proved user. */
-static bool identity_of(const struct call *k, const struct sip_msg *m, struct sip_nameaddr *ret_na)
+static bool identity_put(const struct leg *b, const struct sip_msg *m, struct out *o)
 {
+    const struct call *k = b->call;
     struct sip_list it = {0};
-    struct str v;
+    struct sip_nameaddr na = {0};
+    struct str v, user;
+    char buf[3 * REQUEST_USER_MAX];
+    struct out escaped = out_of(buf, sizeof buf);
     if (trusted(k->a) && sip_list_next(m, HDR_P_ASSERTED_IDENTITY, &it, &v) &&
-        sip_nameaddr_parse(v, ret_na) == OK)
+        sip_nameaddr_parse(v, &na) == OK) {
+        party_put(o, na.display, user_of(na.uri), host_for(b));
         return true;
-    return k->user.n && sip_nameaddr_parse(sip_get(m, HDR_FROM), ret_na) == OK;
+    }
+    if (!k->user.n)
+        return false;
+    str_cut(k->user, '@', &user);
+    sip_escape_user(&escaped, user);
+    if (gate_anonymous(sip_text(m, m->from_uri)) ||
+        sip_nameaddr_parse(sip_get(m, HDR_FROM), &na) != OK)
+        na.display = STR_NONE;
+    party_put(o, na.display, out_str(&escaped), host_for(b));
+    return !escaped.full;
 }
 
 enum err hide_dialog(struct leg *b, const struct sip_msg *invite, struct str target)
@@ -128,7 +171,8 @@ enum err hide_dialog(struct leg *b, const struct sip_msg *invite, struct str tar
     struct sip_nameaddr na = {0};
     if (sip_nameaddr_parse(sip_get(invite, HDR_FROM), &na) != OK)
         return ERR_SYNTAX;
-    if (wants_privacy(invite) && !trusted(b))
+    unsigned wants = privacy_of(invite);
+    if ((wants & PRIVACY_USER) || ((wants & PRIVACY_ID) && !trusted(b)))
         OUT_LIT(&of, "\"Anonymous\" <sip:anonymous@anonymous.invalid>");
     else
         party_put(&of, na.display, user_of(na.uri), host_for(b));
@@ -145,47 +189,206 @@ enum err hide_dialog(struct leg *b, const struct sip_msg *invite, struct str tar
 
 /* --- the INVITE --- */
 
-bool hide_reason_ok(struct str v)
+/* Reason (RFC 3326): protocol and cause. Text is free and may say where it comes from. */
+static bool reason_parse(struct str v, struct str *ret_protocol, uint32_t *ret_cause,
+                         bool *ret_text)
 {
-    struct str protocol, name, value, params = str_cut(v, ';', &protocol);
+    struct str name, value, params = str_cut(v, ';', ret_protocol);
     bool cause = false;
-    uint32_t n;
-    protocol = str_trim(protocol);
-    if (!str_ieq(protocol, STR("SIP")) && !str_ieq(protocol, STR("Q.850")))
+    *ret_text = false;
+    *ret_protocol = str_trim(*ret_protocol);
+    if (!str_ieq(*ret_protocol, STR("SIP")) && !str_ieq(*ret_protocol, STR("Q.850")))
         return false;
     while (sip_param_next(&params, &name, &value)) {
-        if (!str_ieq(name, STR("cause")) || str_u32(value, 999, &n) != OK)
-            return false; /* text is free: it may say where it comes from */
-        cause = true;
+        *ret_text |= !str_ieq(name, STR("cause"));
+        if (str_ieq(name, STR("cause")) && (cause || str_u32(value, 999, ret_cause) != OK))
+            return false;
+        cause |= str_ieq(name, STR("cause"));
     }
     return cause;
 }
 
+bool hide_reason_ok(struct str v)
+{
+    struct str protocol;
+    uint32_t cause;
+    bool text;
+    return reason_parse(v, &protocol, &cause, &text) && !text;
+}
+
+void hide_reasons_put(const struct sip_msg *m, struct out *o)
+{
+    struct sip_list it = {0};
+    struct str v, protocol;
+    uint32_t cause;
+    bool text;
+    for (unsigned n = 0; n < HIDE_REASONS_MAX && sip_list_next(m, HDR_REASON, &it, &v);) {
+        if (!reason_parse(v, &protocol, &cause, &text))
+            continue;
+        n++;
+        sip_begin(o, HDR_REASON);
+        out_put(o, protocol);
+        OUT_LIT(o, ";cause=");
+        out_u64(o, cause);
+        sip_eol(o);
+    }
+}
+
+uint8_t hide_max_forwards(const struct sip_msg *m)
+{
+    uint8_t n = m->max_forwards == 255 ? 70 : m->max_forwards;
+    return n ? (uint8_t)(n - 1) : 0;
+}
+
+uint32_t hide_max_breadth(const struct sip_msg *m)
+{
+    uint32_t n;
+    return str_u32(sip_get(m, HDR_MAX_BREADTH), UINT32_MAX, &n) == OK ? n : 60;
+}
+
+/* Peers get the INVITE one after the other, phones at the same time: their shares together are
+ * no more than what came (RFC 5393 5.3). fork.c calls no more phones than that. */
+static uint32_t breadth_of(const struct leg *b, const struct sip_msg *invite)
+{
+    uint32_t n = hide_max_breadth(invite);
+    return b->peer != POLICY_NONE ? n : MAX(n / FORKS_MAX, 1u);
+}
+
+/* --- the way that a call has come (RFC 5806, 7044) --- */
+
+static bool word_ok(struct str v)
+{
+    for (size_t i = 0; i < v.n; i++)
+        if (!lex_in(&LEX_ALNUM, v.p[i]) && v.p[i] != '-')
+            return false;
+    return v.n > 0 && v.n <= 32;
+}
+
+/* index-val = number *("." number) (RFC 7044 5.1) */
+static bool index_ok(struct str v)
+{
+    for (size_t i = 0; i < v.n; i++)
+        if (!ascii_digit(v.p[i]) && v.p[i] != '.')
+            return false;
+    return v.n > 0 && v.n <= 32;
+}
+
+static void param_put(struct out *o, struct str name, struct str value)
+{
+    out_ch(o, ';');
+    out_put(o, name);
+    if (value.n) {
+        out_ch(o, '=');
+        out_put(o, value);
+    }
+}
+
+/* The parameters of that list whose values are words or indices; others may hold anything. */
+typedef bool value_ok(struct str v);
+static void params_put(struct out *o, struct str params, const struct str *names, size_t n,
+                       value_ok *ok)
+{
+    struct str name, value;
+    while (sip_param_next(&params, &name, &value))
+        for (size_t i = 0; i < n; i++)
+            if (str_ieq(name, names[i]) && (!value.n || ok(value)))
+                param_put(o, names[i], value);
+}
+
+static void diversion_put(const struct leg *b, const struct sip_nameaddr *na, struct out *o)
+{
+    static const struct str names[] = {
+        {"reason", 6}, {"counter", 7}, {"limit", 5}, {"privacy", 7}, {"screen", 6}};
+    party_put(o, na->display, user_of(na->uri), host_for(b));
+    params_put(o, na->params, names, ARRAY_LEN(names), word_ok);
+}
+
+/* Headers within the URI of an entry: why it was left, and whether it may be shown. */
+static void entry_headers_put(struct str headers, struct out *o)
+{
+    char buf[256];
+    char mark = '?';
+    while (headers.n) {
+        struct str one, name, protocol;
+        headers = str_cut(headers, '&', &one);
+        struct str value = str_cut(one, '=', &name);
+        struct out plain = out_of(buf, sizeof buf);
+        uint32_t cause;
+        bool text;
+        sip_unescape(&plain, value);
+        if (str_ieq(name, STR("Reason")) && !plain.full &&
+            reason_parse(out_str(&plain), &protocol, &cause, &text)) {
+            out_ch(o, mark);
+            OUT_LIT(o, "Reason=");
+            out_put(o, protocol);
+            OUT_LIT(o, "%3Bcause%3D");
+            out_u64(o, cause);
+            mark = '&';
+        } else if (str_ieq(name, STR("Privacy")) && word_ok(out_str(&plain))) {
+            out_ch(o, mark);
+            OUT_LIT(o, "Privacy=");
+            out_put(o, out_str(&plain));
+            mark = '&';
+        }
+    }
+}
+
+static void history_put(const struct leg *b, const struct sip_nameaddr *na, struct out *o)
+{
+    static const struct str names[] = {{"index", 5}, {"rc", 2}, {"mp", 2}, {"np", 2}};
+    static const struct str cause[] = {{"cause", 5}}; /* RFC 4458 */
+    struct sip_uri u = {0};
+    (void)!sip_uri_parse(na->uri, &u);
+    OUT_LIT(o, "<sip:");
+    out_put(o, user_of(na->uri));
+    out_ch(o, '@');
+    out_put(o, host_for(b));
+    params_put(o, u.params, cause, ARRAY_LEN(cause), word_ok);
+    entry_headers_put(u.headers, o);
+    out_ch(o, '>');
+    params_put(o, na->params, names, ARRAY_LEN(names), index_ok);
+}
+
+typedef void entry_put(const struct leg *b, const struct sip_nameaddr *na, struct out *o);
+static void entries_put(const struct leg *b, const struct sip_msg *m, enum sip_hdr h,
+                        entry_put *put, struct out *o)
+{
+    struct sip_list it = {0};
+    struct str v;
+    for (unsigned n = 0; n < HIDE_ENTRIES_MAX && sip_list_next(m, h, &it, &v); n++) {
+        struct sip_nameaddr na;
+        struct sip_uri u;
+        if (sip_nameaddr_parse(v, &na) != OK || na.uri.n > 256 || sip_uri_parse(na.uri, &u) != OK)
+            continue;
+        sip_begin(o, h);
+        put(b, &na, o);
+        sip_eol(o);
+    }
+}
+
 static void pass_fields(const struct leg *b, const struct sip_msg *m, struct out *o)
 {
-    static const enum sip_hdr tokens[] = {HDR_PRIORITY, HDR_EXPIRES, HDR_PRIVACY};
+    static const enum sip_hdr tokens[] = {HDR_PRIORITY, HDR_EXPIRES};
     for (size_t i = 0; i < ARRAY_LEN(tokens); i++) {
         struct str v = sip_get(m, tokens[i]);
-        bool word = v.n > 0 && v.n <= 32;
-        for (size_t j = 0; j < v.n && word; j++)
-            word = lex_in(&LEX_ALNUM, v.p[j]) || v.p[j] == '-' || v.p[j] == ';';
-        if (word)
+        if (word_ok(v))
             sip_put(o, tokens[i], v);
     }
     struct str subject = sip_get(m, HDR_SUBJECT);
     if (subject.n && display_ok(subject))
         sip_put(o, HDR_SUBJECT, subject);
-    struct sip_list it = {0};
-    struct str v;
-    while (sip_list_next(m, HDR_REASON, &it, &v))
-        if (hide_reason_ok(v))
-            sip_put(o, HDR_REASON, v);
-    struct sip_nameaddr na = {0};
-    if (trusted(b) && identity_of(b->call, m, &na)) {
-        sip_begin(o, HDR_P_ASSERTED_IDENTITY);
-        party_put(o, na.display, user_of(na.uri), host_for(b));
-        sip_eol(o);
-    }
+    hide_reasons_put(m, o);
+    privacy_put(m, o);
+    if (!trusted(b))
+        return;
+    char who[512];
+    struct out w = out_of(who, sizeof who);
+    if (identity_put(b, m, &w) && !w.full)
+        sip_put(o, HDR_P_ASSERTED_IDENTITY, out_str(&w));
+    if (!trusted(b->call->a))
+        return;
+    entries_put(b, m, HDR_DIVERSION, diversion_put, o);
+    entries_put(b, m, HDR_HISTORY_INFO, history_put, o);
 }
 
 static void head_put(struct leg *b, const struct sip_msg *invite, struct str branch, struct out *o)
@@ -200,10 +403,13 @@ static void head_put(struct leg *b, const struct sip_msg *invite, struct str bra
     out_put(o, hide_sent_by(c, &b->flow, by, sizeof by));
     OUT_LIT(o, ";rport;branch=");
     out_put(o, branch);
+    OUT_LIT(o, ";" ROUTE_MARK_NAME "=");
+    const struct leg *a = b->call->a;
+    gate_route_mark(&c->cfg.hash_key, a->zone, a->peer, sip_text(invite, invite->uri), o);
     sip_eol(o);
     /* Lowered, so that a ring of gateways ends (RFC 3261 16.6 step 3; RFC 7332 for B2BUAs). */
-    uint8_t mf = invite->max_forwards == 255 ? 70 : invite->max_forwards;
-    sip_put_u32(o, HDR_MAX_FORWARDS, mf ? mf - 1u : 0);
+    sip_put_u32(o, HDR_MAX_FORWARDS, hide_max_forwards(invite));
+    sip_put_u32(o, HDR_MAX_BREADTH, breadth_of(b, invite));
     sip_begin(o, HDR_FROM);
     out_put(o, b->d.local_uri);
     OUT_LIT(o, ";tag=");
