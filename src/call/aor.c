@@ -46,9 +46,8 @@ bool dialled_of_uri(struct str uri_text, char *ret, size_t cap, size_t *ret_n)
     return !o.full && o.n;
 }
 
-size_t location_lookup(struct location_shard *const *shards, size_t n_shards,
-                       const struct sipkey *k, struct str aor, struct wall now,
-                       struct binding *ret_b, size_t cap)
+size_t location_all(struct location_shard *const *shards, size_t n_shards, const struct sipkey *k,
+                    struct str aor, struct wall now, struct binding *ret_b, size_t cap)
 {
     uint64_t hash = location_hash(k, aor);
     size_t n = 0;
@@ -70,4 +69,59 @@ size_t location_lookup(struct location_shard *const *shards, size_t n_shards,
             ret_b[j - 1] = t;
         }
     return n;
+}
+
+/* All bindings of an AOR lie in one shard, whose versions grow with each refresh. */
+static bool newer(const struct binding *a, const struct binding *b)
+{
+    return (int32_t)(a->version - b->version) > 0;
+}
+
+/* Of two flows of a phone, which one to call by: the connection of a restored one is gone. */
+static bool better(const struct binding *a, const struct binding *b)
+{
+    bool a_gone = (a->flags & BINDING_RESTORED) && flow_reliable(&a->flow),
+         b_gone = (b->flags & BINDING_RESTORED) && flow_reliable(&b->flow);
+    return a_gone == b_gone ? newer(a, b) : b_gone;
+}
+
+static bool same_phone(const struct binding *a, const struct binding *b)
+{
+    return a->instance && BINDING_DEVICE(a) == BINDING_DEVICE(b);
+}
+
+size_t location_lookup(struct location_shard *const *shards, size_t n_shards,
+                       const struct sipkey *k, struct str aor, struct wall now,
+                       struct binding *ret_b, size_t cap)
+{
+    size_t n = location_all(shards, n_shards, k, aor, now, ret_b, cap), kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t at = 0;
+        while (at < kept && !same_phone(&ret_b[at], &ret_b[i]))
+            at++;
+        if (at == kept || better(&ret_b[i], &ret_b[at]))
+            ret_b[at] = ret_b[i];
+        kept += at == kept;
+    }
+    return kept;
+}
+
+bool location_other(struct location_shard *const *shards, size_t n_shards, const struct sipkey *k,
+                    struct str aor, struct wall now, const struct flow *tried, struct str contact,
+                    struct binding *ret_b)
+{
+    struct binding all[LOCATION_FLOWS];
+    const struct binding *was = NULL, *next = NULL;
+    size_t n = location_all(shards, n_shards, k, aor, now, all, ARRAY_LEN(all));
+    for (size_t i = 0; i < n; i++)
+        if (all[i].instance && str_eq(str_of(all[i].contact, all[i].contact_len), contact) &&
+            all[i].flow.proto == tried->proto && addr_eq(&all[i].flow.peer, &tried->peer) &&
+            handle_eq(all[i].flow.conn, tried->conn))
+            was = &all[i];
+    for (size_t i = 0; was && i < n; i++)
+        if (same_phone(&all[i], was) && newer(was, &all[i]) && (!next || newer(&all[i], next)))
+            next = &all[i];
+    if (next)
+        *ret_b = *next;
+    return next != NULL;
 }

@@ -212,6 +212,25 @@ static void remember(struct call *k, uint16_t code, enum reason why)
     k->best_why = why;
 }
 
+/* The phone's other flow, when that which was tried is dead (RFC 5626 5.3). */
+static void other_flow(struct leg *b)
+{
+    struct call *k = b->call;
+    struct core *c = k->core;
+    struct binding *x = &c->bindings[0];
+    if (!b->aor.n || !location_other(c->cfg.shards, c->cfg.engines, &c->cfg.hash_key, b->aor,
+                                     c->now.wall, &b->flow, b->d.remote_target, x))
+        return;
+    struct target g = {.flow = x->flow,
+                       .uri = str_of(x->contact, x->contact_len),
+                       .aor = b->aor,
+                       .zone = policy_zone_of(c->policy, x->flow.listener, &x->flow.peer),
+                       .peer = POLICY_NONE,
+                       .target = POLICY_NONE};
+    if (g.zone != POLICY_NONE)
+        (void)start(k, &g);
+}
+
 /* Leg B is out. Another target of the route, or the others that still ring, or the end, to which
  * the last leg stays for the CDR. */
 static void out_of_race(struct leg *b, bool retry, uint16_t code, enum reason why)
@@ -224,6 +243,8 @@ static void out_of_race(struct leg *b, bool retry, uint16_t code, enum reason wh
         fork_release(k, b);
     else if (retry)
         (void)fork_next(k);
+    else if (why == REASON_route_flow_gone)
+        other_flow(b);
     if (b == k->forks && !b->next)
         call_step(k, CALL_EV_FAIL, NULL, NULL, why);
     else
@@ -276,6 +297,10 @@ static void refused(struct leg *b, const struct sip_msg *m)
     if (peer)
         peers_heard(c, b->peer, b->target, m->code != 503, REASON_peer_refused);
     uint16_t code = hide_code(m->code, peer, &why);
+    if (m->code == 430 && !peer) { /* RFC 5626 11.5: an edge proxy has lost the flow */
+        why = REASON_route_flow_gone;
+        code = reason_info(why)->code;
+    }
     core_count(c, why);
     out_of_race(b, peer && m->code == 503, code, why);
 }

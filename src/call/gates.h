@@ -96,8 +96,18 @@ bool aor_of_uri(const struct policy *p, struct str uri_text, char *ret_aor, size
 /* The dialled string of a Request-URI: unescaped user of sip/sips (without parameters), number of
  * tel without visual separators. */
 bool dialled_of_uri(struct str uri_text, char *ret, size_t cap, size_t *ret_n);
-/* The bindings of an AOR over all shards, best q first; returns how many (<= cap). */
+/* All bindings of an AOR over all shards, best q first; returns how many (<= cap). */
+size_t location_all(struct location_shard *const *shards, size_t n_shards, const struct sipkey *k,
+                    struct str aor, struct wall now, struct binding *ret_b, size_t cap);
+/* Where to call an AOR: as location_all, but of the flows of one phone (RFC 5626) only that which
+ * was refreshed last. */
 size_t location_lookup(struct location_shard *const *shards, size_t n_shards,
                        const struct sipkey *k, struct str aor, struct wall now,
                        struct binding *ret_b, size_t cap);
+/* When the flow to that contact is dead: the phone's flow that was refreshed before it. false:
+ * there is none. Ends, since each is older than the one before. */
+#define LOCATION_FLOWS 16u
+bool location_other(struct location_shard *const *shards, size_t n_shards, const struct sipkey *k,
+                    struct str aor, struct wall now, const struct flow *tried, struct str contact,
+                    struct binding *ret_b);
 #endif

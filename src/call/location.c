@@ -111,13 +111,19 @@ bool location_next(const struct location_shard *s, uint64_t hash, struct str aor
     return false;
 }
 
+bool location_same(const struct binding *a, const struct binding *b)
+{
+    if (a->instance || b->instance)
+        return a->instance == b->instance;
+    if (!str_eq(str_of(a->contact, a->contact_len), str_of(b->contact, b->contact_len)))
+        return false;
+    return !(a->flags & b->flags & BINDING_NAT) || a->call_id_hash == b->call_id_hash ||
+           addr_eq_ip(&a->flow.peer, &b->flow.peer);
+}
+
 static bool same_key(const struct binding *have, const struct binding *b)
 {
-    if (!binding_is(have, b->aor_hash, str_of(b->aor, b->aor_len)))
-        return false;
-    if (b->instance || have->instance)
-        return b->instance == have->instance;
-    return str_eq(str_of(have->contact, have->contact_len), str_of(b->contact, b->contact_len));
+    return binding_is(have, b->aor_hash, str_of(b->aor, b->aor_len)) && location_same(have, b);
 }
 
 /* The link that points at the binding with b's key, or NULL. */

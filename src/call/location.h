@@ -19,11 +19,14 @@ struct binding {       /* under 400 bytes with its lock */
     uint8_t aor_len, contact_len;
     uint8_t flags; /* BINDING_* */
     uint8_t pad;
-    uint64_t instance; /* hash of +sip.instance and reg-id (RFC 5626), 0 = none: then the URI is the
-                          key */
+    uint64_t instance; /* hash of +sip.instance, above its reg-id or 0 (RFC 5626); 0 = none: then
+                          the URI is the key */
     char aor[LOCATION_AOR_MAX];
     char contact[LOCATION_CONTACT_MAX]; /* URI */
 };
+#define BINDING_DEVICE(b) ((uint32_t)((b)->instance >> 32)) /* the same for all flows of a phone   \
+                                                             */
+#define BINDING_FLOW(b) ((uint32_t)(b)->instance)           /* reg-id; 0 = none */
 enum { BINDING_NAT = 1, BINDING_RESTORED = 2 /* came from the store: stream flows are gone */ };
 struct location_shard { /* in shared memory, zeroed at first */
     uint32_t cap, used;
@@ -42,8 +45,10 @@ MUST_CHECK enum err location_attach(struct location_shard *s, uint32_t cap);
  * Expired ones are skipped. */
 bool location_next(const struct location_shard *s, uint64_t aor_hash, struct str aor,
                    struct wall now, uint32_t *it, struct binding *ret_b);
-/* Owner: adds or replaces the binding with the same AOR and key (instance, else contact URI).
- * ERR_FULL. */
+/* Do two bindings of one AOR stand for the same flow or phone? By instance; else by contact URI,
+ * which two phones behind different NATs may share: then by Call-ID or source address, too. */
+bool location_same(const struct binding *a, const struct binding *b);
+/* Owner: adds or replaces the binding with the same AOR and key (location_same). ERR_FULL. */
 MUST_CHECK enum err location_put(struct location_shard *s, const struct binding *b);
 /* Owner: removes the binding with b's AOR and key; false if there is none. */
 bool location_del(struct location_shard *s, const struct binding *b);

@@ -1,11 +1,17 @@
-/* Registrar: RFC 3261 section 10.3, RFC 5626 instance-id, RFC 3581. The whole request is judged
- * before anything of it is stored. */
+/* Registrar: RFC 3261 section 10.3, RFC 5626 section 6 (flows), RFC 3581. The whole request is
+ * judged before anything of it is stored. */
 #include "call/gates.h"
 #include "wire/sip/build.h"
 
+/* Longest registration over UDP from where NAT may be: its refresh keeps the mapping alive, which
+ * routers forget after 30 s to a few minutes. Streams live by their own keep-alive. */
+#define NAT_EXPIRES_S 120
+/* RFC 5626 4.4.1: a flow without a keep-alive for so long (and some) may be given up. */
+#define FLOW_TIMER_S 120
+
 struct change {
     struct binding b;
-    bool remove;
+    bool remove, flow /* it has a reg-id that counts */;
 };
 
 static void fail(struct registrar_result *res, enum reason why)
@@ -14,9 +20,10 @@ static void fail(struct registrar_result *res, enum reason why)
     res->code = reason_info(why)->code;
 }
 
-static bool expires_of(const struct registrar *g, const struct sip_msg *m, struct str params,
+static bool expires_of(const struct registrar *g, const struct request *r, struct str params,
                        uint32_t *ret_s)
 {
+    const struct sip_msg *m = r->m;
     struct str v = sip_get(m, HDR_EXPIRES);
     uint32_t s = g->policy->limits.register_default_s;
     if (v.p && sip_seconds_parse(v, UINT32_MAX, &s) != OK)
@@ -25,7 +32,10 @@ static bool expires_of(const struct registrar *g, const struct sip_msg *m, struc
         s = g->policy->limits.register_default_s;
     if (s && s < g->policy->limits.register_min_s)
         return false;
-    *ret_s = MIN(s, g->policy->limits.register_max_s);
+    uint32_t most = g->policy->limits.register_max_s;
+    if (g->policy->zones[r->zone].nat && r->flow.proto == PROTO_UDP)
+        most = MIN(most, MAX(NAT_EXPIRES_S, g->policy->limits.register_min_s));
+    *ret_s = MIN(s, most);
     return true;
 }
 
@@ -42,14 +52,34 @@ static uint16_t q_of(struct str params)
     return (uint16_t)q;
 }
 
-static uint64_t instance_of(const struct registrar *g, struct str params)
+/* The key of a phone that names itself, and of each of its flows (RFC 5626 section 6): a reg-id
+ * without +sip.instance is ignored. false: the reg-id is none. */
+static bool instance_of(const struct registrar *g, struct str params, uint64_t *ret_key)
 {
-    struct str instance, reg_id = STR_NONE;
+    struct str instance, v;
+    uint32_t reg_id = 0;
+    *ret_key = 0;
     if (!sip_param(params, STR("+sip.instance"), &instance) || !instance.n)
-        return 0;
-    (void)sip_param(params, STR("reg-id"), &reg_id);
-    uint64_t h = siphash(&g->hash_key, instance) ^ (siphash(&g->hash_key, reg_id) << 1);
-    return h ? h : 1;
+        return true;
+    if (sip_param(params, STR("reg-id"), &v) && (str_u32(v, INT32_MAX, &reg_id) != OK || !reg_id))
+        return false;
+    uint32_t device = (uint32_t)(siphash(&g->hash_key, instance) >> 32);
+    *ret_key = (uint64_t)(device ? device : 1) << 32 | reg_id;
+    return true;
+}
+
+/* What the phone says of itself is not where its packets come from. */
+static bool behind_nat(const struct registrar *g, const struct request *r, const struct sip_uri *u)
+{
+    const struct addr *src = &r->flow.peer;
+    struct addr via;
+    if (!g->policy->zones[r->zone].nat)
+        return false;
+    if (u->ip.family != ADDR_NONE &&
+        (!addr_eq_ip(&u->ip, src) ||
+         (r->flow.proto == PROTO_UDP && (u->port ? u->port : 5060) != src->port)))
+        return true;
+    return addr_parse_ip(sip_text(r->m, r->m->via_host), &via) == OK && !addr_eq_ip(&via, src);
 }
 
 /* Where the phone will be called: over the flow it registered on; behind no NAT, over UDP, at the
@@ -80,7 +110,7 @@ static enum reason contact_read(const struct registrar *g, const struct request 
         return REASON_reg_contact_syntax;
     if (na.uri.n > LOCATION_CONTACT_MAX || aor.n > LOCATION_AOR_MAX)
         return REASON_reg_contact_long;
-    if (!expires_of(g, r->m, na.params, &seconds))
+    if (!expires_of(g, r, na.params, &seconds))
         return REASON_reg_interval_brief;
     memset(b, 0, sizeof *b);
     b->aor_hash = location_hash(&g->hash_key, aor);
@@ -89,20 +119,17 @@ static enum reason contact_read(const struct registrar *g, const struct request 
     b->cseq = r->m->cseq;
     b->call_id_hash = (uint32_t)siphash(&g->hash_key, sip_text(r->m, r->m->call_id));
     b->q = q_of(na.params);
-    b->instance = instance_of(g, na.params);
+    if (!instance_of(g, na.params, &b->instance))
+        return REASON_reg_flow_id;
+    if (behind_nat(g, r, &u))
+        b->flags |= BINDING_NAT;
     b->aor_len = (uint8_t)aor.n;
     b->contact_len = (uint8_t)na.uri.n;
     memcpy(b->aor, aor.p, aor.n);
     memcpy(b->contact, na.uri.p, na.uri.n);
     c->remove = seconds == 0;
+    c->flow = BINDING_FLOW(b) != 0;
     return REASON_NONE;
-}
-
-static bool same_contact(const struct binding *a, const struct binding *b)
-{
-    if (a->instance || b->instance)
-        return a->instance == b->instance;
-    return str_eq(str_of(a->contact, a->contact_len), str_of(b->contact, b->contact_len));
 }
 
 /* RFC 3261 10.3 step 7: an older CSeq of the same Call-ID must not undo a newer one. */
@@ -115,17 +142,21 @@ static bool older(const struct binding *have, const struct binding *b)
 static enum reason judge(const struct registrar *g, const struct change *c, size_t n,
                          const struct binding *have, size_t n_have)
 {
-    size_t total = n_have;
+    size_t total = n_have, kept = 0, flows = 0;
     for (size_t i = 0; i < n; i++) {
         bool known = false;
+        kept += !c[i].remove;
+        flows += !c[i].remove && c[i].flow;
         for (size_t k = 0; k < n_have; k++)
-            if (same_contact(&have[k], &c[i].b)) {
+            if (location_same(&have[k], &c[i].b)) {
                 known = true;
                 if (older(&have[k], &c[i].b))
                     return REASON_reg_order;
             }
         total += !known && !c[i].remove;
     }
+    if (flows && kept > 1) /* RFC 5626 6: else it is not clear which one this flow leads to */
+        return REASON_reg_flow_id;
     if (total > g->policy->limits.contacts_per_user)
         return REASON_reg_contacts_limit;
     if (total > n_have && g->own->used + (total - n_have) > g->own->cap)
@@ -156,7 +187,7 @@ static void apply(const struct registrar *g, const struct request *r, const stru
     for (size_t i = 0; i < n; i++) {
         bool known = false;
         for (size_t k = 0; k < n_have; k++)
-            known |= same_contact(&have[k], &c[i].b);
+            known |= location_same(&have[k], &c[i].b);
         if (c[i].remove) {
             if (location_del(g->own, &c[i].b))
                 fact(res, r, FACT_UNREGISTERED, &c[i].b);
@@ -211,7 +242,59 @@ static void remove_all(const struct registrar *g, const struct request *r,
             fact(res, r, FACT_UNREGISTERED, &have[k]);
 }
 
+static bool supports(const struct sip_msg *m, struct str option)
+{
+    static const enum sip_hdr where[] = {HDR_SUPPORTED, HDR_REQUIRE};
+    struct str tag;
+    for (size_t i = 0; i < ARRAY_LEN(where); i++) {
+        struct sip_list it = {0};
+        while (sip_list_next(m, where[i], &it, &tag))
+            if (str_ieq(str_trim(tag), option))
+                return true;
+    }
+    return false;
+}
+
+/* Over a stream the phone is told that its flow is kept and how often to show that it lives. Over
+ * UDP that needs STUN (RFC 5626 4.4.2), which is not spoken here: it is a plain registration. */
+static void outbound_put(const struct request *r, const struct change *c, size_t n, struct out *o)
+{
+    if (n != 1 || c->remove || !c->flow || !flow_reliable(&r->flow) ||
+        !supports(r->m, STR("outbound")))
+        return;
+    sip_put(o, HDR_REQUIRE, STR("outbound"));
+    sip_put_u32(o, HDR_FLOW_TIMER, FLOW_TIMER_S);
+}
+
 #define REG_MAX 16u
+
+/* All contacts of the request. false: res says why not, or they were "*" and all is done. */
+static bool contacts_read(const struct registrar *g, const struct request *r, struct str aor,
+                          const struct binding *have, size_t n_have, struct change *c,
+                          size_t *ret_n, struct registrar_result *res)
+{
+    struct sip_list it = {0};
+    struct str element;
+    size_t n = 0;
+    while (sip_list_next(r->m, HDR_CONTACT, &it, &element)) {
+        if (str_eq(str_trim(element), STR("*"))) {
+            if (n || sip_list_next(r->m, HDR_CONTACT, &it, &element))
+                fail(res, REASON_reg_contact_syntax);
+            else
+                remove_all(g, r, have, n_have, res);
+            return false;
+        }
+        enum reason why =
+            n < REG_MAX ? contact_read(g, r, aor, element, &c[n]) : REASON_reg_contacts_limit;
+        if (why != REASON_NONE) {
+            fail(res, why);
+            return false;
+        }
+        n++;
+    }
+    *ret_n = n;
+    return true;
+}
 
 void registrar_register(const struct registrar *g, const struct request *r, struct out *fields,
                         struct registrar_result *res)
@@ -219,9 +302,7 @@ void registrar_register(const struct registrar *g, const struct request *r, stru
     struct change c[REG_MAX];
     struct binding have[REG_MAX];
     char aor_text[LOCATION_AOR_MAX];
-    size_t n = 0, aor_n, n_have;
-    struct sip_list it = {0};
-    struct str element;
+    size_t n, aor_n, n_have;
     res->code = 200;
     res->reason = REASON_NONE;
     res->n_facts = 0;
@@ -230,24 +311,11 @@ void registrar_register(const struct registrar *g, const struct request *r, stru
         return;
     }
     struct str aor = str_of(aor_text, aor_n);
-    n_have = location_lookup(&g->own, 1, &g->hash_key, aor, r->now.wall, have, REG_MAX);
-    while (sip_list_next(r->m, HDR_CONTACT, &it, &element)) {
-        if (str_eq(str_trim(element), STR("*"))) {
-            if (n || sip_list_next(r->m, HDR_CONTACT, &it, &element))
-                fail(res, REASON_reg_contact_syntax);
-            else
-                remove_all(g, r, have, n_have, res);
-            return;
-        }
-        enum reason why =
-            n < REG_MAX ? contact_read(g, r, aor, element, &c[n]) : REASON_reg_contacts_limit;
-        if (why != REASON_NONE) {
-            fail(res, why);
-            if (why == REASON_reg_interval_brief)
-                sip_put_u32(fields, HDR_MIN_EXPIRES, g->policy->limits.register_min_s);
-            return;
-        }
-        n++;
+    n_have = location_all(&g->own, 1, &g->hash_key, aor, r->now.wall, have, REG_MAX);
+    if (!contacts_read(g, r, aor, have, n_have, c, &n, res)) {
+        if (res->reason == REASON_reg_interval_brief)
+            sip_put_u32(fields, HDR_MIN_EXPIRES, g->policy->limits.register_min_s);
+        return;
     }
     enum reason why = judge(g, c, n, have, n_have);
     if (why != REASON_NONE) {
@@ -255,6 +323,8 @@ void registrar_register(const struct registrar *g, const struct request *r, stru
         return;
     }
     apply(g, r, c, n, have, n_have, res);
-    if (res->code == 200)
-        list_put(g, r, aor, fields);
+    if (res->code != 200)
+        return;
+    list_put(g, r, aor, fields);
+    outbound_put(r, c, n, fields);
 }

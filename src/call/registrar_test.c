@@ -51,6 +51,12 @@ static unsigned reg(const char *call_id, unsigned cseq, const char *extra)
         (struct flow){.proto = PROTO_UDP, .listener = 1, .peer = fixture_addr("203.0.113.5:9")});
 }
 
+static const char *str_search_p(struct str s, const char *what)
+{
+    size_t at = str_search(s, str_c(what));
+    return at < s.n ? s.p + at : NULL;
+}
+
 static size_t bound(struct binding *b)
 {
     return location_lookup(&g.own, 1, &g.hash_key, STR("alice@example.com"),
@@ -189,6 +195,200 @@ static void where_the_phone_will_be_called(void **state)
     assert_true(addr_eq(&b[0].flow.peer, &r.flow.peer));
 }
 
+static struct flow tls_from(const char *source, uint32_t conn)
+{
+    return (struct flow){
+        .proto = PROTO_TLS, .listener = 0, .conn = {conn, 1}, .peer = fixture_addr(source)};
+}
+
+#define I1 ";+sip.instance=\"<urn:uuid:00000000-0000-1000-8000-000a95a0e128>\""
+#define I2 ";+sip.instance=\"<urn:uuid:00000000-0000-1000-8000-000a95a0e129>\""
+
+/* RFC 5626 section 6: one phone, two flows; each is refreshed and replaced by itself, and calls go
+ * to one of them. */
+static void flows_of_one_phone(void **state)
+{
+    (void)state;
+    struct binding b[8], other;
+    struct flow one = tls_from("203.0.113.5:4001", 1), two = tls_from("203.0.113.5:4002", 2),
+                again = tls_from("203.0.113.5:4003", 3);
+    static const char first[] = "Supported: path, outbound\r\n"
+                                "Contact: <sip:alice@192.168.1.9;ob>" I1 ";reg-id=1\r\n",
+                      second[] = "Supported: outbound\r\n"
+                                 "Contact: <sip:alice@192.168.1.9;ob>" I1 ";reg-id=2\r\n";
+    assert_int_equal(reg_from("a", 1, first, one), 200);
+    assert_true(str_ends(out_str(&o), STR("Require: outbound\r\nFlow-Timer: 120\r\n")));
+    assert_int_equal(reg_from("a", 2, second, two), 200);
+    assert_int_equal(g.own->used, 2);
+    assert_int_equal(bound(b), 1);
+    assert_int_equal(b[0].flow.conn.index, 2);
+    assert_true(location_other(&g.own, 1, &g.hash_key, STR("alice@example.com"),
+                               (struct wall){now_s * 1000000}, &two,
+                               STR("sip:alice@192.168.1.9;ob"), &other));
+    assert_int_equal(other.flow.conn.index, 1);
+    assert_false(location_other(&g.own, 1, &g.hash_key, STR("alice@example.com"),
+                                (struct wall){now_s * 1000000}, &one,
+                                STR("sip:alice@192.168.1.9;ob"), &other));
+    assert_int_equal(reg_from("a", 3, first, again), 200); /* the first flow anew */
+    assert_int_equal(g.own->used, 2);
+    assert_int_equal(bound(b), 1);
+    assert_int_equal(b[0].flow.conn.index, 3);
+    assert_int_equal(reg_from("b", 1, "Contact: <sip:alice@192.168.1.9>" I2 ";reg-id=1\r\n", one),
+                     200);
+    assert_null(str_search_p(out_str(&o), "outbound")); /* it did not say that it knows */
+    assert_int_equal(bound(b), 2);                      /* another phone */
+    assert_int_equal(reg_from("a", 4, "Contact: *\r\nExpires: 0\r\n", again), 200);
+    assert_int_equal(bound(b), 0);
+}
+
+/* The connection of a restored flow is gone: an older one that lives is better. */
+static void a_restored_stream_is_the_last_hope(void **state)
+{
+    (void)state;
+    struct binding b[8];
+    static const char first[] = "Contact: <sip:alice@192.168.1.9>" I1 ";reg-id=1\r\n",
+                      second[] = "Contact: <sip:alice@192.168.1.9>" I1 ";reg-id=2\r\n";
+    assert_int_equal(reg_from("a", 1, first, tls_from("203.0.113.5:4001", 1)), 200);
+    assert_int_equal(reg_from("a", 2, second, tls_from("203.0.113.5:4002", 2)), 200);
+    assert_int_equal(bound(b), 1);
+    b[0].flags |= BINDING_RESTORED;
+    assert_ok(location_put(g.own, &b[0]));
+    assert_int_equal(bound(b), 1);
+    assert_int_equal(b[0].flow.conn.index, 1);
+}
+
+static void reg_id_by_the_book(void **state)
+{
+    (void)state;
+    struct binding b[8];
+    struct flow f = tls_from("203.0.113.5:4001", 1);
+    static const char *const bad[] = {"0", "-1", "2147483648", "x"};
+    char extra[256];
+    assert_int_equal(reg_from("a", 1, "Contact: <sip:1@h>;reg-id=1\r\nSupported: outbound\r\n", f),
+                     200); /* ignored: no instance */
+    assert_null(str_search_p(out_str(&o), "Flow-Timer"));
+    assert_int_equal(bound(b), 1);
+    assert_int_equal(b[0].instance, 0);
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        (void)snprintf(extra, sizeof extra, "Contact: <sip:2@h>" I1 ";reg-id=%s\r\n", bad[i]);
+        assert_int_equal(reg_from("b", 1, extra, f), 400);
+        assert_int_equal(res.reason, REASON_reg_flow_id);
+    }
+    assert_int_equal(reg_from("b", 1, "Contact: <sip:2@h>" I1 ";reg-id=2147483647\r\n", f), 200);
+    assert_int_equal(bound(b), 2);
+    /* Two that stay, one of them a flow; one that goes does not count. */
+    assert_int_equal(reg_from("b", 2, "Contact: <sip:2@h>" I1 ";reg-id=1, <sip:3@h>\r\n", f), 400);
+    assert_int_equal(res.reason, REASON_reg_flow_id);
+    assert_int_equal(
+        reg_from("b", 2, "Contact: <sip:2@h>" I1 ";reg-id=1, <sip:1@h>;expires=0\r\n", f), 200);
+}
+
+/* Over UDP it would need STUN. */
+static void no_outbound_over_udp(void **state)
+{
+    (void)state;
+    assert_int_equal(reg("a", 1, "Supported: outbound\r\nContact: <sip:1@h>" I1 ";reg-id=1\r\n"),
+                     200);
+    assert_null(str_search_p(out_str(&o), "Flow-Timer"));
+    assert_null(str_search_p(out_str(&o), "Require"));
+}
+
+/* A phone that came by another port or connection is where it is now. */
+static void a_binding_moves_with_its_phone(void **state)
+{
+    (void)state;
+    struct binding b[8];
+    p.zones[1].nat = true;
+    for (unsigned i = 0; i < 3; i++) {
+        char source[32], extra[128];
+        (void)snprintf(source, sizeof source, "203.0.113.9:%u", 2000 + i);
+        struct flow f = {.proto = PROTO_UDP, .listener = 1, .peer = fixture_addr(source)};
+        (void)snprintf(extra, sizeof extra, "Contact: <sip:alice@192.168.1.%u>" I1 "\r\n", 9 + i);
+        assert_int_equal(reg_from("a", i + 1, extra, f), 200);
+        assert_int_equal(bound(b), 1);
+        assert_int_equal(b[0].flow.peer.port, 2000 + i);
+        assert_true(b[0].flags & BINDING_NAT);
+    }
+    /* Without instance: the same Contact and Call-ID. */
+    for (unsigned i = 0; i < 3; i++) {
+        char source[32];
+        (void)snprintf(source, sizeof source, "203.0.113.%u:%u", 20 + i, 3000 + i);
+        struct flow f = {.proto = PROTO_UDP, .listener = 1, .peer = fixture_addr(source)};
+        assert_int_equal(reg_from("c", i + 1, "Contact: <sip:a@192.168.1.77>\r\n", f), 200);
+        assert_int_equal(bound(b), 2);
+    }
+}
+
+/* The same private address behind two NATs, without instance: two phones. */
+static void same_contact_behind_different_nats(void **state)
+{
+    (void)state;
+    struct binding b[8];
+    struct flow home = {.proto = PROTO_UDP,
+                        .listener = 1,
+                        .peer = fixture_addr("203.0.113.9:2000")},
+                work = {
+                    .proto = PROTO_UDP, .listener = 1, .peer = fixture_addr("203.0.113.8:2000")};
+    for (int nat = 0; nat < 2; nat++) {
+        p.zones[1].nat = nat;
+        assert_int_equal(reg_from("home", 1, "Contact: <sip:alice@192.168.1.9>\r\n", home), 200);
+        assert_int_equal(reg_from("work", 1, "Contact: <sip:alice@192.168.1.9>\r\n", work), 200);
+        assert_int_equal(bound(b), nat ? 2 : 1);
+        if (nat) { /* after a restart of the phone: another Call-ID from the same address */
+            assert_int_equal(reg_from("new", 1, "Contact: <sip:alice@192.168.1.9>\r\n", work), 200);
+            assert_int_equal(bound(b), 2);
+        }
+        assert_int_equal(reg_from("x", 1, "Contact: *\r\nExpires: 0\r\n", work), 200);
+    }
+}
+
+static void who_is_behind_nat(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *source, *contact;
+        bool zone, nat;
+    } rows[] = {
+        {"203.0.113.5:5060", "sip:a@203.0.113.5", true, false},
+        {"203.0.113.5:5062", "sip:a@203.0.113.5:5062", true, false},
+        {"203.0.113.5:5062", "sip:a@203.0.113.5", true, true}, /* its port was changed */
+        {"203.0.113.5:5060", "sip:a@192.168.1.9", true, true},
+        {"203.0.113.5:5060", "sip:a@phone.test", true, false}, /* a name tells nothing */
+        {"203.0.113.6:5060", "sip:a@phone.test", true, true},  /* but its Via does */
+        {"203.0.113.5:5060", "sip:a@192.168.1.9", false, false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct binding b[8];
+        char extra[128], id[8];
+        struct flow f = {.proto = PROTO_UDP, .listener = 1, .peer = fixture_addr(rows[i].source)};
+        p.zones[1].nat = rows[i].zone;
+        (void)snprintf(extra, sizeof extra, "Contact: <%s>\r\n", rows[i].contact);
+        (void)snprintf(id, sizeof id, "n%zu", i);
+        assert_int_equal(reg_from(id, 1, extra, f), 200);
+        assert_int_equal(bound(b), 1);
+        assert_int_equal(!!(b[0].flags & BINDING_NAT), rows[i].nat);
+        assert_int_equal(reg_from("x", 1, "Contact: *\r\nExpires: 0\r\n", f), 200);
+    }
+}
+
+/* Over UDP through NAT the refresh keeps the mapping; a stream keeps itself. */
+static void short_life_behind_nat(void **state)
+{
+    (void)state;
+    p.zones[1].nat = true;
+    assert_int_equal(reg("a", 1, "Contact: <sip:x@203.0.113.5>;expires=121\r\n"), 200);
+    assert_str(out_str(&o), "Contact: <sip:x@203.0.113.5>;expires=120\r\n");
+    assert_int_equal(reg("a", 2, "Contact: <sip:x@203.0.113.5>;expires=119\r\n"), 200);
+    assert_str(out_str(&o), "Contact: <sip:x@203.0.113.5>;expires=119\r\n");
+    p.limits.register_min_s = 300;
+    assert_int_equal(reg("a", 3, "Contact: <sip:x@203.0.113.5>;expires=900\r\n"), 200);
+    assert_str(out_str(&o), "Contact: <sip:x@203.0.113.5>;expires=300\r\n");
+    assert_int_equal(reg_from("b", 1, "Contact: <sip:x@203.0.113.5>;expires=900\r\n",
+                              tls_from("203.0.113.5:9", 1)),
+                     200);
+    assert_str(out_str(&o), "Contact: <sip:x@203.0.113.5>;expires=900\r\n");
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -201,6 +401,14 @@ int main(void)
                                        T(escaped_nul_makes_another_contact),
                                        T(other_domains_are_not_served),
                                        T(table_full),
-                                       T(where_the_phone_will_be_called)};
+                                       T(where_the_phone_will_be_called),
+                                       T(flows_of_one_phone),
+                                       T(a_restored_stream_is_the_last_hope),
+                                       T(reg_id_by_the_book),
+                                       T(no_outbound_over_udp),
+                                       T(a_binding_moves_with_its_phone),
+                                       T(same_contact_behind_different_nats),
+                                       T(who_is_behind_nat),
+                                       T(short_life_behind_nat)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
