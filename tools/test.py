@@ -46,12 +46,12 @@ def alone():
 def e2e():
     if not os.path.exists("tests/e2e"):
         return
-    print("== end to end, with real peers (release build); cost of parsing", flush=True)
+    print("== end to end, with real peers (release build); cost of parsing; races", flush=True)
     report = os.path.join(release, "e2e.xml")
     if os.path.exists(report):
         os.unlink(report)
     env = dict(os.environ, RINGWALL_BUILD=os.path.abspath(release), RINGWALL_BUILD_SANITIZED=os.path.abspath(sanitized))
-    r = subprocess.run(alone() + ["/usr/bin/python3", "-m", "pytest", "-q", "-rs", "--junitxml", report, "-p", "no:cacheprovider", "tests/e2e", "tests/cost"], env=env)
+    r = subprocess.run(alone() + ["/usr/bin/python3", "-m", "pytest", "-q", "-rs", "--junitxml", report, "-p", "no:cacheprovider", "tests/e2e", "tests/cost", "tests/race"], env=env)
     if not os.path.exists(report):
         totals["failed"] += 1
         bad.append(("tests/e2e", "pytest ended with %d and wrote no report" % r.returncode))

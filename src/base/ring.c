@@ -103,11 +103,31 @@ enum err ring_get(struct ring *r, void *ret, size_t cap, size_t *ret_n)
     if (fits && n)
         memcpy(ret, r->sh->data + at + HEAD, n);
     r->own += skip + padded(n);
-    __atomic_store_n(&r->sh->tail, r->own, __ATOMIC_RELEASE);
+    if (!r->hold)
+        ring_release(r);
     if (!fits)
         return ERR_LIMIT;
     *ret_n = n;
     return OK;
+}
+
+void ring_release(struct ring *r)
+{
+    __atomic_store_n(&r->sh->tail, r->own, __ATOMIC_RELEASE);
+}
+
+uint32_t ring_held(const struct ring *r)
+{
+    return r->own - __atomic_load_n(&r->sh->tail, __ATOMIC_RELAXED);
+}
+
+uint32_t ring_skip(struct ring *r)
+{
+    uint32_t left = __atomic_load_n(&r->sh->head, __ATOMIC_ACQUIRE) - r->own;
+    r->own += left & ~7u; /* a head that lies is found out by the next ring_get */
+    r->dead = false;
+    ring_release(r);
+    return left;
 }
 
 /* Both sides exchange the same word, so one of the two exchanges comes second and sees the other:

@@ -17,6 +17,8 @@ struct ring { /* each side's own view; lives in private memory */
     uint32_t size; /* bytes of data, a power of two */
     uint32_t own;  /* head for the producer, tail for the consumer */
     bool dead;     /* consumer: the writer broke the format */
+    bool hold;     /* consumer, set after ring_attach: what it takes stays in the ring until
+                      ring_release, so that a consumer that dies in between gets it again */
 };
 #define RING_RECORD_MAX 70000u
 size_t ring_bytes(uint32_t size);
@@ -31,6 +33,13 @@ MUST_CHECK enum err ring_put2(struct ring *r, struct str a,
 /* Copies the next record. ERR_AGAIN: empty. ERR_LIMIT: larger than cap (skipped). ERR_SYNTAX: the
  * writer broke the format; the ring is dead. */
 MUST_CHECK enum err ring_get(struct ring *r, void *ret, size_t cap, size_t *ret_n);
+/* Consumer with hold: gives the room of all that was taken back to the producer. */
+void ring_release(struct ring *r);
+/* Consumer with hold: bytes taken and not released. */
+uint32_t ring_held(const struct ring *r);
+/* Consumer: forgets all that the ring holds now, and a writer that broke the format: goes on behind
+ * it. Bytes left out. */
+uint32_t ring_skip(struct ring *r);
 /* Producer: true if the consumer must be woken (it announced sleep); clears the announcement. */
 bool ring_want_wake(struct ring *r);
 /* Consumer: announces sleep; false if records came meanwhile (then do not sleep). */

@@ -213,6 +213,55 @@ static void sleeping(void **state)
 enum { RECORDS = 100000 };
 static uint32_t wakes; /* stands in for the eventfd */
 
+static void held_until_released(void **state)
+{
+    (void)state;
+    char buf[64];
+    size_t n;
+    fresh();
+    cons.hold = true;
+    assert_ok(ring_put(&prod, "one", 3));
+    assert_ok(ring_put(&prod, "two", 3));
+    assert_ok(ring_get(&cons, buf, sizeof buf, &n));
+    assert_int_equal(ring_held(&cons), 8);
+    assert_ok(ring_attach(&cons, mem, SIZE, false)); /* it died: gets it again */
+    cons.hold = true;
+    assert_ok(ring_get(&cons, buf, sizeof buf, &n));
+    assert_str(str_of(buf, n), "one");
+    ring_release(&cons);
+    assert_int_equal(ring_held(&cons), 0);
+    assert_ok(ring_attach(&cons, mem, SIZE, false));
+    assert_ok(ring_get(&cons, buf, sizeof buf, &n));
+    assert_str(str_of(buf, n), "two");
+    cons.hold = true; /* what is held is no room for the producer */
+    unsigned put = 0;
+    while (ring_put(&prod, buf, sizeof buf) == OK)
+        put++;
+    while (ring_get(&cons, buf, sizeof buf, &n) == OK)
+        continue;
+    assert_err(ring_put(&prod, buf, sizeof buf), ERR_FULL);
+    ring_release(&cons);
+    assert_ok(ring_put(&prod, buf, sizeof buf));
+    assert_true(put > SIZE / 2 / sizeof buf);
+}
+
+static void skips_what_is_broken(void **state)
+{
+    (void)state;
+    char buf[64];
+    size_t n;
+    fresh();
+    assert_ok(ring_put(&prod, "one", 3));
+    memset(sh->data, 0x7f, 4); /* a length that cannot be */
+    assert_err(ring_get(&cons, buf, sizeof buf, &n), ERR_SYNTAX);
+    assert_err(ring_get(&cons, buf, sizeof buf, &n), ERR_SYNTAX);
+    assert_int_equal(ring_skip(&cons), 8);
+    assert_err(ring_get(&cons, buf, sizeof buf, &n), ERR_AGAIN);
+    assert_ok(ring_put(&prod, "two", 3));
+    assert_ok(ring_get(&cons, buf, sizeof buf, &n));
+    assert_str(str_of(buf, n), "two");
+}
+
 static void *producer(void *arg)
 {
     (void)arg;
@@ -263,11 +312,12 @@ static void two_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_by_one),     cmocka_unit_test(limits),
-        cmocka_unit_test(full_and_lost),  cmocka_unit_test(wraps),
-        cmocka_unit_test(attaches_again), cmocka_unit_test(hostile_writer),
-        cmocka_unit_test(hostile_reader), cmocka_unit_test(sleeping),
-        cmocka_unit_test(two_threads),
+        cmocka_unit_test(one_by_one),           cmocka_unit_test(limits),
+        cmocka_unit_test(full_and_lost),        cmocka_unit_test(wraps),
+        cmocka_unit_test(attaches_again),       cmocka_unit_test(hostile_writer),
+        cmocka_unit_test(hostile_reader),       cmocka_unit_test(sleeping),
+        cmocka_unit_test(two_threads),          cmocka_unit_test(held_until_released),
+        cmocka_unit_test(skips_what_is_broken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
