@@ -37,6 +37,15 @@ BARS = {
     "memory of a binding": ("B", "SER (published)", None, 800, 400, False),
     "memory of a running call": ("B", "-", None, 8192, 4096, False),
     "memory of an idle TLS connection": ("B", "SER (published)", None, 20480, 12288, False),
+    "scanner, from outside of all zones": ("us CPU", "Kamailio, by User-Agent", 5.2, 4, 2, False),
+    "scanner, over its rate": ("us CPU", "Kamailio, by User-Agent", 5.2, 4, 2, False),
+    "malformed INVITE": ("us CPU", "Kamailio", 11.8, 4, 4, False),
+    "REGISTER, forged nonce, answered 401": ("us CPU", "Kamailio", None, None, None, False),
+    "REGISTER, guessed password, answered 403": ("us CPU", "Kamailio", None, None, None, False),
+    "connection refused at the door": ("us CPU", "-", None, None, None, False),
+    "connections refused at the door, one core": ("/s", "-", None, None, None, True),
+    "TLS handshake begun and left": ("us CPU", "-", None, None, None, False),
+    "reload at 1000 calls/s, longest silence": ("ms", "-", None, None, None, False),
 }
 PUBLISHED = {"memory of a binding": 843, "memory of an idle TLS connection": 61000}
 rows = {}
@@ -157,7 +166,10 @@ zones:
   - {{name: phones, listeners: [udp], sources: [127.0.0.20], media: rtp, registration: yes, authenticate: yes, rate_per_source: 100000}}
   - {{name: secure, listeners: [tls], sources: [127.0.0.20], media: srtp, registration: yes, authenticate: yes, rate_per_source: 100000}}
   - {{name: lan, listeners: [lan], sources: [127.0.0.30], media: rtp, authenticate: no, rate_per_source: 100000}}
+  - {{name: open, listeners: [udp], sources: [127.0.0.40], media: rtp, registration: yes, authenticate: yes}}
+  - {{name: secure-open, listeners: [tls], sources: [127.0.0.40], media: srtp, registration: yes, authenticate: yes}}
 waivers:
+  - {{name: open, zone: open, allow: [plain-signalling, plain-media], owner: alice, reason: "benchmark on loopback", expires: 2099-01-01}}
   - {{name: phones, zone: phones, allow: [plain-signalling, plain-media], owner: alice, reason: "benchmark on loopback", expires: 2099-01-01}}
   - {{name: lan, zone: lan, allow: [plain-signalling, plain-media], owner: alice, reason: "benchmark on loopback", expires: 2099-01-01}}
 peers:
@@ -300,7 +312,7 @@ def median_of(label, f, key="server_us"):
             continue
         got.append(r)
         bad = r.get("fail_pct", r.get("loss_pct", 0))
-        say(f"    {label}: {r[key]:.1f} {'us' if 'us' in key else 'ns'}, core {r['core_pct']:.0f} %, failed {bad:.3f} %"
+        say(f"    {label}: {r[key]:.1f} {'us' if 'us' in key else 'ms' if 'ms' in key else 'ns'}, core {r['core_pct']:.0f} %, failed {bad:.3f} %"
             + (f", answered in {r['p50_us']} us (p99 {r['p99_us']})" if "p99_us" in r and "done_s" in r else "")
             + (f", others on its core {r['others_pct']:.0f} %" if r.get("others_pct", 0) > 3 else ""))
     if not got:
@@ -502,6 +514,74 @@ def s_memory(work):
     row("memory of an idle TLS connection", conn, PUBLISHED["memory of an idle TLS connection"], f"{n} connections, all programs")
 
 
+# ---- what strangers cost ----
+
+NOBODY, OPEN = "127.0.0.21:5080", "127.0.0.40:5080"
+HOSTILE = [  # row, kind of rwload, from, what Kamailio is sent
+    ("scanner, from outside of all zones", "scan", NOBODY, NOBODY),
+    ("scanner, over its rate", "scan", OPEN, NOBODY),
+    ("malformed INVITE", "bad", LOAD_A, NOBODY),
+    ("REGISTER, forged nonce, answered 401", "forged", LOAD_A, LOAD_A),
+    ("REGISTER, guessed password, answered 403", "wrong", LOAD_A, LOAD_A),
+]
+
+
+def hostile(kind, rate, source, servers):
+    return load("-m", "hostile", "-k", kind, "-t", GW, "-a", source, "-b", LOAD_B, "-u", str(USERS), "-r", str(rate), "-d", str(SECS), "-w", "1",
+                servers=servers)
+
+
+def s_hostile(work):
+    rate = {"wrong": 5000}
+    ours, peer = {}, {}
+    g = gateway(work)
+    for row_, kind, source, _ in HOSTILE:
+        ours[row_] = median_of(f"ringwall {row_}", lambda: hostile(kind, rate.get(kind, 20000), source, [g]))
+    g.stop()
+    k = kamailio(work, "NO_PIKE") if have_kamailio() else None
+    if k:
+        for row_, kind, _, source in HOSTILE:
+            peer[row_] = median_of(f"Kamailio {row_}", lambda: hostile(kind, rate.get(kind, 20000), source, [k]))
+        k.stop()
+    for row_, *_ in HOSTILE:
+        o, p = ours[row_], peer.get(row_)
+        row(row_, o and o["server_us"], p and p["server_us"], f"{o['answers']} answers, the last {o['last_code']}" if o else "", o)
+
+
+def s_flood(work):
+    def flood(kind, rate, source, g):
+        return load("-m", "flood", "-k", kind, "-t", GW_TLS, "-a", source, "-b", LOAD_B, "-r", str(rate), "-d", str(SECS), "-w", "1", servers=[g])
+    g = gateway(work)
+    door = median_of("connections refused at the door, 5000/s", lambda: flood("door", 5000, OPEN, g))
+    top = flood("door", 1000000, OPEN, g)
+    begun = median_of("TLS handshakes begun and left, 1000/s", lambda: flood("hello", 1000, LOAD_A, g))
+    g.stop()
+    row("connection refused at the door", door and door["server_us"], None, "", door)
+    row("connections refused at the door, one core", top and top["done_s"] * 100 / max(top["core_pct"], 1), None,
+        f"{top['done_s']:.0f}/s were offered and took {top['core_pct']:.0f} % of it" if top else "")
+    row("TLS handshake begun and left", begun and begun["server_us"], None, "the vault's signature is in it", begun)
+
+
+def s_reload(work):
+    """The longest time in which the caller heard nothing at all, at 1000 calls a second, without and with reloads."""
+    g = gateway(work)
+    state = os.path.join(work, f"state-{USERS}")
+    calm = median_of("no reload", lambda: sip("call", 1000, [g], secs=4), "gap_ms")
+
+    def reloads():
+        p = subprocess.Popen(["sh", "-c", f"sleep 2; for i in 1 2 3; do {CLI} reload --state {state} || exit 1; sleep 0.7; done"], stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, preexec_fn=on_load_core)
+        r = sip("call", 1000, [g], secs=4)
+        if p.wait(20) != 0:
+            note("reload failed: " + p.stdout.read().decode()[-200:])
+            return None
+        return r
+    with_ = median_of("three reloads", reloads, "gap_ms")
+    g.stop()
+    row("reload at 1000 calls/s, longest silence", with_ and with_["gap_ms"], None,
+        f"{calm['gap_ms']:.1f} without a reload; {with_['fail_pct']:.3f} % of the calls failed" if calm and with_ else "", with_)
+
+
 # ---- the parser ----
 
 PARSERS = ("ringwall", "libosip2", "Sofia-SIP")
@@ -569,6 +649,8 @@ def verdict(name, ours, peer):
     unit, _, ref, reach, aim, up = BARS[name]
     if ours is None:
         return "not measured"
+    if reach is None:
+        return "no bar"
     if peer and ref and not up:
         ours, reach, aim = ours / peer, reach / ref, aim / ref
     better = (lambda a, b: a >= b) if up else (lambda a, b: a <= b)
@@ -588,8 +670,8 @@ def table():
         r = rows[name]
         ours, peer = r["ours"], r["peer"]
         ratio = f"{ours / peer:.2f}" if ours and peer else "-"
-        bar = f"{figure(reach, unit)} / {figure(aim, unit)}"
-        if peer and ref and not up:
+        bar = f"{figure(reach, unit)} / {figure(aim, unit)}" if reach else "-"
+        if peer and ref and reach and not up:
             bar += f" = {reach / ref:.2f} / {aim / ref:.2f}"
         r["result"] = verdict(name, ours, peer)
         if r["bad"] > 0.1 and not r["result"].startswith("missed"):
@@ -633,7 +715,8 @@ def main():
     for x in (CLI, VAULT, RWLOAD):
         if not os.path.exists(x):
             raise SystemExit(f"bench: {x} is missing; run: tools/build.sh {os.path.basename(BUILD)} bench")
-    sections = {"micro": s_micro, "calls": s_calls, "register": s_register, "tls": s_tls, "rtp": s_rtp, "srtp": s_srtp, "memory": s_memory}
+    sections = {"micro": s_micro, "calls": s_calls, "register": s_register, "tls": s_tls, "rtp": s_rtp, "srtp": s_srtp, "memory": s_memory,
+                "hostile": s_hostile, "flood": s_flood, "reload": s_reload}
     for x in ONLY:
         if x not in sections:
             raise SystemExit(f"bench: ONLY={x}: one of {', '.join(sections)}")

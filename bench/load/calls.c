@@ -213,6 +213,10 @@ void on_caller(struct str s, const struct sockaddr_in *from)
 {
     struct msg m;
     (void)from;
+    int64_t t = now_ns();
+    if (L.measuring && L.heard)
+        L.gap = MAX(L.gap, t - L.heard);
+    L.heard = t;
     if (!msg_read(s, &m) || m.code < 200)
         return;
     struct call *c = slot_of(number_at(m.call_id, 10));
@@ -228,7 +232,8 @@ void on_caller(struct str s, const struct sockaddr_in *from)
     if (c->state != CALL_TRYING)
         return;
     bool reg = str_eq(method, STR("REGISTER"));
-    if ((m.code == 401 || m.code == 407) && !c->authed && m.n_chal) {
+    bool stale = m.n_chal && str_ieq(param(m.chal[0], STR("stale=")), STR("true"));
+    if ((m.code == 401 || m.code == 407) && (!c->authed || stale) && c->cseq < 4 && m.n_chal) {
         c->authed = true;
         if (!reg) {
             keep(c->to, sizeof c->to, m.to);

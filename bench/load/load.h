@@ -94,7 +94,7 @@ struct call {
     struct conn *conn;
     char to[160], target[224], route[256];
 };
-enum mode { MODE_CALL, MODE_REG, MODE_RTP, MODE_CONN };
+enum mode { MODE_CALL, MODE_REG, MODE_RTP, MODE_CONN, MODE_HOSTILE, MODE_FLOOD };
 struct load {
     enum mode mode;
     struct sockaddr_in gw, uac, uas;
@@ -108,6 +108,7 @@ struct load {
     uint64_t started, ok, fail, ok_measured, refused, last_code;
     struct call *calls;
     struct hist answer; /* INVITE to 200 */
+    int64_t heard, gap; /* when the gateway last sent anything; longest silence while measuring */
     /* RTP mode: per call, caller's and answerer's leg */
     uint16_t rtp_port[2];
     struct media_call *media;
@@ -131,6 +132,13 @@ void conn_close(struct conn *c);
 void conns_turn(void);
 uint32_t conns_up(void);
 bool conn_local(const struct conn *c, char ret_text[32]);
+
+/* -- hostile.c -- */
+struct span_s {
+    double warm, seconds;
+};
+void run_hostile(const char *kind, double rate, const struct span_s *s);
+void run_flood(const char *kind, double rate, const struct span_s *s);
 
 /* -- rtp.c -- */
 struct rtp_result {

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 static const char HELP[] =
-    "rwload -m call|reg|rtp|conn -t GATEWAY -a CALLER -b ANSWERER (each IP:PORT)\n"
+    "rwload -m call|reg|rtp|conn|hostile|flood -t GATEWAY -a CALLER -b ANSWERER (each IP:PORT)\n"
     "  -r N      calls or registrations a second (1000); rtp: set-ups a second\n"
     "  -d N -w N seconds measured (5) and before (1)\n"
     "  -H N      call: milliseconds a call is held (100)\n"
@@ -17,6 +17,7 @@ static const char HELP[] =
     "  -s SUITE  SDES suite of the caller's leg, e.g. AEAD_AES_128_GCM\n"
     "  -S        rtp, conn, reg: when all is set up say \"up\" and wait for a line on standard "
     "input\n"
+    "  -k KIND   hostile: scan, bad, forged, wrong; flood: door, hello\n"
     "  -c WHAT   CPU of the gateway: file of nanoseconds, or pid:N (repeat)\n"
     "One line of JSON on standard output. Exit 0 measured, 2 not.\n";
 
@@ -25,8 +26,9 @@ struct args {
     uint32_t n;
     unsigned burst;
     bool stay;
+    const char *kind;
 };
-static struct args A = {1000, 5, 1, 0, 100, 8, false};
+static struct args A = {1000, 5, 1, 0, 100, 8, false, NULL};
 
 static bool turn(void)
 {
@@ -62,12 +64,13 @@ static void report(int64_t ns, int64_t server, int64_t own, uint64_t started, ui
     double s = (double)ns / 1e9, ok = (double)MAX(L.ok_measured, 1u);
     printf("{\"offered\":%.0f,\"started_s\":%.0f,\"done_s\":%.0f,\"total\":%llu,\"failed\":%llu,"
            "\"fail_pct\":%.4f,\"refused\":%llu,\"last_code\":%llu,\"server_us\":%.2f,"
-           "\"core_pct\":%.1f,\"gen_us\":%.2f,\"p50_us\":%llu,\"p99_us\":%llu}\n",
+           "\"core_pct\":%.1f,\"gen_us\":%.2f,\"p50_us\":%llu,\"p99_us\":%llu,\"gap_ms\":%.1f}\n",
            A.rate, (double)started / s, (double)L.ok_measured / s, (unsigned long long)total,
            (unsigned long long)(total - L.ok), 100.0 * (double)(total - L.ok) / (double)total,
            (unsigned long long)L.refused, (unsigned long long)L.last_code,
            (double)server / 1e3 / ok, (double)server / (double)ns * 100, (double)own / 1e3 / ok,
-           (unsigned long long)hist_at(&L.answer, .5), (unsigned long long)hist_at(&L.answer, .99));
+           (unsigned long long)hist_at(&L.answer, .5), (unsigned long long)hist_at(&L.answer, .99),
+           (double)L.gap / 1e6);
 }
 
 static void run_calls(void)
@@ -183,7 +186,7 @@ static uint32_t u32_arg(const char *s)
 
 static enum mode mode_arg(const char *s)
 {
-    static const char *const names[] = {"call", "reg", "rtp", "conn"};
+    static const char *const names[] = {"call", "reg", "rtp", "conn", "hostile", "flood"};
     for (unsigned i = 0; i < ARRAY_LEN(names); i++)
         if (strcmp(s, names[i]) == 0)
             return (enum mode)i;
@@ -235,6 +238,9 @@ static void set(int o, const char *v)
     case 'T':
         L.tls = true;
         break;
+    case 'k':
+        A.kind = v;
+        break;
     case 's':
         L.suite = v;
         break;
@@ -260,7 +266,7 @@ int main(int argc, char **argv)
 {
     struct rlimit lim;
     L = (struct load){.users = 1000, .hold_ms = 100, .domain = "bench", .rtp_port = {40000, 40002}};
-    for (int o; (o = getopt(argc, argv, "m:t:a:b:r:d:w:R:H:u:n:g:D:s:c:TSh")) != -1;)
+    for (int o; (o = getopt(argc, argv, "m:t:a:b:r:d:w:R:H:u:n:g:D:s:c:k:TSh")) != -1;)
         set(o, optarg);
     if (!L.gw.sin_port || !L.uac.sin_port || !L.uas.sin_port || !L.users || !A.burst ||
         A.burst > BATCH || A.rate <= 0)
@@ -285,6 +291,10 @@ int main(int argc, char **argv)
         run_rtp();
     else if (L.mode == MODE_CONN)
         run_conns();
+    else if (L.mode == MODE_HOSTILE)
+        run_hostile(A.kind, A.rate, &(struct span_s){A.warm, A.seconds});
+    else if (L.mode == MODE_FLOOD)
+        run_flood(A.kind, A.rate, &(struct span_s){A.warm, A.seconds});
     else
         run_calls();
     return 0;

@@ -129,7 +129,7 @@ void crowd_leave(struct conn *c)
         e->sources[c->source]--;
 }
 
-/* --- the door --- */
+/* --- who is let in --- */
 
 static enum reason too_many(struct engine *e, const struct newcomer *n)
 {
@@ -203,6 +203,68 @@ void crowd_pause(struct engine *e)
     e->paused = true;
     e->pause_end = instant_add(e->loop.now.mono, DUR_MS(PAUSE_MS));
     listeners_watch(e, 0);
+}
+
+/* --- the door --- */
+
+/* A reset, so that who floods us fills no table of the kernel either. */
+static void turn_away(struct engine *e, int fd, const struct addr *peer, enum reason why)
+{
+    sock_reset(fd);
+    (void)close(fd);
+    core_refused(e->core, why, peer, e->loop.now);
+}
+
+static void accept_one(struct engine *e, uint8_t listener, int fd, const struct addr *peer)
+{
+    const struct policy_listener *l = &e->policy->listeners[listener];
+    struct flow f = {.proto = l->proto, .listener = listener, .peer = *peer};
+    struct newcomer n;
+    enum reason why = crowd_admit(e, listener, peer, &n);
+    if (why != REASON_NONE) {
+        turn_away(e, fd, peer, why);
+        return;
+    }
+    struct conn *c = conn_new(e, fd, &f);
+    if (!c)
+        return;
+    sock_nodelay(fd);
+    crowd_enter(c, &n);
+    c->state = l->proto == PROTO_TLS ? CONN_HANDSHAKE : CONN_UP;
+    timer_arm(&e->wheel, &c->timer, instant_add(e->loop.now.mono, DUR_S(CONN_HANDSHAKE_S)));
+}
+
+static void listener_event(void *ctx, int fd, uint32_t events)
+{
+    struct engine *e = (struct engine *)ctx;
+    (void)events;
+    uint8_t listener = 0;
+    while (listener < e->policy->n_listeners && e->child.listener[listener] != fd)
+        listener++;
+    for (unsigned burst = 0; burst < 32 && listener < e->policy->n_listeners; burst++) {
+        struct addr peer;
+        int s;
+        enum err r = stream_accept(fd, &s, &peer);
+        if (r == OK) {
+            accept_one(e, listener, s, &peer);
+            continue;
+        }
+        if (r != ERR_FULL)
+            return;
+        core_refused(e->core, REASON_capacity_descriptors, &(struct addr){0}, e->loop.now);
+        if (!crowd_make_room(e)) {
+            crowd_pause(e);
+            return;
+        }
+    }
+}
+
+void streams_listen(struct engine *e)
+{
+    for (unsigned i = 0; i < e->policy->n_listeners; i++)
+        if (e->policy->listeners[i].proto != PROTO_UDP && e->child.listener[i] >= 0 &&
+            loop_add(&e->loop, e->child.listener[i], EPOLLIN, listener_event, e) != OK)
+            child_note(&e->child, SEV_ALERT, "listener %u cannot be watched", i);
 }
 
 void crowd_tick(struct engine *e)

@@ -87,8 +87,9 @@ struct engine {
     struct loop loop;
     struct core *core;
     struct intents intents;
-    const struct policy *policy;
-    struct wheel wheel; /* connections' timers */
+    const struct policy *policy; /* one of snapshot */
+    struct policy snapshot[2];   /* the one in force, and the one before */
+    struct wheel wheel;          /* connections' timers */
     struct dgram_rx rx;
     struct dgram_tx tx[POLICY_LISTENERS];
     struct pool conns;
@@ -129,18 +130,20 @@ struct engine {
 /* streams.c */
 MUST_CHECK enum err streams_init(struct engine *e, uint32_t cap);
 void streams_contexts(struct engine *e); /* certificates or listeners changed */
-void streams_listen(struct engine *e);
 void streams_send(struct engine *e, const struct intent *i,
                   uint8_t origin); /* origin: engine of i->ref */
 void streams_close(struct engine *e, const struct flow *f);
 void streams_signed(struct engine *e, const struct answer *a);
 void streams_sign_again(struct engine *e); /* the vault is a new one: what it was asked is lost */
 void streams_tick(struct engine *e);
+/* takes fd; NULL: no room, it is closed */
+struct conn *conn_new(struct engine *e, int fd, const struct flow *f);
 void conn_free(struct conn *c);                 /* tells nobody */
 void conn_end(struct conn *c, enum reason why); /* tells the core; REASON_NONE: in good order */
 void streams_proved(struct engine *e, const struct flow *f); /* somebody proved himself on it */
 loop_fn conn_event;
-/* crowd.c */
+/* crowd.c: the listeners, and who is let in */
+void streams_listen(struct engine *e);
 MUST_CHECK enum err crowd_init(struct engine *e);
 /* May this source have one more connection? Another may have to go for it. */
 enum reason crowd_admit(struct engine *e, uint8_t listener, const struct addr *peer,

@@ -96,18 +96,29 @@ static void wake_in(void *ctx, int fd, uint32_t events)
     (void)ctx, (void)fd, (void)events; /* child_awake drains it */
 }
 
+/* The snapshot that a new one replaces is unmapped before we hear of it, but running calls are
+ * renumbered from the one to the other: so both are copies of our own. */
+static enum err policy_take(struct engine *e)
+{
+    const struct policy *p = e->child.policy.p;
+    if (!p || policy_valid(p, e->child.policy.n) != OK)
+        return ERR_SYNTAX;
+    struct policy *mine = &e->snapshot[e->policy == &e->snapshot[0]];
+    *mine = *p;
+    e->policy = mine;
+    return OK;
+}
+
 static void attached(struct engine *e)
 {
     uint8_t kind = e->child.msg.u.attach.kind;
     if (kind == ATTACH_POLICY) {
-        const struct policy *p = e->child.policy.p;
-        if (policy_valid(p, e->child.policy.n) != OK) {
+        if (policy_take(e) != OK) {
             child_note(&e->child, SEV_ALERT, "policy snapshot is not valid: engine stops");
             e->stop = true;
             return;
         }
-        e->policy = p;
-        core_policy(e->core, p, e->loop.now);
+        core_policy(e->core, e->policy, e->loop.now);
         streams_contexts(e);
     } else if (kind == ATTACH_DIRECTORY) {
         const struct directory *d = e->child.directory.p;
@@ -220,8 +231,7 @@ static void gauges(struct engine *e, struct instant *next)
 static enum err prepare(struct engine *e)
 {
     e->index = e->child.setup.engine;
-    e->policy = e->child.policy.p;
-    if (!e->policy || policy_valid(e->policy, e->child.policy.n) != OK || !e->child.location_own)
+    if (policy_take(e) != OK || !e->child.location_own)
         return ERR_SYNTAX;
     if (e->child.directory.p && directory_valid(e->child.directory.p, e->child.directory.n) != OK)
         return ERR_SYNTAX;
