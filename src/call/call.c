@@ -38,8 +38,11 @@ static enum reason answer_media(struct call *k, struct leg *b, const struct sip_
     struct str sdp = sdp_of(m, &why);
     if (why != REASON_NONE)
         return why;
-    if (sdp_of(k->a->held->m, &why).n) { /* A offered */
+    struct str offer = sdp_of(k->a->held->m, &why);
+    if (offer.n) { /* A offered */
         leg_send_ack(b, STR_NONE);
+        words_keep(k->a, offer);
+        words_keep(b, sdp);
         if (!sdp.n)
             return b->flags & LEG_ANSWER_GIVEN ? REASON_NONE : REASON_media_answer_bad;
         return fork_answer_in(k, b, sdp);
@@ -47,6 +50,7 @@ static enum reason answer_media(struct call *k, struct leg *b, const struct sip_
     b->flags |= LEG_ACK_WAITS;
     if (!sdp.n)
         return REASON_media_answer_bad;
+    words_keep(b, sdp);
     why = media_offer_in(c->media, b->media, sdp);
     struct out o = out_of(c->sdp, sizeof c->sdp);
     if (why == REASON_NONE)
@@ -56,6 +60,16 @@ static enum reason answer_media(struct call *k, struct leg *b, const struct sip_
     k->a->flags |= LEG_LATE;
     k->a->held->answer = arena_str(&k->a->held->arena, out_str(&o));
     return k->a->held->answer.p ? REASON_NONE : REASON_capacity_memory;
+}
+
+static void up(struct call *k)
+{
+    struct core *c = k->core;
+    uint32_t max_s = c->policy->limits.call_max_s;
+    k->answer_us = c->now.wall.us;
+    k->up_at = c->now.mono;
+    k->limit = max_s ? instant_add(c->now.mono, DUR_S(max_s)) : INSTANT_NEVER;
+    tick_arm(k);
 }
 
 static void act_answer(struct call *k, const struct sip_msg *m, struct leg *b, enum reason why)
@@ -83,11 +97,11 @@ static void act_answer(struct call *k, const struct sip_msg *m, struct leg *b, e
         return;
     }
     session_response(b, m);
-    k->answer_us = c->now.wall.us;
-    k->up_at = c->now.mono;
-    uint32_t max_s = c->policy->limits.call_max_s;
-    k->limit = max_s ? instant_add(c->now.mono, DUR_S(max_s)) : INSTANT_NEVER;
-    tick_arm(k);
+    up(k);
+    if (k->a->flags & LEG_STANDIN) {
+        join_answered(k);
+        return;
+    }
     if (k->a->rel.uas.waiting && (k->a->flags & LEG_REL_SDP)) {
         k->a->flags |= LEG_ANSWER_WAITS; /* RFC 3262 section 3 */
         return;
@@ -117,6 +131,16 @@ static void act_up(struct call *k, const struct sip_msg *m, struct leg *a, enum 
     (void)m;
     (void)a;
     (void)why;
+}
+
+/* The leg that steps in has taken its place; the one that asked for it is answered. */
+static void act_join(struct call *k, const struct sip_msg *m, struct leg *b, enum reason why)
+{
+    (void)m;
+    (void)b;
+    (void)why;
+    up(k);
+    leg_answer(k->a, k->a->held->answer);
 }
 
 static void act_bye_a(struct call *k, const struct sip_msg *m, struct leg *a, enum reason why)
@@ -177,6 +201,7 @@ static const struct cell cells[CALL_STATES][CALL_EVENTS] = {
                      [CALL_EV_CANCEL] = {CALL_FREE, act_cancel},
                      [CALL_EV_BYE_A] = {CALL_FREE, act_bye_a},
                      [CALL_EV_BYE_B] = {CALL_TRYING, act_b_early},
+                     [CALL_EV_JOIN] = {CALL_ANSWERED, act_join},
                      [CALL_EV_STOP] = {CALL_FREE, act_stop}},
     [CALL_EARLY] = {[CALL_EV_PROGRESS] = {CALL_EARLY, act_progress},
                     [CALL_EV_ANSWER] = {CALL_ANSWERED, act_answer},
@@ -188,9 +213,11 @@ static const struct cell cells[CALL_STATES][CALL_EVENTS] = {
     [CALL_ANSWERED] = {[CALL_EV_ACK] = {CALL_UP, act_up},
                        [CALL_EV_BYE_A] = {CALL_FREE, act_bye_a},
                        [CALL_EV_BYE_B] = {CALL_CLOSING, act_b_gone},
+                       [CALL_EV_JOIN] = {CALL_UP, act_up},
                        [CALL_EV_STOP] = {CALL_FREE, act_stop}},
     [CALL_UP] = {[CALL_EV_BYE_A] = {CALL_FREE, act_bye_a},
                  [CALL_EV_BYE_B] = {CALL_FREE, act_bye_b},
+                 [CALL_EV_JOIN] = {CALL_UP, act_up},
                  [CALL_EV_STOP] = {CALL_FREE, act_stop}},
     [CALL_CLOSING] = {[CALL_EV_ACK] = {CALL_FREE, act_close},
                       [CALL_EV_BYE_A] = {CALL_FREE, act_close},
@@ -237,6 +264,8 @@ static enum reason setup_dialog(struct call *k, struct incoming *in)
         return e == ERR_FULL ? REASON_capacity_memory : REASON_sip_header_syntax;
     k->user = arena_str(&k->text, str_of(in->r->user, in->r->user_n));
     leg_note(a, in->m);
+    if (sip_has(in->m, HDR_PRIVACY) && !str_ieq(sip_get(in->m, HDR_PRIVACY), STR("none")))
+        a->flags |= LEG_PRIVATE;
     a->st.interval_s = c->policy->limits.session_expires_s;
     if (rel_required(in->m))
         a->flags |= LEG_REL_WANTED;
@@ -268,27 +297,36 @@ static void setup(struct call *k, struct incoming *in)
     if (why == REASON_NONE)
         why = setup_media(k);
     if (why == REASON_NONE)
-        why = fork_start(k, in->r);
+        why = join_wanted(in->m) ? join_replace(k, in) : fork_start(k, in->r);
     if (why != REASON_NONE) {
         core_count(c, why);
         call_end(k, why, reason_info(why)->code, 'g');
     }
 }
 
-void call_new(struct core *c, struct incoming *in)
+void call_dial(struct call *k, const struct request *r)
+{
+    struct core *c = k->core;
+    uint32_t ring_s = c->policy->limits.ring_s;
+    k->limit = instant_add(c->now.mono, DUR_S(ring_s ? ring_s : RING_DEFAULT_S));
+    timer_arm(&c->wheel, &k->timer, k->limit);
+    enum err e = dialog_uas(&k->a->d, &k->text, k->a->held->m, STR("standin"));
+    enum reason why = e == OK ? REASON_NONE : REASON_capacity_memory;
+    cdr_start(k);
+    if (why == REASON_NONE)
+        why = fork_start(k, r);
+    if (why == REASON_NONE)
+        return;
+    core_count(c, why);
+    call_end(k, why, reason_info(why)->code, 'g');
+}
+
+struct call *call_open(struct core *c, struct incoming *in)
 {
     struct handle h;
-    bool waited = in->held != NULL; /* then the 100 has gone out before the vault was asked */
-    enum err e = incoming_hold(c, in);
-    if (e != OK) {
-        reply_reason(c, in, e == ERR_LIMIT ? REASON_sip_too_large : REASON_capacity_memory);
-        return;
-    }
     struct call *k = pool_new(&c->calls, &h);
-    if (!k) {
-        reply_reason(c, in, REASON_capacity_calls);
-        return;
-    }
+    if (!k)
+        return NULL;
     k->core = c;
     k->state = CALL_TRYING;
     k->session = c->session_next += 64;
@@ -301,37 +339,113 @@ void call_new(struct core *c, struct incoming *in)
     k->a = leg_new(k, 'a');
     if (!k->a) {
         pool_free(&c->calls, k);
-        reply_reason(c, in, REASON_capacity_calls);
-        return;
+        return NULL;
     }
-    if (!waited)
-        reply(c, in->m, &in->r->flow, in->t, 100, STR_NONE);
     k->a->held = in->held;
     in->held = NULL;
     k->a->flow = in->r->flow;
     k->a->zone = in->r->zone;
     k->a->peer = in->r->peer;
     k->a->ident = in->r->ident;
-    trans_set_user(c->trans, in->t, USER(USER_LEG, leg_handle(k->a)));
     c->calls_total++;
+    return k;
+}
+
+void call_new(struct core *c, struct incoming *in)
+{
+    bool waited = in->held != NULL; /* then the 100 has gone out before the vault was asked */
+    enum err e = incoming_hold(c, in);
+    if (e != OK) {
+        reply_reason(c, in, e == ERR_LIMIT ? REASON_sip_too_large : REASON_capacity_memory);
+        return;
+    }
+    struct call *k = call_open(c, in);
+    if (!k) {
+        reply_reason(c, in, REASON_capacity_calls);
+        return;
+    }
+    if (!waited)
+        reply(c, in->m, &in->r->flow, in->t, 100, STR_NONE);
+    trans_set_user(c->trans, in->t, USER(USER_LEG, leg_handle(k->a)));
     setup(k, in);
 }
 
 /* --- end --- */
 
+static void give_back(struct call *k)
+{
+    struct core *c = k->core;
+    while (k->forks)
+        leg_free(k->forks);
+    if (k->a)
+        leg_free(k->a);
+    arena_reset(&k->text);
+    pool_free(&c->calls, k);
+}
+
 void call_end(struct call *k, enum reason why, uint16_t code, char by)
 {
     struct core *c = k->core;
+    transfer_call_ends(k, why, code);
     timer_stop(&c->wheel, &k->timer);
     for (struct leg *b = k->forks; b; b = b->next)
         leg_part(b, by == 'b', why, code);
     leg_part(k->a, by == 'a', why, code);
     cdr_end(k, why, k->answer_us ? 200 : code, by);
-    while (k->forks)
-        leg_free(k->forks);
-    leg_free(k->a);
-    arena_reset(&k->text);
-    pool_free(&c->calls, k);
+    give_back(k);
+}
+
+static void stand(struct leg *t, struct call *to, char side)
+{
+    struct leg **at = &to->forks;
+    t->call = to;
+    t->side = (uint8_t)side;
+    t->next = NULL;
+    t->ident = t->aor.n ? IDENT_USER : IDENT_PEER;
+    memset(&t->rel, 0, sizeof t->rel);
+    if (side == 'a') {
+        to->a = t;
+        to->user = t->aor;
+        return;
+    }
+    while (*at)
+        at = &(*at)->next;
+    *at = to->b = t;
+}
+
+enum err call_hand_over(struct leg *t, struct call *to, struct leg *place)
+{
+    struct call *k = t->call;
+    struct core *c = k->core;
+    char side = place ? (char)place->side : 'b';
+    if (leg_copy(t, to) != OK)
+        return ERR_FULL;
+    k->led_to = to->session;
+    to->led_to = k->session;
+    timer_stop(&c->wheel, &k->timer);
+    if (t->ask) { /* whom it asked has gone */
+        leg_reply(t, t->ask, 481, STR_NONE);
+        held_free(&t->ask);
+    }
+    struct leg *left = leg_other(t);
+    leg_part(left, false, REASON_NONE, 200);
+    cdr_end(k, REASON_call_transferred, 200, (char)left->side);
+    if (t->side == 'a')
+        k->a = NULL;
+    for (struct leg **at = &k->forks; *at; at = &(*at)->next)
+        if (*at == t) {
+            *at = t->next;
+            break;
+        }
+    give_back(k);
+    if (place) {
+        if (!to->payer.n && side == 'a')
+            to->payer = to->user;
+        leg_part(place, false, REASON_NONE, 200);
+        leg_free(place);
+    }
+    stand(t, to, side);
+    return OK;
 }
 
 static bool silent(const struct call *k)

@@ -284,8 +284,8 @@ static void test_cells(void **state)
 {
     (void)state;
     static const char *const want[CALL_STATES] = {
-        [CALL_FREE] = "--------",     [CALL_TRYING] = "xxxx-xxx", [CALL_EARLY] = "xxxx-xxx",
-        [CALL_ANSWERED] = "----xxxx", [CALL_UP] = "-----xxx",     [CALL_CLOSING] = "----xx-x"};
+        [CALL_FREE] = "---------",     [CALL_TRYING] = "xxxx-xxxx", [CALL_EARLY] = "xxxx-xx-x",
+        [CALL_ANSWERED] = "----xxxxx", [CALL_UP] = "-----xxxx",     [CALL_CLOSING] = "----xx--x"};
     for (uint8_t s = 0; s < CALL_STATES; s++)
         for (unsigned e = 0; e < CALL_EVENTS; e++) {
             uint8_t next = 99;

@@ -20,6 +20,8 @@ uint16_t cdr_q850(uint16_t code, enum reason why)
         return 102; /* recovery on timer expiry */
     if (why == REASON_media_timeout)
         return 31;
+    if (why == REASON_call_transferred)
+        return 16;
     if (code / 100 == 2)
         return why == REASON_NONE ? 16 : 111; /* normal clearing, else protocol error */
     for (size_t i = 0; i < ARRAY_LEN(map); i++)
@@ -94,7 +96,9 @@ void cdr_end(struct call *k, enum reason why, uint16_t code, char by)
     f->u.end.session = k->session;
     TEXT_SET(f->u.end.from, bare(a->d.remote_uri));
     TEXT_SET(f->u.end.to, bare(a->d.local_uri));
-    TEXT_SET(f->u.end.user, k->user);
+    TEXT_SET(f->u.end.user, k->payer.n ? k->payer : k->user);
+    TEXT_SET(f->u.end.transferred_by, k->payer);
+    f->u.end.other_session = k->led_to;
     if (k->route != POLICY_NONE)
         TEXT_SET(f->u.end.route, policy_text(c->policy, c->policy->routes[k->route].name));
     f->u.end.start_us = k->start_us;

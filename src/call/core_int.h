@@ -19,10 +19,11 @@
 #define LARGE_BLOCK   16384u /* held requests; only the pages that are used cost memory */
 #define CALL_TEXT_MAX (32 * SMALL_BLOCK)
 #define FORKS_MAX     8u
+#define DIALLED_MAX   128u
 #define ASK_LIFE_MS   2000  /* a vault that has not answered by then is unavailable */
 #define ENDED_MS      32000 /* how long a BYE to an ended leg still gets its 200 (64*T1) */
-#define SUPPORTED     "100rel, timer"
-#define ALLOW         "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REGISTER"
+#define SUPPORTED     "100rel, timer, replaces, norefersub"
+#define ALLOW         "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REFER, REGISTER"
 
 enum timer_owner {
     OWNER_TRANS = 1,
@@ -69,9 +70,14 @@ enum leg_flag {
     LEG_HEARD = 256,        /* B: something came back */
     LEG_TRIED_RELAY_AUTH = 1024,
     LEG_ANSWER_GIVEN = 512, /* B: its answer was taken, A's is in A's held */
+    LEG_STANDIN = 2048,     /* A of a call that we make for a transfer: nobody behind it */
+    LEG_REFERRED = 4096,    /* sent a REFER before: the next one's notifications name theirs */
+    LEG_BACK = 32768,       /* re-INVITE that leads back from a transfer that failed */
+    LEG_PRIVATE = 16384,    /* A: asked for privacy (RFC 3323) */
+    LEG_GONE = 8192,        /* its peer hung up; only notifications still go there */
 };
 /* Whose wish a client transaction of ours fulfils. */
-enum serves { FOR_NONE, FOR_CALL, FOR_INVITE, FOR_ASK, FOR_REFRESH, FOR_UPSTREAM };
+enum serves { FOR_NONE, FOR_CALL, FOR_INVITE, FOR_ASK, FOR_REFRESH, FOR_UPSTREAM, FOR_TRANSFER, FOR_EXCHANGE };
 
 struct call;
 struct leg {
@@ -90,6 +96,7 @@ struct leg {
     struct str aor; /* of the phone's user; empty for peers */
     struct str agent;
     struct str sdp_sent;  /* our last description, for refreshes by INVITE; empty: not kept */
+    struct words *words;  /* what its peer can do, from its last description; NULL: not kept */
     uint32_t invite_cseq; /* of the INVITE that the last ACK of ours answers */
     union {
         struct rel_uas uas; /* A: our reliable responses */
@@ -120,9 +127,42 @@ enum call_event {
     CALL_EV_ACK, /* leg A acknowledged our 2xx */
     CALL_EV_BYE_A,
     CALL_EV_BYE_B,
+    CALL_EV_JOIN, /* a leg of another call has come to stay: transfer */
     CALL_EV_STOP, /* ours: time, session timer, silence, memory, nobody acknowledges */
     CALL_EVENTS
 };
+/* A leg is on its way out of this call into another one, which takes it in somebody's place. */
+enum transfer_step {
+    TRANSFER_NONE,
+    TRANSFER_CALLING, /* the target is called */
+    TRANSFER_FAR,     /* who is to be joined was asked (re-INVITE) with the leg's description */
+    TRANSFER_NEAR,    /* the leg was asked with the other's answer */
+};
+enum transfer_kind { TRANSFER_BLIND, TRANSFER_ATTENDED, TRANSFER_REPLACES };
+struct transfer {
+    struct handle target; /* the call that takes the leg; its origin leads back here */
+    uint32_t id;          /* CSeq of the REFER */
+    uint8_t step, by;     /* enum transfer_step; side of the leg that transfers */
+    bool quiet, named;    /* no notifications; they name the REFER */
+    uint8_t place;        /* ATTENDED: side of its leg of the target call */
+    uint8_t tries;
+    bool rang;           /* was told */
+    uint64_t to_session; /* of a target that has gone */
+    struct str said;     /* our offer of the re-INVITE under way, to keep once it is in force */
+    uint8_t kind;         /* enum transfer_kind */
+};
+
+/* One that a 3xx named, already allowed by the routing rules. */
+#define REDIRECTS_MAX 5u
+struct redirects {
+    uint32_t policies; /* core's count then */
+    uint8_t n, next;
+    struct {
+        struct str uri, dialled;
+        uint8_t route;
+    } to[REDIRECTS_MAX];
+};
+
 struct call {
     struct core *core;
     struct leg *a, *b; /* b: the leg that answered */
@@ -136,6 +176,11 @@ struct call {
     int64_t start_us, ring_us, answer_us; /* wall; 0 = never */
     struct str dialled;                   /* user part of the Request-URI for legs B, escaped */
     struct str user;                      /* who proved itself */
+    struct str payer;                     /* who transferred it here; empty: user */
+    struct handle origin;                 /* call that a leg comes from: transfer */
+    struct transfer x;
+    struct redirects *redirects;
+    uint64_t led_to; /* session that it goes on in, or comes from; 0 */
     enum reason best_why;
     uint16_t best_code;    /* best final response so far, 0 = none */
     enum reason close_why; /* CLOSING */
@@ -161,8 +206,9 @@ struct peer_target {
 };
 struct peer {
     struct timer timer;
-    struct peer_target target[POLICY_PEER_TARGETS];
+    struct peer_target target[LOCATE_ENTRIES];
     uint32_t cseq;
+    uint32_t version; /* of its list of addresses */
 };
 
 /* Legs that ended lately, in a table by their handle where newer ones push out older ones. */
@@ -201,6 +247,8 @@ struct core {
     uint32_t ended_n;
     uint32_t *pending_gen; /* by pending index: generation of the one that asked last */
     struct peer peers[POLICY_PEERS];
+    struct targets_row named[POLICY_PEERS]; /* of peers with a name: their row of the board */
+    uint32_t targets_seen;                  /* the board's changes that are in there */
     struct exchanges *exchanges;
     struct upstream *upstream;
     struct timer sweep;
@@ -292,6 +340,12 @@ void call_step(struct call *k, enum call_event ev, const struct sip_msg *m, stru
 /* Ends the call whatever its state: what is due to each leg is sent, everything is given back. */
 void call_end(struct call *k, enum reason why, uint16_t code, char by);
 void call_timer(struct core *c, struct timer *t);
+/* A call without anybody calling yet: its leg A has nothing but held, taken from in. NULL: full. */
+struct call *call_open(struct core *c, struct incoming *in);
+/* Calls whom that leg A, a stand-in, dialled: the gates have passed r. */
+void call_dial(struct call *k, const struct request *r);
+/* t leaves its call for a place in another; what it leaves behind ends. ERR_FULL: nothing is done. */
+MUST_CHECK enum err call_hand_over(struct leg *t, struct call *to, struct leg *place);
 const char *call_state_name(uint8_t s);
 bool call_cell(uint8_t state, enum call_event ev, uint8_t *ret_next); /* false: unset */
 
@@ -299,6 +353,8 @@ bool call_cell(uint8_t state, enum call_event ev, uint8_t *ret_next); /* false: 
 struct leg *leg_new(struct call *k, char side);
 void leg_free(struct leg *l); /* gives everything of the leg back, says nothing to the peer */
 struct handle leg_handle(const struct leg *l);
+/* Its texts into another call's memory. ERR_FULL: nothing has changed. */
+MUST_CHECK enum err leg_copy(struct leg *l, struct call *to);
 struct leg *leg_of_tag(struct core *c, struct str tag, enum reason *ret_why, struct handle *ret_h);
 struct leg *leg_other(const struct leg *l); /* NULL while nobody answered */
 bool leg_is_source(const struct core *c, const struct leg *l, const struct flow *f);
@@ -373,9 +429,20 @@ void peers_timer(struct core *c, struct timer *t);
 void peers_response(struct core *c, uint64_t user, const struct sip_msg *m);
 void peers_failed(struct core *c, uint64_t user, enum reason why);
 void peers_heard(struct core *c, uint8_t peer, uint8_t target, bool up, enum reason why);
+/* By address: a leg keeps the one it has, whatever the list says now. */
+void peers_heard_at(struct core *c, uint8_t peer, const struct addr *a, bool up, enum reason why);
 bool peers_usable(struct core *c, uint8_t peer, uint8_t target);
 uint32_t peers_up(const struct core *c);
 struct flow peers_flow(const struct core *c, uint8_t peer, uint8_t target);
+void peers_look(struct core *c); /* takes what is new on the board; cheap when nothing is */
+uint8_t peers_targets(const struct core *c, uint8_t peer); /* how many addresses */
+const struct addr *peers_address(const struct core *c, uint8_t peer, uint8_t target);
+/* The nth address to try, nth < peers_targets: by weight where DNS gives one; the same salt gives
+ * the same order while the list stays. */
+uint8_t peers_pick(const struct core *c, uint8_t peer, uint64_t salt, uint8_t nth);
+enum reason peers_none(const struct core *c, uint8_t peer); /* why none can be tried */
+/* Is this source that peer's, or was it lately? For requests within a dialog of it. */
+bool peers_is(const struct core *c, uint8_t peer, uint8_t zone, const struct addr *source);
 
 /* --- exchange.c: single requests and subscriptions, end to end --- */
 size_t exchange_bytes(const struct core_cfg *cfg);
@@ -406,9 +473,59 @@ uint32_t upstream_used(const struct core *c);
 /* Members of a peer's JSON object: how our registrations there stand. */
 void upstream_json(const struct core *c, uint8_t peer, struct out *o);
 
-/* --- transfer.c: REFER and Replaces --- */
+/* --- transfer.c: REFER (RFC 3515, 5589) --- */
 void transfer_request(struct core *c, struct incoming *in); /* REFER within a call */
 void transfer_outside(struct core *c, struct incoming *in); /* REFER outside of a call */
+void transfer_progress(struct call *target, uint16_t code); /* the target rings */
+void transfer_done(struct call *k); /* before k hands its leg over */
+/* The transfer of k has failed; k goes on as it was, or ends if who transferred has gone. */
+void transfer_failed(struct call *k, enum reason why, uint16_t code);
+/* A call ends that is either end of a transfer: the other end is told. */
+void transfer_call_ends(struct call *k, enum reason why, uint16_t code);
+bool transfer_bye(struct leg *l);                  /* a hang-up that is the transfer's to deal with */
+bool transfer_served(const struct leg *l);         /* may its zone transfer? */
+struct leg *transfer_leaves(const struct call *k); /* the leg that goes */
+struct leg *transfer_place(const struct call *k);  /* in whose place; NULL: beside */
+struct call *transfer_target(const struct call *k);
+struct call *transfer_origin(const struct call *k);
+/* Whom the leg that goes is joined with, in the target call; NULL while nobody answered. */
+struct leg *transfer_partner(const struct call *k);
+/* The same person: one peer, or one authenticated user. */
+bool transfer_same_party(const struct leg *a, const struct leg *b);
+/* INVITE as if `as` dialled uri, into o; sdp may be empty. from: whose name it bears. */
+void transfer_dial(const struct leg *from, struct str uri, uint8_t max_forwards, struct str sdp,
+                   struct out *o);
+/* What the gates say to m when `as` dials it. REASON_NONE: r holds the route. */
+enum reason transfer_allowed(const struct leg *as, const struct sip_msg *m, struct request *r);
+
+/* --- words.c: what a peer can do --- */
+void words_keep(struct leg *l, struct str sdp); /* where its zone or the other's may transfer */
+MUST_CHECK enum err words_copy(const struct leg *l, struct call *to, struct words **ret_w);
+/* A complete description as l's peer would offer it to asked (NULL: to somebody new). false: none
+ * is kept. */
+bool words_put(const struct leg *l, const struct leg *asked, struct out *o);
+
+/* --- join.c: re-INVITEs that bring two legs together, and the leg's move --- */
+/* The transferred leg of k is joined with whom its target call holds. REASON_NONE: under way. */
+enum reason join_far(struct call *k); /* both stand already: the other one is asked first */
+enum reason join_near(struct call *k);
+void join_response(struct leg *l, const struct sip_msg *m); /* 2xx to a re-INVITE of ours */
+void join_failed(struct leg *l, enum reason why, uint16_t code);
+void join_retry(struct leg *l, struct str authorization);
+void join_answered(struct call *target); /* the target has answered: now the leg that goes there */
+void join_timer(struct leg *standin);
+/* l was changed for a transfer that has come to nothing: back to its own call's other side. */
+void join_back(struct leg *l);
+bool join_wanted(const struct sip_msg *m); /* an INVITE with Replaces */
+/* RFC 3891: a new leg A steps into another call. REASON_NONE: under way. */
+enum reason join_replace(struct call *k, struct incoming *in);
+struct replaces {
+    struct str call_id, to_tag, from_tag;
+    bool early_only;
+};
+MUST_CHECK enum err replaces_parse(struct str value, struct replaces *ret_r);
+/* The leg that it names from its peer's view. NULL: *ret_why. */
+struct leg *replaces_leg(struct core *c, const struct replaces *r, enum reason *ret_why);
 
 /* --- cdr.c --- */
 void cdr_start(struct call *k);

@@ -15,6 +15,10 @@ static void tell_a(struct call *k, uint16_t code, struct str sdp)
     struct leg *a = k->a;
     struct held *h = a->held;
     uint32_t rseq = 0;
+    if (a->flags & LEG_STANDIN) {
+        transfer_progress(k, code);
+        return;
+    }
     if (!h || a->state >= LEG_ANSWERED)
         return;
     enum reason none = REASON_NONE;

@@ -80,8 +80,8 @@ static bool texts_bad(const struct fact *f)
                TEXT_BAD(f->u.start.to) || TEXT_BAD(f->u.start.user);
     case FACT_CALL_END:
         return TEXT_BAD(f->u.end.from) || TEXT_BAD(f->u.end.to) || TEXT_BAD(f->u.end.user) ||
-               TEXT_BAD(f->u.end.route) || f->u.end.n_legs > 2 || leg_bad(&f->u.end.leg[0]) ||
-               leg_bad(&f->u.end.leg[1]);
+               TEXT_BAD(f->u.end.route) || TEXT_BAD(f->u.end.transferred_by) ||
+               f->u.end.n_legs > 2 || leg_bad(&f->u.end.leg[0]) || leg_bad(&f->u.end.leg[1]);
     case FACT_PEER_STATE:
         return TEXT_BAD(f->u.peer.peer);
     case FACT_REFUSED:

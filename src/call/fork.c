@@ -75,14 +75,14 @@ static enum reason start(struct call *k, const struct target *g)
 
 /* --- users --- */
 
-static enum reason start_users(struct call *k)
+static enum reason start_users(struct call *k, struct str uri)
 {
     struct core *c = k->core;
     char aor[LOCATION_AOR_MAX], user[LOCATION_AOR_MAX];
     size_t n;
     struct str host;
     struct out o = out_of(user, sizeof user);
-    if (!aor_of_uri(c->policy, sip_text(k->a->held->m, k->a->held->m->uri), aor, sizeof aor, &n))
+    if (!aor_of_uri(c->policy, uri, aor, sizeof aor, &n))
         return REASON_route_user_unknown;
     host = str_skip(str_of(aor, n), str_rfind(str_of(aor, n), '@'));
     sip_unescape(&o, k->dialled);
@@ -124,7 +124,7 @@ static void peer_uri(struct call *k, uint8_t peer, uint8_t target, struct out *o
     if (realm.n)
         out_put(o, realm);
     else
-        addr_put(o, &pp->targets[target]);
+        addr_put(o, peers_address(k->core, peer, target));
     if (pp->proto != PROTO_UDP) {
         OUT_LIT(o, ";transport=");
         out_put(o, proto_param((enum sip_proto)pp->proto));
@@ -141,8 +141,10 @@ enum reason fork_next(struct call *k)
     const struct policy_route *r = &p->routes[k->route];
     for (; k->next_peer < r->n_peers; k->next_peer++, k->next_target = 0) {
         uint8_t peer = r->peers[k->next_peer];
-        while (k->next_target < p->peers[peer].n_targets) {
-            uint8_t t = k->next_target++;
+        if (!peers_targets(c, peer))
+            why = peers_none(c, peer);
+        while (k->next_target < peers_targets(c, peer)) {
+            uint8_t t = peers_pick(c, peer, k->session, k->next_target++);
             char buf[400];
             struct out o = out_of(buf, sizeof buf);
             if (!peers_usable(c, peer, t))
@@ -161,24 +163,33 @@ enum reason fork_next(struct call *k)
     return why;
 }
 
-enum reason fork_start(struct call *k, const struct request *r)
+static enum reason fork_to(struct call *k, const struct policy_route *route, struct str uri,
+                           struct str dialled)
 {
     struct core *c = k->core;
-    char dialled[128], user[192], text[192];
-    size_t n;
+    char user[192], text[192];
     struct out raw = out_of(user, sizeof user), o = out_of(text, sizeof text);
-    if (!r->route)
-        return r->emergency ? REASON_emergency_unrouted : REASON_right_no_route;
-    if (!dialled_of_uri(sip_text(r->m, r->m->uri), dialled, sizeof dialled, &n))
-        return REASON_route_user_unknown;
-    out_put(&raw, policy_text(c->policy, r->route->prefix));
-    out_put(&raw, str_skip(str_of(dialled, n), r->route->strip));
+    out_put(&raw, policy_text(c->policy, route->prefix));
+    out_put(&raw, str_skip(dialled, route->strip));
     sip_escape_user(&o, out_str(&raw));
     k->dialled = arena_str(&k->text, out_str(&o));
-    k->route = (uint8_t)(r->route - c->policy->routes);
+    k->route = (uint8_t)(route - c->policy->routes);
+    k->next_peer = k->next_target = 0;
     if (raw.full || o.full || !raw.n || !k->dialled.p)
         return REASON_route_user_unknown;
-    return r->route->to == ROUTE_USERS ? start_users(k) : fork_next(k);
+    return route->to == ROUTE_USERS ? start_users(k, uri) : fork_next(k);
+}
+
+enum reason fork_start(struct call *k, const struct request *r)
+{
+    char dialled[DIALLED_MAX];
+    size_t n;
+    struct str uri = sip_text(r->m, r->m->uri);
+    if (!r->route)
+        return r->emergency ? REASON_emergency_unrouted : REASON_right_no_route;
+    if (!dialled_of_uri(uri, dialled, sizeof dialled, &n))
+        return REASON_route_user_unknown;
+    return fork_to(k, r->route, uri, str_of(dialled, n));
 }
 
 /* --- how it ends --- */
@@ -259,7 +270,7 @@ void fork_failed(struct leg *b, enum reason why)
     uint16_t code = reason_info(why)->code;
     core_count(c, why);
     if (peer && dead)
-        peers_heard(c, b->peer, b->target, false, why);
+        peers_heard_at(c, b->peer, &b->flow.peer, false, why);
     if (!peer && why == REASON_sip_transport_failed) {
         why = REASON_route_flow_gone;
         code = reason_info(why)->code;
@@ -295,7 +306,7 @@ static void refused(struct leg *b, const struct sip_msg *m)
         return;
     }
     if (peer)
-        peers_heard(c, b->peer, b->target, m->code != 503, REASON_peer_refused);
+        peers_heard_at(c, b->peer, &b->flow.peer, m->code != 503, REASON_peer_refused);
     uint16_t code = hide_code(m->code, peer, &why);
     if (m->code == 430 && !peer) { /* RFC 5626 11.5: an edge proxy has lost the flow */
         why = REASON_route_flow_gone;
@@ -317,7 +328,7 @@ void fork_response(struct leg *b, const struct sip_msg *m)
         return;
     }
     if (b->peer != POLICY_NONE)
-        peers_heard(c, b->peer, b->target, true, REASON_NONE);
+        peers_heard_at(c, b->peer, &b->flow.peer, true, REASON_NONE);
     if (m->code >= 200)
         call_step(b->call, CALL_EV_ANSWER, m, b, REASON_NONE);
     else if (m->code > 100)
@@ -337,18 +348,22 @@ enum reason fork_answer_in(struct call *k, struct leg *b, struct str sdp)
     struct str offer = sdp_of(a->held->m, &why);
     struct out o = out_of(c->sdp, sizeof c->sdp);
     /* Another fork or another answer than the early one: the same offer is answered again. */
-    if (a->held->answer.p)
+    bool standin = a->flags & LEG_STANDIN; /* then the answer is brought to whom it stands for */
+    if (a->held->answer.p && !standin)
         why = media_offer_in(c->media, a->media, offer);
     if (why == REASON_NONE && (b->flags & LEG_ANSWER_GIVEN))
         why = media_offer_out(c->media, b->media, offer, c->now.mono, &o);
     if (why == REASON_NONE)
         why = media_answer_in(c->media, b->media, sdp);
     o = out_of(c->sdp, sizeof c->sdp);
-    if (why == REASON_NONE)
+    if (why == REASON_NONE && !standin)
         why = media_answer_out(c->media, a->media, sdp, c->now.mono, &o);
     if (why != REASON_NONE)
         return why;
-    media_pair(c->media, a->media, b->media);
+    if (standin)
+        words_keep(b, sdp);
+    else
+        media_pair(c->media, a->media, b->media);
     b->flags |= LEG_ANSWER_GIVEN;
     b->sdp_hash = hash;
     a->held->answer = arena_str(&a->held->arena, out_str(&o));

@@ -27,6 +27,13 @@ void gate_route_mark(const struct sipkey *k, uint8_t zone, uint8_t peer, struct 
 struct str gate_claimed(const struct sip_msg *m);
 bool gate_anonymous(struct str uri);
 
+/* An INVITE that steps into a call of ours (RFC 3891) goes nowhere else: whether it may is decided
+ * with that call, and no rule routes it. */
+static inline bool gate_joins(const struct request *r)
+{
+    return r->m->method == SIP_INVITE && sip_has(r->m, HDR_REPLACES);
+}
+
 /* Option tags that Require may name (RFC 3261 20.32). */
 bool gate_extension_known(struct str tag);
 

@@ -1,5 +1,6 @@
 /* Right: what the routing rules and the caller's role allow; nothing is allowed that no rule names.
  */
+#include "call/event.h"
 #include "call/gate.h"
 
 static struct verdict may_call(const struct gate_env *e, struct request *r)
@@ -26,14 +27,33 @@ static struct verdict may_call(const struct gate_env *e, struct request *r)
     return gate_pass();
 }
 
+/* Outside of calls: what the zone serves, then where the routing rules lead. A NOTIFY belongs to a
+ * subscription; only a PBX that tells of voice mail unasked (RFC 3842 4) may send one without. */
+static struct verdict may_ask(const struct gate_env *e, struct request *r)
+{
+    struct str id;
+    if (r->m->method == SIP_NOTIFY && (r->ident != IDENT_PEER || event_of(r->m, &id) != EVENT_MWI))
+        return gate_refuse(REASON_sip_no_dialog);
+    enum reason why = event_right(e->policy, r->zone, r->m);
+    if (why != REASON_NONE)
+        return gate_refuse(why);
+    struct verdict v = may_call(e, r);
+    if (v.kind == VERDICT_PASS && r->m->method == SIP_NOTIFY && r->route->to != ROUTE_USERS)
+        return gate_refuse(REASON_sip_no_dialog);
+    return v;
+}
+
 struct verdict gate_right(const struct gate_env *e, struct request *r, struct ask *ask)
 {
     (void)ask;
-    if (r->in_dialog)
+    if (r->in_dialog || gate_joins(r))
         return gate_pass();
     if (r->m->method == SIP_REGISTER)
         return r->ident == IDENT_USER && e->policy->zones[r->zone].registration
                    ? gate_pass()
                    : gate_refuse(REASON_right_denied);
-    return r->m->method == SIP_INVITE ? may_call(e, r) : gate_pass();
+    enum sip_method m = r->m->method;
+    if (m == SIP_MESSAGE || m == SIP_SUBSCRIBE || m == SIP_NOTIFY || m == SIP_PUBLISH)
+        return may_ask(e, r);
+    return m == SIP_INVITE ? may_call(e, r) : gate_pass();
 }

@@ -49,6 +49,36 @@ void leg_free(struct leg *l)
     pool_free(&c->legs, l);
 }
 
+static bool copy(struct str *s, struct arena *a)
+{
+    if (s->n)
+        *s = arena_str(a, *s);
+    return !s->n || s->p;
+}
+
+enum err leg_copy(struct leg *l, struct call *to)
+{
+    struct leg n = *l;
+    struct dialog *d = &n.d;
+    struct arena *a = &to->text;
+    n.aor = l->side == 'a' ? l->call->user : l->aor;
+    bool ok = copy(&d->call_id, a) && copy(&d->local_tag, a) && copy(&d->remote_tag, a) &&
+              copy(&d->local_uri, a) && copy(&d->remote_uri, a) && copy(&d->remote_target, a) &&
+              copy(&n.aor, a) && copy(&n.agent, a) && copy(&n.sdp_sent, a);
+    for (uint8_t i = 0; ok && i < d->n_routes; i++)
+        ok = copy(&d->routes[i], a);
+    if (!ok || words_copy(l, to, &n.words) != OK)
+        return ERR_FULL;
+    n.sdp_room = (uint16_t)n.sdp_sent.n;
+    l->d = n.d;
+    l->aor = n.aor;
+    l->agent = n.agent;
+    l->sdp_sent = n.sdp_sent;
+    l->sdp_room = n.sdp_room;
+    l->words = n.words;
+    return OK;
+}
+
 struct leg *leg_of_tag(struct core *c, struct str tag, enum reason *ret_why, struct handle *ret_h)
 {
     struct token t;
@@ -72,7 +102,7 @@ bool leg_is_source(const struct core *c, const struct leg *l, const struct flow 
     if (l->flow.proto != f->proto || l->flow.listener != f->listener)
         return false;
     if (l->peer != POLICY_NONE)
-        return policy_peer_of(c->policy, l->zone, &f->peer) == l->peer;
+        return peers_is(c, l->peer, l->zone, &f->peer);
     if (flow_reliable(f) && handle_is(l->flow.conn))
         return l->flow.engine == f->engine && handle_eq(l->flow.conn, f->conn);
     return addr_eq(&l->flow.peer, &f->peer);
@@ -292,6 +322,10 @@ void leg_answer(struct leg *l, struct str sdp)
 void leg_resend(struct core *c, struct timer *t)
 {
     struct leg *l = (struct leg *)(void *)((char *)t - offsetof(struct leg, resend));
+    if (l->flags & LEG_STANDIN) {
+        join_timer(l);
+        return;
+    }
     if (l->state < LEG_ANSWERED) {
         early_tick(l);
         return;
@@ -331,6 +365,7 @@ static enum reason late_answer(struct core *c, struct leg *l, const struct sip_m
     if (why != REASON_NONE)
         return why;
     media_pair(c->media, l->media, y->media);
+    words_keep(l, sdp);
     if (!(y->flags & LEG_ALLOWS_UPDATE))
         session_keep_sdp(y, out_str(&o));
     return REASON_NONE;
@@ -360,6 +395,8 @@ static void on_bye(struct core *c, struct incoming *in)
     struct leg *l = in->leg;
     bool known = !leg_other(l) || l == leg_other(leg_other(l));
     reply(c, in->m, &in->r->flow, in->t, 200, STR_NONE);
+    if (l->flags & LEG_GONE || transfer_bye(l))
+        return;
     if (!known) /* a leg B that was given up: its end changes nothing */
         return;
     call_step(l->call, l->side == 'a' ? CALL_EV_BYE_A : CALL_EV_BYE_B, in->m, l, REASON_NONE);
@@ -441,7 +478,9 @@ static void part_held(struct leg *l, enum reason why, uint16_t code)
 void leg_part(struct leg *l, bool told, enum reason why, uint16_t code)
 {
     struct core *c = l->call->core;
-    bool open = l->state >= LEG_ANSWERED;
+    bool open = l->state >= LEG_ANSWERED && !(l->flags & LEG_GONE);
+    if (l->flags & LEG_STANDIN)
+        return;
     part_held(l, why, code);
     /* So that a phone which another one was quicker than shows no missed call (RFC 3326). */
     struct str reason =

@@ -17,6 +17,8 @@ static bool info_body_ok(const struct sip_msg *m)
 /* RFC 3261 14.1-2 and RFC 3311 5.2: may an offer of x pass now? */
 static enum reason offer_may_pass(const struct leg *x, const struct leg *y)
 {
+    if (x->call->x.step >= TRANSFER_FAR || handle_is(x->call->origin))
+        return REASON_transfer_busy;
     if (x->held || x->ask)
         return x->held && x->held->again_code >= 200 ? REASON_sip_glare : REASON_sip_busy_invite;
     if (!y)
@@ -212,6 +214,9 @@ static enum reason answered(struct leg *x, struct leg *y, const struct held *h,
     if (why != REASON_NONE)
         return why;
     media_pair(c->media, x->media, y->media);
+    enum reason none = REASON_NONE;
+    words_keep(x, sdp_of(h->m, &none));
+    words_keep(y, sdp);
     if (h->said.n)
         session_keep_sdp(y, h->said);
     return REASON_NONE;
@@ -229,6 +234,7 @@ static enum reason offered(struct leg *x, struct leg *y, const struct sip_msg *m
         why = REASON_media_answer_bad;
     if (why == REASON_NONE)
         why = media_offer_in(c->media, y->media, sdp);
+    words_keep(y, sdp);
     return why == REASON_NONE ? media_offer_out(c->media, x->media, sdp, c->now.mono, o) : why;
 }
 
@@ -245,6 +251,10 @@ static void invite_ok(struct leg *y, const struct sip_msg *m)
         core_count(c, REASON_sip_header_syntax); /* the old target stays in force */
     leg_note(y, m);
     session_response(y, m);
+    if (what == FOR_TRANSFER) {
+        join_response(y, m);
+        return;
+    }
     struct held *h = x && what != FOR_REFRESH ? *waiting(x, what) : NULL;
     if (!h) {
         leg_send_ack(y, STR_NONE);
@@ -300,6 +310,10 @@ static bool challenged(struct leg *y, uint8_t what, const struct sip_msg *m)
 void relay_retry(struct leg *y, enum serves what, struct str authorization)
 {
     struct leg *x = leg_other(y);
+    if (what == FOR_TRANSFER) {
+        join_retry(y, authorization);
+        return;
+    }
     struct held *h = x ? *waiting(x, (uint8_t)what) : NULL;
     if (!h)
         return;
@@ -359,7 +373,11 @@ void relay_response(struct leg *l, struct handle t, const struct sip_msg *m)
             l->ict = HANDLE_NONE;
             if (what == FOR_REFRESH)
                 session_refreshed(l, m);
-            else if (!challenged(l, what, m))
+            else if (challenged(l, what, m))
+                return;
+            else if (what == FOR_TRANSFER)
+                join_failed(l, REASON_peer_refused, m->code);
+            else
                 refuse(l, what, m->code);
         } else if (m->code >= 200) {
             invite_ok(l, m);
@@ -388,6 +406,8 @@ void relay_failed(struct leg *l, struct handle t, enum reason why)
     }
     if (what == FOR_REFRESH)
         stop(l, why);
+    else if (what == FOR_TRANSFER)
+        join_failed(l, why, 408);
     else
         refuse(l, what, 408);
 }

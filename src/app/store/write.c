@@ -163,6 +163,12 @@ static void session_line(struct store *s, const struct fact *f, bool aborted)
     put_text(o, STR(",\"from\":"), TEXT_STR(f->u.end.from));
     put_text(o, STR(",\"to\":"), TEXT_STR(f->u.end.to));
     put_text(o, STR(",\"user\":"), TEXT_STR(f->u.end.user));
+    if (f->u.end.transferred_by.n)
+        put_text(o, STR(",\"transferred_by\":"), TEXT_STR(f->u.end.transferred_by));
+    if (f->u.end.other_session) {
+        OUT_LIT(o, ",\"other_session\":");
+        out_u64(o, f->u.end.other_session);
+    }
     put_text(o, STR(",\"route\":"), TEXT_STR(f->u.end.route));
     put_time(o, STR(",\"start_us\":"), f->u.end.start_us);
     put_time(o, STR(",\"ring_us\":"), f->u.end.ring_us);
