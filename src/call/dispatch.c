@@ -1,5 +1,5 @@
 /* The way of a message: parse, owner, transaction, leg or gates; and answers that need no call. */
-#include "call/core_int.h"
+#include "call/exchange.h"
 
 /* --- answers --- */
 
@@ -48,6 +48,16 @@ void reply(struct core *c, const struct sip_msg *m, const struct flow *f, struct
     reply_send(c, f, t, code, &o);
 }
 
+/* What a body of that request may be (RFC 3261 21.4.13). */
+static struct str accepted_type(const struct sip_msg *m)
+{
+    struct str id;
+    enum event_package p = event_of(m, &id);
+    if (m->method == SIP_MESSAGE)
+        return STR("text/plain, application/im-iscomposing+xml");
+    return p > EVENT_UNKNOWN ? event_type(p) : STR("application/sdp");
+}
+
 void reply_reason(struct core *c, const struct incoming *in, enum reason why)
 {
     unsigned code = reason_info(why)->code;
@@ -64,7 +74,11 @@ void reply_reason(struct core *c, const struct incoming *in, enum reason why)
     if (code == 422 && in->leg)
         sip_put_u32(&o, HDR_MIN_SE, MAX(in->leg->st.min_se_s, STIMER_MIN_S));
     if (code == 415)
-        sip_put(&o, HDR_ACCEPT, STR("application/sdp"));
+        sip_put(&o, HDR_ACCEPT, accepted_type(in->m));
+    if (code == 489)
+        sip_put(&o, HDR_ALLOW_EVENTS, STR(EVENTS_ALLOWED));
+    if (code == 423)
+        sip_put_u32(&o, HDR_MIN_EXPIRES, SUB_MIN_S);
     reply(c, in->m, &in->r->flow, in->t, code, out_str(&o));
 }
 
@@ -111,6 +125,8 @@ static uint8_t owner_of(const struct core *c, const struct sip_msg *m)
             (void)owner_by_token(c, str_skip(branch, strlen(BRANCH_COOKIE)), TOKEN_BRANCH, &e);
         return e;
     }
+    if (m->to_tag.len && sub_owner(c, m, &e))
+        return e;
     if (m->to_tag.len && owner_by_token(c, sip_text(m, m->to_tag), TOKEN_TAG, &e))
         return e;
     struct str key = sip_text(m, m->call_id);
@@ -193,6 +209,29 @@ static void env_set(struct core *c)
     c->env.trans_used = trans_used(c->trans);
 }
 
+/* The dialog of a request that names one. false: there is none, which was answered. */
+static bool within(struct core *c, struct incoming *in, const struct flow *f)
+{
+    struct sub *s;
+    uint8_t side;
+    struct request *r = in->r;
+    r->in_dialog = true;
+    switch (sub_find(c, in->m, &s, &side)) {
+    case SUB_HERE:
+        r->dialog_authenticated = sub_is_source(c, s, side, f);
+        return true;
+    case SUB_GONE:
+        refuse_early(c, in->m, f, REASON_sip_no_dialog);
+        return false;
+    case SUB_NONE:
+        break;
+    }
+    in->leg = leg_of(c, in->m, f);
+    if (in->leg)
+        r->dialog_authenticated = leg_is_source(c, in->leg, f);
+    return in->leg;
+}
+
 static void new_request(struct core *c, const struct sip_msg *m, const struct flow *f,
                         bool tls_verified)
 {
@@ -200,13 +239,8 @@ static void new_request(struct core *c, const struct sip_msg *m, const struct fl
     struct incoming in = {.r = r, .m = m};
     request_init(r, m, f, c->now);
     r->tls_verified = tls_verified;
-    if (m->to_tag.len) {
-        in.leg = leg_of(c, m, f);
-        if (!in.leg)
-            return;
-        r->in_dialog = true;
-        r->dialog_authenticated = leg_is_source(c, in.leg, f);
-    }
+    if (m->to_tag.len && !within(c, &in, f))
+        return;
     env_set(c);
     struct verdict v = gates_run(&c->env, r, &c->ask);
     if (v.kind == VERDICT_WAIT) {
@@ -319,6 +353,8 @@ void verdict_apply(struct core *c, struct incoming *in, const struct verdict *v)
         core_proved(c, in->r);
         if (!in->r->in_dialog)
             pass(c, in);
+        else if (!in->leg)
+            sub_request(c, in);
         else if (leg_moves(c, in))
             leg_request(c, in);
         else
@@ -339,6 +375,8 @@ void verdict_apply(struct core *c, struct incoming *in, const struct verdict *v)
     }
     struct out o = out_of(c->fields, sizeof c->fields);
     gates_answer_put(&c->env, in->r, v, &o);
+    if (v->code == 489)
+        sip_put(&o, HDR_ALLOW_EVENTS, STR(EVENTS_ALLOWED));
     reply(c, in->m, &in->r->flow, in->t, v->code ? v->code : 403, out_str(&o));
 }
 
@@ -393,8 +431,7 @@ static struct flow reply_flow(const struct core *c, const struct sip_msg *m, con
 static bool worth_reading(struct core *c, const struct flow *f, struct str bytes)
 {
     if (f->proto != PROTO_UDP || str_starts(bytes, STR("SIP/2.0 ")) ||
-        policy_zone_of(c->policy, f->listener, &f->peer) != POLICY_NONE ||
-        quiet_share(c, &f->peer))
+        policy_zone_of(c->policy, f->listener, &f->peer) != POLICY_NONE || quiet_share(c, &f->peer))
         return true;
     core_count(c, REASON_zone_unknown_source);
     core_count(c, REASON_log_share);

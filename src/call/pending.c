@@ -1,6 +1,6 @@
 /* Requests that are kept: held copies, and those that wait for the vault (identity gate; a peer's
  * challenge that we answer). */
-#include "call/core_int.h"
+#include "call/exchange.h"
 
 enum err held_new(struct core *c, const struct sip_msg *m, const struct flow *f, struct handle t,
                   struct held **ret_h)
@@ -174,6 +174,10 @@ static void respond_none(struct core *c, struct pending *p, enum reason why)
         upstream_retry(c, h, STR_NONE);
         return;
     }
+    if (what == FOR_EXCHANGE) {
+        exchange_retry(c, h, STR_NONE);
+        return;
+    }
     struct leg *l = pool_get(&c->legs, h);
     if (l)
         give_up(l, what, why);
@@ -205,7 +209,9 @@ static void verified(struct core *c, struct pending *p, const struct answer *a)
     pending_take(c, p, &in);
     c->env.calls_used = c->calls.used;
     c->env.trans_used = trans_used(c->trans);
-    if (in.r->in_dialog && !in.leg)
+    struct sub *s;
+    uint8_t side;
+    if (in.r->in_dialog && !in.leg && sub_find(c, in.m, &s, &side) != SUB_HERE)
         v = (struct verdict){VERDICT_REFUSE, GATE_IDENTITY, REASON_sip_no_dialog, 481};
     else if (same_policy)
         v = gates_resume(&c->env, in.r, a);
@@ -237,9 +243,12 @@ void core_answer(struct core *c, const struct answer *a, struct now now)
     enum serves what = (enum serves)p->serves;
     struct handle h = p->leg_h;
     pending_close(c, p);
-    struct leg *b = what == FOR_UPSTREAM ? NULL : pool_get(&c->legs, h);
+    bool leg = what != FOR_UPSTREAM && what != FOR_EXCHANGE;
+    struct leg *b = leg ? pool_get(&c->legs, h) : NULL;
     if (what == FOR_UPSTREAM)
         upstream_retry(c, h, out_str(&o));
+    else if (what == FOR_EXCHANGE)
+        exchange_retry(c, h, out_str(&o));
     else if (b && what == FOR_CALL)
         fork_retry(b, out_str(&o));
     else if (b)

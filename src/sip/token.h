@@ -7,7 +7,15 @@
 #include "base/pool.h"
 #include "base/siphash.h"
 
-enum token_kind { TOKEN_BRANCH = 1, TOKEN_TAG, TOKEN_CALL_ID, TOKEN_CONTACT };
+enum token_kind {
+    TOKEN_BRANCH = 1,
+    TOKEN_TAG,
+    TOKEN_CALL_ID,
+    TOKEN_CONTACT,
+    /* tags of a subscription's two dialogs: towards who subscribed, and the notifier */
+    TOKEN_SUB,
+    TOKEN_WATCH
+};
 #define TOKEN_CHARS 26u
 struct token_keys {
     struct sipkey seal, mask;
