@@ -108,7 +108,7 @@ def rows():
 
 @pytest.fixture(scope="module")
 def g():
-    g = house(engines=2, limits="calls: 500, connections_per_source: 1000")
+    g = house(engines=2, limits="calls: 500, connections_per_source: 1000, message_bytes: 65000")
     for u in ("alice", "bob", "user"):
         g.user(u)
     g.start()
@@ -420,6 +420,223 @@ def test_mutated(g, seed):
     assert g.pids() == pids and all(p["restarts"] == 0 for p in g.status()["programs"])
     print(dict(sent))
     assert sent["udp"] > 300 and sent["tcp"] > 300 and sent["tls"] > 100 and sent["peer"] > 100, sent
+
+
+# --- two readers, two messages: what smuggling lives on ---
+
+START = b"OPTIONS sip:example.com SIP/2.0"
+HIDDEN = b"OPTIONS sip:hidden@example.com SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.61.20:5;branch=z9hG4bKhidden\r\nMax-Forwards: 70\r\n" \
+         b"From: <sip:hidden@example.com>;tag=h\r\nTo: <sip:example.com>\r\nCall-ID: hidden@x\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+
+
+def option(*lines, body=b"", length=True, start=START, method=b"OPTIONS", cut=()):
+    """An OPTIONS with those lines before its end; cut: fields that it lacks."""
+    n = os.urandom(5).hex().encode()
+    fields = [b"Via: SIP/2.0/UDP 127.0.61.20:5;rport;branch=z9hG4bK" + n, b"Max-Forwards: 70", b"From: <sip:alice@example.com>;tag=" + n,
+              b"To: <sip:example.com>", b"Call-ID: " + n + b"@x", b"CSeq: 1 " + method]
+    fields = [f for f in fields if f.split(b":")[0] not in cut] + list(lines)
+    if length:
+        fields.append(b"Content-Length: %d" % len(body))
+    return b"\r\n".join([start] + fields) + b"\r\n\r\n" + body
+
+
+def own_length(line, body=b""):
+    return option(line, body=body, length=False)
+
+
+# what | bytes | UDP: code | stream: code, or closed | reason (on a stream, where it differs)
+SMUGGLED = [
+    ("space before the colon is legal", option(b"Subject : x"), 401, 401, "auth_required"),
+    ("and of Content-Length means the same to framer and parser", own_length(b"Content-Length \t: 4", b"abcd"), 401, 401, "auth_required"),
+    ("a fold in the value too", own_length(b"Content-Length:\r\n 4", b"abcd"), 401, 401, "auth_required"),
+    ("space in a name", option(b"Content Length: 4"), 400, CLOSED, "sip_header_smuggling"),
+    ("tab in a name", option(b"Content\tLength: 4"), 400, CLOSED, "sip_header_smuggling"),
+    ("folded name", option(b"Content-\r\n Length: 4"), 400, CLOSED, "sip_header_smuggling"),
+    ("fold between name and colon", option(b"X\r\n : 4"), 400, CLOSED, "sip_header_smuggling"),
+    ("fold before the first field", START + b"\r\n Via: x\r\n" + option().partition(b"\r\n")[2], SILENT, CLOSED, "sip_header_smuggling"),
+    ("a fold of nothing but space", option(b"Subject: x\r\n \r\n\t"), 401, 401, "auth_required"),
+    ("no name", option(b": 4"), 400, CLOSED, "sip_header_syntax"),
+    ("no colon", option(b"Content-Length"), 400, CLOSED, "sip_header_syntax"),
+    ("byte beyond ASCII in a name", option(b"Content\xadLength: 4"), 400, CLOSED, "sip_header_syntax"),
+    ("two lengths that differ", option(b"Content-Length: 4"), 400, CLOSED, "sip_header_duplicate"),
+    ("two lengths that agree", option(b"Content-Length: 0"), 400, CLOSED, "sip_header_duplicate"),
+    ("long and compact length", option(b"l: 4"), 400, CLOSED, "sip_header_duplicate"),
+    ("length as a list", own_length(b"Content-Length: 0, 0"), 400, CLOSED, "sip_content_length"),
+    ("length with a sign", own_length(b"Content-Length: +0"), 400, CLOSED, "sip_content_length"),
+    ("negative length", own_length(b"Content-Length: -1"), 400, CLOSED, "sip_content_length"),
+    ("hexadecimal length", own_length(b"Content-Length: 0x0"), 400, CLOSED, "sip_content_length"),
+    ("empty length", own_length(b"Content-Length:"), 400, CLOSED, "sip_content_length"),
+    ("length beyond 32 bits", own_length(b"Content-Length: 4294967296"), 400, CLOSED, "sip_content_length"),
+    ("length with a parameter", own_length(b"Content-Length: 0;x"), 400, CLOSED, "sip_content_length"),
+    ("length beyond the message", own_length(b"Content-Length: 5", b"abcd"), 400, "WAIT", "sip_content_length", None),
+    ("length beyond all messages", own_length(b"Content-Length: 65001", b"abcd"), 400, CLOSED, "sip_content_length", "sip_too_large"),
+    ("no length", option(length=False), 401, CLOSED, "auth_required", "sip_header_missing"),
+    ("a request in the body is a body", option(b"Content-Type: message/sip", body=HIDDEN), 401, 401, "auth_required"),
+    ("a length in a quoted string is no field", option(b'Subject: "', b'"'), 400, CLOSED, "sip_header_syntax"),
+    ("NUL in a value", option(b"Subject: a\0b"), 400, CLOSED, "sip_header_smuggling"),
+    ("NUL in a name", option(b"Sub\0ject: a"), 400, CLOSED, "sip_header_smuggling"),
+    ("NUL before the colon", option(b"Subject\0: a"), 400, CLOSED, "sip_header_smuggling"),
+    ("bare LF between fields", option(b"Subject: a\nX: b"), 400, CLOSED, "sip_header_smuggling"),
+    ("bare CR between fields", option(b"Subject: a\rX: b"), 400, CLOSED, "sip_header_smuggling"),
+    ("CR CR LF", option(b"Subject: a\r"), 400, CLOSED, "sip_header_smuggling"),
+    ("LF CR", option(b"Subject: a\n\rX: b"), 400, CLOSED, "sip_header_smuggling"),
+    ("bare LF as a fold", option(b"Subject: a\n b"), 400, CLOSED, "sip_header_smuggling"),
+    ("bare LF throughout", option().replace(b"\r\n", b"\n"), SILENT, "WAIT", "sip_header_smuggling", None),
+    ("bare LF behind the start line", option().replace(b"\r\n", b"\n", 1), SILENT, CLOSED, "sip_header_smuggling", "stream_framing"),
+    ("empty line of bare LF", option(b"Subject: a\n\n" + HIDDEN[:20]), 400, CLOSED, "sip_header_smuggling"),
+    ("vertical tab", option(b"Subject: a\vb"), 400, CLOSED, "sip_header_syntax"),
+    ("DEL in a name", option(b"Sub\x7fject: b"), 400, CLOSED, "sip_header_syntax"),
+    ("two From", option(b"f: <sip:bob@example.com>;tag=2"), 400, 400, "sip_header_duplicate"),
+    ("two Call-ID", option(b"i: other@x"), 400, 400, "sip_header_duplicate"),
+    ("two CSeq", option(b"CSeq: 2 OPTIONS"), 400, 400, "sip_header_duplicate"),
+    ("two Content-Type", option(b"Content-Type: text/plain", b"c: application/sdp"), 400, 400, "sip_header_duplicate"),
+    ("From in a quoted name", option(b'From: "a\r\nTo: <sip:x@y>" <sip:alice@example.com>;tag=1', cut=(b"From",)), 400, 400, "sip_header_syntax"),
+    ("two tags", option(b"From: <sip:alice@example.com>;tag=1;tag=2", cut=(b"From",)), 400, 400, "sip_header_syntax"),
+    ("tab in the start line", option(start=START.replace(b" ", b"\t", 1)), SILENT, SILENT, "sip_not_sip"),
+    ("NUL in the start line", option(start=START.replace(b"sip:", b"sip:\0", 1)), SILENT, SILENT, "sip_header_smuggling"),
+    ("name of 129 bytes", option(b"Z" * 129 + b": 1"), 400, CLOSED, "sip_header_limit"),
+    ("name of 128 bytes", option(b"Z" * 128 + b": 1"), 401, 401, "auth_required"),
+    ("field of 8 KiB and some", option(b"Zz: " + b"a" * 8192), 400, CLOSED, "sip_header_limit"),
+    ("field of 8 KiB", option(b"Zz: " + b"a" * 8188), 401, 401, "auth_required"),
+    ("field of 60 KiB", option(b"Zz: " + b"a" * 60000), 400, CLOSED, "sip_header_limit"),
+    ("field of 8 KiB of folds", option(b"Zz: a" + b"\r\n " * 2731), 400, CLOSED, "sip_header_limit"),
+    ("129 fields", option(*[b"Zz: 1"] * 122), 400, 400, "sip_header_limit"),
+    ("128 fields", option(*[b"Zz: 1"] * 121), 401, 401, "auth_required"),
+    ("10,000 fields", option(*[b"Z:1"] * 10000), 400, 400, "sip_header_limit"),
+    ("10,000 fields of another message's length", option(*[b"l:1"] * 10000), 400, CLOSED, "sip_header_duplicate"),
+    ("71 Vias", option(*[b"v: SIP/2.0/UDP a;branch=z9hG4bK1"] * 70), 400, 400, "sip_header_limit"),
+    ("70 Vias", option(*[b"v: SIP/2.0/UDP a;branch=z9hG4bK1"] * 69), 401, 401, "auth_required"),
+    ("33 Contacts in a line", option(b"m: " + b",".join([b"<sip:a@b>"] * 33)), 400, 400, "sip_header_limit"),
+    ("Request-URI of 8 KiB", option(start=b"OPTIONS sip:" + b"a" * 8000 + b"@example.com SIP/2.0"), 414, 414, "sip_uri_too_long"),
+    ("start line beyond 8 KiB", option(start=b"OPTIONS sip:" + b"a" * 8192 + b"@example.com SIP/2.0"), SILENT, SILENT, "sip_start_line"),
+    ("To of 8 KiB", option(b"To: <sip:" + b"a" * 8000 + b"@example.com>", cut=(b"To",)), 400, 400, "sip_header_syntax"),
+    ("Contact of 8 KiB", option(b"m: <sip:" + b"a" * 8000 + b"@example.com>"), 400, 400, "sip_header_syntax"),
+    ("Request-URI of parameters without end", option(start=b"OPTIONS sip:example.com" + b";a" * 900 + b" SIP/2.0"), 400, 400, "sip_uri_syntax"),
+    ("message of 64,000 bytes", option(b"Content-Type: text/plain", body=b"x" * 64000), 401, 401, "auth_required"),
+    ("message beyond the limit", option(b"Content-Type: text/plain", body=b"x" * 65000), SILENT, CLOSED, "sip_too_large"),
+    ("method of 10,000 bytes", option(start=b"X" * 10000 + b" sip:example.com SIP/2.0"), SILENT, SILENT, "sip_start_line"),
+    ("escaped line ends in a user", option(start=b"OPTIONS sip:a%0d%0aX:%201@example.com SIP/2.0"), 401, 401, "auth_required"),
+    ("escaped NUL in a user", option(start=b"OPTIONS sip:alice%00@example.com SIP/2.0"), 401, 401, "auth_required"),
+]
+
+
+@pytest.mark.parametrize("transport", ("udp", "tcp", "tls"))
+def test_smuggling(g, transport):
+    """Each is one message to every reader, or none: the code, and the reason's name, on each transport."""
+    wrong, pids, before = [], g.pids(), g.status()["reasons"]
+    for i, (what, raw, udp, stream, *reason) in enumerate(SMUGGLED):
+        want, why = (udp, reason[0]) if transport == "udp" else (stream, reason[-1])
+        u = connect(g, transport, PHONES + str(20 + i))
+        try:
+            u.send(raw.replace(b"SIP/2.0/UDP", b"SIP/2.0/" + transport.upper().encode(), 1))
+        except OSError:
+            pass   # closed before all of it was sent
+        codes, closed = answers(u, 0.15 if want in (SILENT, "WAIT") else 2)
+        got = codes[0] if codes else CLOSED if closed else SILENT
+        u.close()
+        if got != (SILENT if want == "WAIT" else want) or len(codes) > 1:
+            wrong.append(f"{what}: {codes or got}, not {want}")
+        if not why:
+            continue
+        now = wait_for(lambda: (lambda x: x if x.get(why, 0) > before.get(why, 0) else None)(g.status()["reasons"]), 1)
+        if not now:
+            wrong.append(f"{what}: not counted as {why}")
+        before = now or before
+    assert not wrong, "\n".join(wrong)
+    assert g.pids() == pids
+    alive(g)
+
+
+def test_vias_in_one_line_or_many(g):
+    """The same list (RFC 3261 7.3.1): both come back whole and in order."""
+    for lines in ((b"v: SIP/2.0/UDP b;branch=z9hG4bK2, SIP/2.0/UDP c;branch=z9hG4bK3",), (b"v: SIP/2.0/UDP b;branch=z9hG4bK2", b"Via: SIP/2.0/UDP c;branch=z9hG4bK3")):
+        u = connect(g, "udp")
+        u.send(option(*lines))
+        m = u.recv(2)
+        assert m.code == 401
+        vias = [v.strip() for line in m.all("via") for v in line.split(",")]
+        assert [re.search("branch=z9hG4bK(.)", v).group(1) for v in vias][1:] == ["2", "3"] and len(vias) == 3, m
+        u.close()
+
+
+def part(boundary, *parts, ctype="multipart/mixed"):
+    inside = "".join(f"--{boundary}\r\n{p}\r\n" for p in parts) + f"--{boundary}--\r\n"
+    return f"Content-Type: {ctype};boundary={boundary}\r\n\r\n{inside}"
+
+
+def nested(depth):
+    text = "Content-Type: application/sdp\r\n\r\n" + sdp("127.0.65.10", 40000)
+    for i in range(depth):
+        text = part(f"b{i}", text)
+    return text
+
+
+TEXT = "Content-Type: text/plain\r\n\r\nx"
+# what | headers and body of an INVITE to a user who has no phone (480 if the body is taken) | code | reason
+BODIES = [
+    ("plain", nested(0), 480, "route_not_registered"),
+    ("one level", nested(1), 480, "route_not_registered"),
+    ("three levels", nested(3), 480, "route_not_registered"),
+    ("four levels", nested(4), 400, "sip_body_syntax"),
+    ("fifty levels", nested(50), 400, "sip_body_syntax"),
+    ("sixteen parts", part("b", *[TEXT] * 15, nested(0)), 480, "route_not_registered"),
+    ("seventeen parts", part("b", *[TEXT] * 16, nested(0)), 400, "sip_body_syntax"),
+    ("two hundred parts", part("b", *[TEXT] * 200), 400, "sip_body_syntax"),
+    ("no description", part("b", TEXT), 415, "sip_body_type"),
+    ("no boundary", "Content-Type: multipart/mixed\r\n\r\n--b\r\n\r\n--b--\r\n", 400, "sip_body_syntax"),
+    ("empty boundary", 'Content-Type: multipart/mixed;boundary=""\r\n\r\n--\r\n\r\n----\r\n', 400, "sip_body_syntax"),
+    ("boundary of 71 bytes", part("b" * 71, nested(0)), 400, "sip_body_syntax"),
+    ("never closed", part("b", nested(0))[:-8], 400, "sip_body_syntax"),
+    ("part of bare LF", part("b", "Content-Type: application/sdp\n\nv=0"), 400, "sip_body_syntax"),
+    ("boundary in the preamble", part("b", nested(0)).replace("\r\n\r\n--b", "\r\n\r\nx--b\r\n--bb\r\n\r\n--b", 1), 480, "route_not_registered"),
+]
+
+
+@pytest.mark.parametrize("transport", ("udp", "tcp", "tls"))
+def test_nested_bodies(g, transport):
+    """From a peer on each transport, as a stranger's body is not read before he proves himself."""
+    wrong = []
+    ip, to = {"udp": (NATTED + "10", (LAN + "1", 5060)), "tcp": (LAN + "20", (LAN + "1", 5060)), "tls": (WALL + "20", (WALL + "1", 5061))}[transport]
+    for what, text, code, why in BODIES:
+        before, n = g.reason(why), os.urandom(6).hex()
+        u = Ua(ip, 5070 if transport == "udp" else 0, to, transport, "nat", ca=ca(g))
+        if transport == "tls":
+            text = text.replace("RTP/AVP", "RTP/SAVP").replace("a=sendrecv", CRYPTO + "a=sendrecv")
+        head, _, body = text.partition("\r\n\r\n")
+        u.send(f"INVITE sip:user@example.com SIP/2.0\r\nVia: {u.via()}\r\nMax-Forwards: 70\r\nFrom: <sip:1@x>;tag={n}\r\nTo: <sip:user@example.com>\r\n"
+               f"Call-ID: {n}\r\nCSeq: 1 INVITE\r\nContact: {u.contact()}\r\n{head}\r\n", body)
+        got = None
+        while not got:
+            m = u.recv(2)
+            if not m or m.code >= 200:
+                got = m
+                break
+        if not got or got.code != code:
+            wrong.append(f"{what}: {got and got.start}, not {code}")
+        elif not wait_for(lambda: g.reason(why) > before, 1):
+            wrong.append(f"{what}: not counted as {why}")
+        if got:
+            acknowledge(u, got)
+        u.close()
+    assert not wrong, "\n".join(wrong)
+
+
+def test_refusing_is_cheap(g):
+    """The worst of them, many times: what they cost together is a small part of a second each thousand bytes."""
+    worst = [r[1] for r in SMUGGLED if len(r[1]) > 8000]
+    u = connect(g, "udp")
+    cpu = g.status()["stats"]["cpu_us"]
+    sent = 0
+    for _ in range(20):
+        for raw in worst:
+            if len(raw) < 65000:
+                u.send(raw)
+                sent += len(raw)
+        drain([u.s])
+    alive(g)
+    cost = g.status()["stats"]["cpu_us"] - cpu
+    u.close()
+    assert cost / sent < 1, f"{cost} us for {sent} bytes"   # with sanitizers some 0.05 us a byte
 
 
 def test_everything_is_given_back(g):

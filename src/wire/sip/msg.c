@@ -109,7 +109,9 @@ static const char *start_line(struct parse *s, const char *p)
         stop = scan_control(stop, s->end);
     while (stop < s->end && *stop == '\t' && stop++);
     if (s->end - stop < 2 || stop[0] != '\r' || stop[1] != '\n') {
+        s->m->method = sip_method_id(str_between(p, run(p, stop, C_TOKEN)));
         bool sip = meant_sip(s, str_between(p, stop)) && stop < s->end;
+        s->m->method = SIP_OTHER;
         fail(s, sip ? REASON_sip_header_smuggling : REASON_sip_not_sip, stop);
         return NULL;
     }

@@ -90,7 +90,9 @@ static const struct row {
     {M(HEAD "X: a\n\r\n" END), REASON_sip_header_smuggling, true},
     {M(HEAD "X: \"a\\\nY: b\"\r\n" END), REASON_sip_header_smuggling, true},
     {M("OPTIONS sip:bob@example.com SIP/2.0\n" REST END), REASON_sip_header_smuggling, false},
-    {M("OPTIONS sip:b\0b SIP/2.0\r\n" REST END), REASON_sip_not_sip, false},
+    {M("OPTIONS sip:b\0b SIP/2.0\r\n" REST END), REASON_sip_header_smuggling, false},
+    {M("OPTIONS sip:b\n" REST END), REASON_sip_header_smuggling, false},
+    {M("NOTHING sip:b\n" REST END), REASON_sip_not_sip, false},
     {M("OPTIONS sip:b SIP/2.0\r" REST END), REASON_sip_header_smuggling, false},
     /* lines */
     {M(HEAD "Subject\r\n" END), REASON_sip_header_syntax, true},
