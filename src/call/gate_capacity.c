@@ -22,11 +22,15 @@ struct verdict gate_route(const struct gate_env *e, struct request *r, struct as
     (void)ask;
     if (r->in_dialog || r->m->method != SIP_INVITE || !r->route || r->route->to != ROUTE_USERS)
         return gate_pass();
-    char text[64];
+    char text[64], user[128];
     size_t n;
-    if (!dialled_of_uri(sip_text(r->m, r->m->uri), text, sizeof text, &n) ||
-        !directory_find(e->directory, str_of(text, n),
-                        policy_text(e->policy, e->policy->domains[0])))
+    struct out o = out_of(user, sizeof user);
+    if (!dialled_of_uri(sip_text(r->m, r->m->uri), text, sizeof text, &n))
+        return gate_refuse(REASON_route_user_unknown);
+    out_put(&o, policy_text(e->policy, r->route->prefix)); /* as fork.c does it */
+    out_put(&o, str_skip(str_of(text, n), r->route->strip));
+    if (o.full || !directory_find(e->directory, out_str(&o),
+                                  policy_text(e->policy, e->policy->domains[0])))
         return gate_refuse(REASON_route_user_unknown);
     return gate_pass();
 }

@@ -47,8 +47,8 @@ uint64_t location_hash(const struct sipkey *k, struct str aor)
 enum err location_attach(struct location_shard *s, uint32_t cap)
 {
     if (s->cap == 0) {
-        s->cap = cap;
         s->buckets = buckets_for(cap);
+        __atomic_store_n(&s->cap, cap, __ATOMIC_RELEASE); /* last: readers go by it */
         return OK;
     }
     if (s->cap != cap || s->buckets != buckets_for(cap))
