@@ -103,7 +103,8 @@ enum reason transfer_allowed(const struct leg *as, const struct sip_msg *m, stru
         return REASON_zone_unknown_source;
     r->ident = user.n ? IDENT_USER : IDENT_PEER;
     r->user_n = (uint16_t)MIN(user.n, sizeof r->user);
-    memcpy(r->user, user.p, r->user_n);
+    if (r->user_n)
+        memcpy(r->user, user.p, r->user_n);
     r->role = role_of(c, user);
     c->env.calls_used = c->calls.used;
     c->env.trans_used = trans_used(c->trans);

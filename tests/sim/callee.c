@@ -26,7 +26,10 @@ static void answer(struct sim *s, struct dlg *d, unsigned code)
     if (code == 422)
         (void)snprintf(extra, sizeof extra, "Min-SE: 3600\r\n");
     if (code == 302)
-        (void)snprintf(extra, sizeof extra, "Reason: SIP;cause=302\r\n");
+        (void)snprintf(extra, sizeof extra, "Reason: SIP;cause=302\r\n%s",
+                       sim_chance(s, 70) ? "Contact: <sip:carol@example.com>;q=0.3, "
+                                           "<sip:5552@example.com>;q=0.8\r\n"
+                                         : "Contact: <sip:bob@example.com>\r\n");
     if (code / 100 == 2 && (d->script & 1) && sip_has(m, HDR_SESSION_EXPIRES))
         (void)snprintf(extra, sizeof extra,
                        "Require: timer\r\nSession-Expires: 90;refresher=uac\r\n");

@@ -20,20 +20,20 @@ void ua_register(struct sim *s, void *who, int64_t arg)
 
 static void invite(struct sim *s, struct dlg *d, const char *authorization)
 {
-    char extra[1400];
+    char extra[1700];
     struct tx *t = tx_client(s, d->ua, d, "INVITE");
     d->invite = t;
-    (void)snprintf(extra, sizeof extra, "%s%s%s", d->reliable ? "Require: 100rel\r\n" : "",
+    (void)snprintf(extra, sizeof extra, "%s%s%s%s", d->replaces,
+                   d->reliable ? "Require: 100rel\r\n" : "",
                    (d->script & 1) ? "Supported: timer\r\n" : "", authorization);
     msg_request(s, d, t, extra, d->late ? "" : msg_sdp(s, d));
 }
 
-void ua_call(struct sim *s, void *who, int64_t arg)
+static void call(struct sim *s, struct ua *u, const char *replaces)
 {
-    struct ua *u = who;
     struct dlg *d = dlg_new(s, u);
-    (void)arg;
     s->calls_made++;
+    (void)snprintf(d->replaces, sizeof d->replaces, "%s", replaces);
     d->caller = true;
     d->late = sim_chance(s, 12);
     d->reliable = !d->late && sim_chance(s, 15);
@@ -49,6 +49,12 @@ void ua_call(struct sim *s, void *who, int64_t arg)
     else
         (void)snprintf(d->local, sizeof d->local, "<sip:%s@example.com>", u->user);
     invite(s, d, "");
+}
+
+void ua_call(struct sim *s, void *who, int64_t arg)
+{
+    (void)arg;
+    call(s, who, "");
 }
 
 static void cancel(struct sim *s, void *who, int64_t arg)
@@ -297,12 +303,56 @@ void ua_bye(struct sim *s, void *who, int64_t arg)
     msg_request(s, d, tx_client(s, d->ua, d, "BYE"), "", "");
 }
 
+static bool live(const struct dlg *d)
+{
+    return d->state == DLG_UP && !d->sent_bye && !d->got_bye && !d->is_fork;
+}
+
+/* Blind, or attended with another call of the same agent; half of them hang up soon after. */
+static void transfer(struct sim *s, void *who, int64_t arg)
+{
+    struct dlg *d = who;
+    char extra[600], replaces[300] = "";
+    (void)arg;
+    if (!live(d))
+        return;
+    for (struct dlg *o = s->dlgs; o && sim_chance(s, 95); o = o->next)
+        if (o != d && o->ua == d->ua && o != d->ua->reg && live(o))
+            (void)snprintf(replaces, sizeof replaces,
+                           "?Replaces=%s%%3Bto-tag%%3D%s%%3Bfrom-tag%%3D%s", o->id, o->rtag,
+                           o->ltag);
+    (void)snprintf(extra, sizeof extra, "Refer-To: <%s%s>\r\n%s",
+                   numbers[sim_rand(s, ARRAY_LEN(numbers))], replaces,
+                   sim_chance(s, 20) ? "Refer-Sub: false\r\n" : "");
+    msg_request(s, d, tx_client(s, d->ua, d, "REFER"), extra, "");
+    if (sim_chance(s, 50))
+        sim_at(s, sim_rand(s, 4000), ua_bye, d, 0);
+}
+
+/* Somebody of the same side steps into the call. */
+static void step_in(struct sim *s, void *who, int64_t arg)
+{
+    struct dlg *d = who;
+    char line[256];
+    (void)arg;
+    if (!live(d))
+        return;
+    (void)snprintf(line, sizeof line, "Replaces: %s;to-tag=%s;from-tag=%s%s\r\n", d->id, d->rtag,
+                   d->ltag, sim_chance(s, 10) ? ";early-only" : "");
+    call(s, sim_chance(s, 80) ? d->ua : &s->ua[sim_rand(s, s->n_ua)], line);
+}
+
 void ua_live(struct sim *s, struct dlg *d)
 {
     unsigned n = sim_rand(s, 4);
+    if (sim_chance(s, 25))
+        sim_at(s, sim_rand(s, 12000), transfer, d, 0);
+    if (sim_chance(s, 8))
+        sim_at(s, sim_rand(s, 12000), step_in, d, 0);
     /* Often both at the same moment: glare. */
     for (unsigned i = 0; i < n; i++)
         sim_at(s, 2000 * (1 + sim_rand(s, 8)) + sim_rand(s, 20), reoffer, d, sim_rand(s, 3));
+    sim_at(s, 250000, ua_bye, d, 0);            /* who called may have been transferred away */
     int64_t longer = sim_chance(s, 10) ? 8 : 1; /* long enough for session timers */
     if (d->caller || sim_chance(s, 50))
         sim_at(s, longer * 3000 * (1 + sim_rand(s, 8)) + sim_rand(s, 20), ua_bye, d, 0);

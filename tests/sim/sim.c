@@ -222,6 +222,8 @@ static void fact_seen(struct sim *s, struct str bytes)
         sim_fail(s, "fact is not valid", STR_NONE);
     if (f.kind == FACT_CALL_START && s->n_starts < ARRAY_LEN(s->starts))
         s->starts[s->n_starts++] = f.u.start.session;
+    if (f.kind == FACT_TRANSFER)
+        ++*(f.code == 200 ? &s->transfers : &s->transfers_failed);
     if (f.kind == FACT_CALL_END && s->n_ends < ARRAY_LEN(s->ends))
         s->ends[s->n_ends++] = f.u.end.session;
 }
@@ -393,7 +395,7 @@ static void agents(struct sim *s)
     }
 }
 
-static bool one(uint64_t seed, bool verbose, unsigned counts[7])
+static bool one(uint64_t seed, bool verbose, unsigned counts[9])
 {
     struct sim *s = calloc(1, sizeof *s);
     uint8_t key[32] = {0};
@@ -406,6 +408,10 @@ static bool one(uint64_t seed, bool verbose, unsigned counts[7])
     s->loss = sim_chance(s, 60) ? sim_rand(s, 200) : 0;
     s->dup = sim_chance(s, 60) ? sim_rand(s, 100) : 0;
     s->late = sim_chance(s, 60) ? sim_rand(s, 200) : 0;
+    for (uint8_t z = 0; z < s->g.policy.n_zones; z++) {
+        s->g.policy.zones[z].services = sim_chance(s, 85) ? SERVICE_TRANSFER : 0;
+        s->g.policy.zones[z].redirect = sim_chance(s, 60);
+    }
     agents(s);
     for (unsigned i = 0; i < SIM_CALLS; i++)
         sim_at(s, 40000 + sim_rand(s, 60000), ua_call, &s->ua[sim_rand(s, s->n_ua)], 0);
@@ -419,6 +425,8 @@ static bool one(uint64_t seed, bool verbose, unsigned counts[7])
     counts[4] += s->challenges;
     counts[5] += s->credentials;
     counts[6] += s->second_forks;
+    counts[7] += s->transfers;
+    counts[8] += s->transfers_failed;
     bool ok = !s->failed;
     sim_free(s);
     return ok;
@@ -428,7 +436,7 @@ int main(int argc, char **argv)
 {
     uint64_t first = 1, n = 150;
     bool verbose = false;
-    unsigned counts[7] = {0}, bad = 0;
+    unsigned counts[9] = {0}, bad = 0;
     static const struct option options[] = {{"seed", 1, NULL, 's'},
                                             {"seeds", 1, NULL, 'n'},
                                             {"first", 1, NULL, 'f'},
@@ -452,8 +460,9 @@ int main(int argc, char **argv)
            counts[1], counts[2], counts[3], bad, bad ? " (replay: sim --seed N --verbose)" : "");
     printf("     %u challenges of a PBX, %u answered; %u second answers behind one leg\n",
            counts[4], counts[5], counts[6]);
+    printf("     %u transfers, %u that came to nothing\n", counts[7], counts[8]);
     /* Most challenges are answered (the vault dies now and then, callers give up). */
-    if (n >= 50 && (counts[5] * 4 < counts[4] * 3 || !counts[6])) {
+    if (n >= 50 && (counts[5] * 4 < counts[4] * 3 || !counts[6] || counts[7] < n / 2)) {
         printf("sim: too few\n");
         bad++;
     }

@@ -58,6 +58,7 @@ struct dlg {
     bool is_fork; /* a second answer: the gateway never had more of it than a 2xx */
     unsigned rel_sent;
     int64_t empty_ack_us;
+    char replaces[256]; /* our INVITE steps into another call: the whole line */
 };
 struct ua {
     struct addr addr;
@@ -85,6 +86,7 @@ struct sim {
     size_t n_starts, n_ends;
     unsigned calls_made, calls_up, calls_refused, calls_cancelled;
     unsigned challenges, credentials, second_forks;
+    unsigned transfers, transfers_failed, redirects;
     unsigned branch;
 };
 
