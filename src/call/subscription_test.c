@@ -1,0 +1,898 @@
+#include "call/exchange_test.h"
+
+#define MWI_TYPE "application/simple-message-summary"
+#define MWI_BODY "Messages-Waiting: yes\r\nMessage-Account: sip:alice@198.51.100.10\r\n"
+
+static const struct say to_mail = {.method = "SUBSCRIBE",
+                                   .uri = "sip:100@example.com",
+                                   .from = "<sip:alice@example.com>;tag=a1",
+                                   .to = "<sip:100@example.com>",
+                                   .id = "s1@alice.invalid",
+                                   .more = "Contact: <sip:alice@203.0.113.5:5060>\r\n"
+                                           "Event: message-summary;id=7;x=203.0.113.5\r\n"
+                                           "Expires: 600\r\nUser-Agent: secret\r\n",
+                                   .cseq = 1};
+
+struct sides {
+    char ask[4096];  /* SUBSCRIBE that the PBX got */
+    char ok[4096];   /* what alice was told */
+    char from[256];  /* alice's To with our tag, for her requests */
+    char other[256]; /* PBX's From, with its tag */
+};
+
+static const char *more_of(const char *event, unsigned expires)
+{
+    static char more[256];
+    (void)snprintf(more, sizeof more,
+                   "Contact: <sip:alice@203.0.113.5:5060>\r\nEvent: %s\r\nExpires: %u\r\n", event,
+                   expires);
+    return more;
+}
+
+static void accept_with(struct fixture *x, struct sides *d, const char *expires)
+{
+    struct flow fp = flow_of(PBX, LISTEN_IN_UDP);
+    char fields[128];
+    (void)snprintf(fields, sizeof fields, "Contact: <sip:vm@198.51.100.10:5060>\r\n%s", expires);
+    message(x, &fp, answered(d->ask, "200 OK", "p1", fields));
+    keep(d->ok, sizeof d->ok, sent(x, ALICE, "SIP/2.0 200 "));
+    keep(d->from, sizeof d->from, field(d->ok, "To").p);
+}
+
+static void ask(struct fixture *x, struct sides *d, struct say s)
+{
+    alice_says(x, s);
+    keep(d->ask, sizeof d->ask, sent(x, PBX, "SUBSCRIBE "));
+    (void)snprintf(d->other, sizeof d->other, "%s;tag=p1", field(d->ask, "To").p);
+}
+
+/* The notifier says something in its dialog. */
+static struct say pbx_says(const struct sides *d, const char *state, int cseq, const char *body)
+{
+    static char more[256], uri[256], to[256], from[256], id[64];
+    (void)snprintf(more, sizeof more,
+                   "Contact: <sip:vm@198.51.100.10:5060>\r\nEvent: message-summary\r\n"
+                   "Subscription-State: %s\r\n",
+                   state);
+    struct str c = field(d->ask, "Contact");
+    (void)snprintf(uri, sizeof uri, "%.*s", (int)c.n - 2, c.p + 1);
+    keep(to, sizeof to, field(d->ask, "From").p);
+    keep(from, sizeof from, d->other);
+    keep(id, sizeof id, field(d->ask, "Call-ID").p);
+    return (struct say){.method = "NOTIFY",
+                        .uri = uri,
+                        .from = from,
+                        .to = to,
+                        .id = id,
+                        .more = more,
+                        .type = *body ? MWI_TYPE : NULL,
+                        .body = body,
+                        .cseq = cseq};
+}
+
+static struct say alice_again(const struct sides *d, unsigned expires, int cseq)
+{
+    static char to[256];
+    struct say s = to_mail;
+    keep(to, sizeof to, d->from);
+    s.to = to;
+    s.cseq = cseq;
+    s.uri = "sip:x@" TEST_OUTSIDE;
+    s.more = more_of("message-summary;id=7", expires);
+    return s;
+}
+
+static void notify(struct fixture *x, const struct sides *d, const char *state, int cseq,
+                   char *ret_at_alice, size_t cap)
+{
+    struct flow fp = flow_of(PBX, LISTEN_IN_UDP);
+    struct say s = pbx_says(d, state, cseq, MWI_BODY);
+    message(x, &fp, said(&s));
+    assert_null(sent(x, PBX, "SIP/2.0"));
+    keep(ret_at_alice, cap, sent(x, ALICE, "NOTIFY "));
+}
+
+static void take_notify(struct fixture *x, const char *at_alice)
+{
+    struct flow fa = flow_of(ALICE, LISTEN_OUT_UDP);
+    message(x, &fa, answered(at_alice, "200 OK", "", ""));
+    assert_non_null(sent(x, PBX, "SIP/2.0 200 "));
+}
+
+static void up(struct fixture *x, struct sides *d)
+{
+    char n[4096];
+    ask(x, d, to_mail);
+    accept_with(x, d, "Expires: 300\r\n");
+    notify(x, d, "active;expires=300", 1, n, sizeof n);
+    take_notify(x, n);
+    assert_int_equal(core_usage(x->g.core[0]).exchanges, 1);
+}
+
+static void hidden(const char *text, const char *const *words, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        assert_null(strstr(text, words[i]));
+}
+
+/* From the first SUBSCRIBE to the notifier's last word. */
+static void test_whole(void **state)
+{
+    struct fixture *x = *state;
+    struct flow fa = flow_of(ALICE, LISTEN_OUT_UDP), fp = flow_of(PBX, LISTEN_IN_UDP);
+    struct sides d;
+    char n[4096];
+    static const char *const of_alice[] = {"203.0.113", "secret", "s1@", "a1", "id=7", "x="};
+    static const char *const of_pbx[] = {"198.51.100", "secret", "p1", "vm@"};
+    ask(x, &d, to_mail);
+    hidden(d.ask, of_alice, ARRAY_LEN(of_alice));
+    assert_str(field(d.ask, "Event"), "message-summary");
+    assert_str(field(d.ask, "Expires"), "600");
+    assert_str(field(d.ask, "Accept"), MWI_TYPE);
+    assert_str(field(d.ask, "Max-Forwards"), "19");
+    assert_str(field(d.ask, "To"), "<sip:100@example.com>");
+    assert_str(field(d.ask, "P-Asserted-Identity"), "<sip:alice@example.com>");
+    accept_with(x, &d, "Expires: 300\r\n");
+    hidden(d.ok, of_pbx, ARRAY_LEN(of_pbx));
+    assert_str(field(d.ok, "Expires"), "300");
+    assert_non_null(strstr(field(d.ok, "Contact").p, "@" TEST_OUTSIDE ":5060>"));
+    assert_int_equal(core_usage(x->g.core[0]).exchanges, 1);
+    notify(x, &d, "active;expires=290;x=198.51.100.10", 1, n, sizeof n);
+    hidden(n, of_pbx, ARRAY_LEN(of_pbx));
+    assert_str(field(n, "Event"), "message-summary;id=7");
+    assert_str(field(n, "Subscription-State"), "active;expires=290");
+    assert_true(str_eq(field(n, "From"), str_c(d.from)));
+    assert_str(field(n, "To"), "<sip:alice@example.com>;tag=a1");
+    assert_str(field(n, "Call-ID"), "s1@alice.invalid");
+    assert_non_null(strstr(n, "\r\n\r\nMessages-Waiting: yes\r\n"
+                              "Message-Account: sip:alice@example.com\r\n"));
+    take_notify(x, n);
+    /* Refresh. */
+    struct say s = alice_again(&d, 500, 10);
+    message(x, &fa, said(&s));
+    const char *r = sent(x, PBX, "SUBSCRIBE sip:vm@198.51.100.10:5060 ");
+    assert_non_null(r);
+    assert_str(field(r, "Expires"), "500");
+    assert_true(str_eq(field(r, "Call-ID"), field(d.ask, "Call-ID")));
+    assert_true(str_eq(field(r, "From"), field(d.ask, "From")));
+    message(x, &fp, answered(r, "200 OK", "p1", "Expires: 400\r\n"));
+    assert_str(field(sent(x, ALICE, "SIP/2.0 200 "), "Expires"), "400");
+    /* The end. */
+    s = alice_again(&d, 0, 11);
+    message(x, &fa, said(&s));
+    r = sent(x, PBX, "SUBSCRIBE ");
+    assert_str(field(r, "Expires"), "0");
+    message(x, &fp, answered(r, "200 OK", "p1", "Expires: 0\r\n"));
+    assert_str(field(sent(x, ALICE, "SIP/2.0 200 "), "Expires"), "0");
+    notify(x, &d, "terminated;reason=timeout", 2, n, sizeof n);
+    assert_str(field(n, "Subscription-State"), "terminated;reason=timeout");
+    take_notify(x, n);
+    assert_int_equal(core_usage(x->g.core[0]).exchanges, 0);
+    /* Nothing is left to be spoken to. */
+    s = alice_again(&d, 500, 12);
+    message(x, &fa, said(&s));
+    assert_non_null(sent(x, ALICE, "SIP/2.0 481 "));
+    s = pbx_says(&d, "active", 3, MWI_BODY);
+    message(x, &fp, said(&s));
+    assert_non_null(sent(x, PBX, "SIP/2.0 481 "));
+    none_left(x);
+}
+
+/* The NOTIFY is quicker than the answer. */
+static void test_notify_first(void **state)
+{
+    struct fixture *x = *state;
+    struct sides d;
+    char n[4096];
+    ask(x, &d, to_mail);
+    notify(x, &d, "active;expires=600", 1, n, sizeof n);
+    take_notify(x, n);
+    accept_with(x, &d, "Expires: 600\r\n");
+    assert_true(str_eq(field(n, "From"), str_c(d.from)));
+    /* Somebody else's tag is another subscription, which we did not make. */
+    struct flow fp = flow_of(PBX, LISTEN_IN_UDP);
+    (void)snprintf(d.other, sizeof d.other, "%s;tag=p2", field(d.ask, "To").p);
+    struct say s = pbx_says(&d, "active", 2, MWI_BODY);
+    message(x, &fp, said(&s));
+    assert_non_null(sent(x, PBX, "SIP/2.0 481 "));
+    assert_null(sent(x, ALICE, "NOTIFY "));
+    none_left(x);
+}
+
+/* Another fork answers than the one whose NOTIFY came: that one stays. */
+static void test_other_fork_answers(void **state)
+{
+    struct fixture *x = *state;
+    struct flow fp = flow_of(PBX, LISTEN_IN_UDP);
+    struct sides d;
+    char n[4096];
+    ask(x, &d, to_mail);
+    notify(x, &d, "active", 1, n, sizeof n);
+    take_notify(x, n);
+    message(
+        x, &fp,
+        answered(d.ask, "200 OK", "p2", "Contact: <sip:other@198.51.100.10>\r\nExpires: 600\r\n"));
+    assert_non_null(sent(x, ALICE, "SIP/2.0 200 "));
+    notify(x, &d, "active", 2, n, sizeof n);
+    take_notify(x, n);
+    none_left(x);
+}
+
+/* A fetch: the notifier's only word may come before its answer. */
+static void test_fetch(void **state)
+{
+    struct fixture *x = *state;
+    for (int before = 0; before < 2; before++) {
+        struct sides d;
+        char n[4096];
+        struct say s = to_mail;
+        s.more = more_of("message-summary", 0);
+        s.id = before ? "f1" : "f2";
+        ask(x, &d, s);
+        assert_str(field(d.ask, "Expires"), "0");
+        if (!before)
+            accept_with(x, &d, "Expires: 0\r\n");
+        notify(x, &d, "terminated;reason=timeout", 1, n, sizeof n);
+        if (before)
+            accept_with(x, &d, "Expires: 0\r\n");
+        assert_true(str_eq(field(n, "From"), str_c(d.from)));
+        take_notify(x, n);
+        assert_int_equal(core_usage(x->g.core[0]).exchanges, 0);
+    }
+    none_left(x);
+}
+
+static void test_refused(void **state)
+{
+    static const struct {
+        const char *line, *want;
+    } rows[] = {
+        {"403 No", "SIP/2.0 403 "},    {"404 Who", "SIP/2.0 404 "},  {"489 Event", "SIP/2.0 489 "},
+        {"423 Brief", "SIP/2.0 423 "}, {"481 Gone", "SIP/2.0 500 "}, {"302 There", "SIP/2.0 480 "},
+        {"407 Who", "SIP/2.0 502 "},   {"603 No", "SIP/2.0 603 "},
+    };
+    struct fixture *x = *state;
+    struct flow fp = flow_of(PBX, LISTEN_IN_UDP);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct sides d;
+        struct say s = to_mail;
+        char id[16];
+        (void)snprintf(id, sizeof id, "row%zu", i);
+        s.id = id;
+        ask(x, &d, s);
+        message(x, &fp, answered(d.ask, rows[i].line, "p", "Min-Expires: 900\r\n"));
+        const char *r = sent(x, ALICE, rows[i].want);
+        assert_non_null(r);
+        if (strstr(rows[i].line, "423"))
+            assert_str(field(r, "Min-Expires"), "900");
+        if (strstr(rows[i].line, "489"))
+            assert_str(field(r, "Allow-Events"), "message-summary, dialog, presence");
+        assert_int_equal(core_usage(x->g.core[0]).exchanges, 0);
+    }
+    none_left(x);
+}
+
+static void test_not_served(void **state)
+{
+    static const struct {
+        const char *event, *want;
+        uint8_t services;
+        unsigned expires;
+    } rows[] = {
+        {"message-summary", "SIP/2.0 403 ", SERVICE_DIALOG, 600},
+        {"dialog", "SIP/2.0 403 ", SERVICE_MWI, 600},
+        {"presence", "SIP/2.0 403 ", SERVICE_MWI | SERVICE_DIALOG | SERVICE_MESSAGE, 600},
+        {"reg", "SIP/2.0 489 ", ALL_SERVICES, 600},
+        {"presence.winfo", "SIP/2.0 489 ", ALL_SERVICES, 600},
+        {"dialog", "SIP/2.0 423 ", ALL_SERVICES, 59},
+        {"dialog", NULL, SERVICE_DIALOG, 60},
+        {"presence", NULL, SERVICE_PRESENCE, 600},
+    };
+    struct fixture *x = *state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct say s = to_mail;
+        char id[16];
+        (void)snprintf(id, sizeof id, "row%zu", i);
+        s.id = id;
+        s.more = more_of(rows[i].event, rows[i].expires);
+        x->g.policy.zones[ZONE_PHONES].services = rows[i].services;
+        alice_says(x, s);
+        assert_true(!rows[i].want == !!sent(x, PBX, "SUBSCRIBE "));
+        if (rows[i].want)
+            assert_non_null(sent(x, ALICE, rows[i].want));
+        if (rows[i].expires == 59)
+            assert_str(field(sent(x, ALICE, rows[i].want), "Min-Expires"), "60");
+    }
+    struct say s = to_mail;
+    s.more = "Event: message-summary\r\n"; /* without Contact no dialog */
+    s.id = "no-contact";
+    x->g.policy.zones[ZONE_PHONES].services = ALL_SERVICES;
+    alice_says(x, s);
+    assert_non_null(sent(x, ALICE, "SIP/2.0 400 "));
+    none_left(x);
+}
+
+/* The longest that is asked for, whatever the phone wishes. */
+static void test_long(void **state)
+{
+    struct fixture *x = *state;
+    struct sides d;
+    struct say s = to_mail;
+    s.more = more_of("message-summary", 999999);
+    ask(x, &d, s);
+    assert_str(field(d.ask, "Expires"), "3600");
+    accept_with(x, &d, "Expires: 7200\r\n"); /* more than was asked */
+    assert_str(field(d.ok, "Expires"), "3600");
+    s.more = "Contact: <sip:alice@203.0.113.5>\r\nEvent: message-summary\r\n";
+    s.id = "s2";
+    ask(x, &d, s);
+    assert_str(field(d.ask, "Expires"), "3600");
+    accept_with(x, &d, "");
+    assert_str(field(d.ok, "Expires"), "3600");
+    none_left(x);
+}
+
+/* Waits until alice is told that it is over. */
+static int until_over(struct fixture *x, int most_ms)
+{
+    int ms = 0;
+    const char *n;
+    while (!(n = sent(x, ALICE, "NOTIFY "))) {
+        pass_ms(x, 100);
+        assert_true((ms += 100) <= most_ms);
+    }
+    assert_str(field(n, "Subscription-State"), "terminated;reason=timeout");
+    assert_non_null(strstr(n, "Content-Length: 0\r\n"));
+    assert_int_equal(core_usage(x->g.core[0]).exchanges, 0);
+    return ms;
+}
+
+/* Nobody refreshes: it ends a little after the time that was told. */
+static void test_expiry(void **state)
+{
+    struct fixture *x = *state;
+    struct sides d;
+    up(x, &d);
+    assert_true(until_over(x, 306000) >= 300000);
+    none_left(x);
+}
+
+/* The notifier accepts and never says anything. */
+static void test_silent_notifier(void **state)
+{
+    struct fixture *x = *state;
+    struct sides d;
+    ask(x, &d, to_mail);
+    accept_with(x, &d, "Expires: 600\r\n");
+    assert_true(until_over(x, 33000) >= 32000);
+    assert_non_null(sent(x, PBX, "SUBSCRIBE ")); /* with its end */
+    assert_str(field(sent(x, PBX, "SUBSCRIBE "), "Expires"), "0");
+    assert_int_equal(counted(x, REASON_sip_notify_missing), 1);
+    none_left(x);
+}
+
+static void test_silent_after_unsubscribe(void **state)
+{
+    struct fixture *x = *state;
+    struct flow fa = flow_of(ALICE, LISTEN_OUT_UDP), fp = flow_of(PBX, LISTEN_IN_UDP);
+    struct sides d;
+    up(x, &d);
+    struct say s = alice_again(&d, 0, 10);
+    message(x, &fa, said(&s));
+    message(x, &fp, answered(sent(x, PBX, "SUBSCRIBE "), "200 OK", "p1", "Expires: 0\r\n"));
+    (void)until_over(x, 33000);
+    none_left(x);
+}
+
+/* The phone does not know it any more: the notifier is told, everything ends. */
+static void test_phone_forgot(void **state)
+{
+    static const char *const lines[] = {"481 Gone", "405 No", "489 Event"};
+    struct fixture *x = *state;
+    struct flow fa = flow_of(ALICE, LISTEN_OUT_UDP);
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+        struct sides d;
+        char n[4096], id[16];
+        struct say s = to_mail;
+        (void)snprintf(id, sizeof id, "row%zu", i);
+        s.id = id;
+        ask(x, &d, s);
+        accept_with(x, &d, "Expires: 300\r\n");
+        notify(x, &d, "active", 1, n, sizeof n);
+        message(x, &fa, answered(n, lines[i], "", ""));
+        assert_non_null(sent(x, PBX, "SIP/2.0 481 "));
+        assert_int_equal(core_usage(x->g.core[0]).exchanges, 0);
+    }
+    none_left(x);
+}
+
+static void test_phone_busy(void **state)
+{
+    struct fixture *x = *state;
+    struct flow fa = flow_of(ALICE, LISTEN_OUT_UDP);
+    struct sides d;
+    char n[4096];
+    up(x, &d);
+    notify(x, &d, "active;expires=200", 2, n, sizeof n);
+    message(x, &fa, answered(n, "500 Later", "", ""));
+    assert_non_null(sent(x, PBX, "SIP/2.0 500 "));
+    assert_int_equal(core_usage(x->g.core[0]).exchanges, 1);
+    notify(x, &d, "active;expires=200", 3, n, sizeof n);
+    take_notify(x, n);
+    none_left(x);
+}
+
+static void test_phone_silent(void **state)
+{
+    struct fixture *x = *state;
+    struct sides d;
+    char n[4096];
+    up(x, &d);
+    notify(x, &d, "active;expires=300", 2, n, sizeof n);
+    int ms = 0;
+    while (!sent(x, PBX, "SIP/2.0 481 ")) {
+        pass_ms(x, 100);
+        assert_true((ms += 100) <= 28100);
+    }
+    assert_int_equal(core_usage(x->g.core[0]).exchanges, 0);
+    none_left(x);
+}
+
+/* Refreshes that fail: for good, and for now. */
+static void test_refresh_refused(void **state)
+{
+    struct fixture *x = *state;
+    struct flow fa = flow_of(ALICE, LISTEN_OUT_UDP), fp = flow_of(PBX, LISTEN_IN_UDP);
+    struct sides d;
+    up(x, &d);
+    struct say s = alice_again(&d, 600, 10);
+    message(x, &fa, said(&s));
+    message(x, &fp, answered(sent(x, PBX, "SUBSCRIBE "), "500 Later", "p1", ""));
+    assert_non_null(sent(x, ALICE, "SIP/2.0 500 "));
+    assert_int_equal(core_usage(x->g.core[0]).exchanges, 1);
+    s = alice_again(&d, 600, 10); /* not higher, not lower */
+    s = alice_again(&d, 600, 9);
+    message(x, &fa, said(&s));
+    assert_non_null(sent(x, ALICE, "SIP/2.0 500 "));
+    assert_null(sent(x, PBX, "SUBSCRIBE "));
+    s = alice_again(&d, 30, 11);
+    message(x, &fa, said(&s));
+    assert_non_null(sent(x, ALICE, "SIP/2.0 423 "));
+    s = alice_again(&d, 600, 12);
+    s.more = more_of("dialog", 600);
+    message(x, &fa, said(&s));
+    assert_non_null(sent(x, ALICE, "SIP/2.0 489 "));
+    s = alice_again(&d, 600, 13);
+    s.method = "NOTIFY"; /* the wrong way round */
+    message(x, &fa, said(&s));
+    assert_non_null(sent(x, ALICE, "SIP/2.0 405 "));
+    s = alice_again(&d, 600, 14);
+    message(x, &fa, said(&s));
+    message(x, &fp, answered(sent(x, PBX, "SUBSCRIBE "), "481 Gone", "p1", ""));
+    assert_non_null(sent(x, ALICE, "SIP/2.0 481 "));
+    assert_int_equal(core_usage(x->g.core[0]).exchanges, 0);
+    none_left(x);
+}
+
+/* The PBX wants credentials for the first SUBSCRIBE and for a refresh. */
+static void test_challenge(void **state)
+{
+    struct fixture *x = *state;
+    struct flow fa = flow_of(ALICE, LISTEN_OUT_UDP), fp = flow_of(PBX, LISTEN_IN_UDP);
+    static const char who[] = "WWW-Authenticate: Digest realm=\"pbx\", nonce=\"n1\", qop=\"auth\", "
+                              "algorithm=SHA-256\r\n";
+    struct sides d;
+    char n[4096], first[4096];
+    ask(x, &d, to_mail);
+    message(x, &fp, answered(d.ask, "401 Who", "p0", who));
+    vault(x, REASON_NONE);
+    keep(first, sizeof first, d.ask);
+    keep(d.ask, sizeof d.ask, sent(x, PBX, "SUBSCRIBE "));
+    assert_non_null(strstr(d.ask, "\r\nAuthorization: Digest username=\"gateway\""));
+    assert_true(str_eq(field(first, "From"), field(d.ask, "From")));
+    assert_true(str_eq(field(first, "Call-ID"), field(d.ask, "Call-ID")));
+    assert_false(str_eq(field(first, "CSeq"), field(d.ask, "CSeq")));
+    accept_with(x, &d, "Expires: 300\r\n");
+    notify(x, &d, "active", 1, n, sizeof n);
+    take_notify(x, n);
+    struct say s = alice_again(&d, 600, 10);
+    message(x, &fa, said(&s));
+    message(x, &fp, answered(sent(x, PBX, "SUBSCRIBE "), "401 Who", "p1", who));
+    vault(x, REASON_NONE);
+    const char *r = sent(x, PBX, "SUBSCRIBE ");
+    assert_non_null(r);
+    assert_non_null(strstr(r, "\r\nAuthorization: Digest username=\"gateway\""));
+    assert_non_null(strstr(field(r, "To").p, ";tag=p1"));
+    message(x, &fp, answered(r, "200 OK", "p1", "Expires: 600\r\n"));
+    assert_non_null(sent(x, ALICE, "SIP/2.0 200 "));
+    none_left(x);
+}
+
+/* Requests with the right tags from the wrong place. */
+static void test_spoofed(void **state)
+{
+    struct fixture *x = *state;
+    struct flow out = flow_of("203.0.113.66:5060", LISTEN_OUT_UDP),
+                in = flow_of("198.51.100.66:5060", LISTEN_IN_UDP),
+                fa = flow_of(ALICE, LISTEN_OUT_UDP);
+    struct sides d;
+    up(x, &d);
+    /* A stranger in the PBX's zone, and a phone, with the notifier's dialog. */
+    struct say s = pbx_says(&d, "terminated", 2, "");
+    message(x, &in, said(&s));
+    assert_non_null(sent(x, "198.51.100.66:5060", "SIP/2.0 403 "));
+    message(x, &out, said(&s));
+    assert_non_null(sent(x, "203.0.113.66:5060", "SIP/2.0 401 "));
+    s.from = "<sip:alice@example.com>;tag=p1";
+    message(x, &fa, said(&s));
+    char more[2048];
+    (void)snprintf(more, sizeof more, "%s%s", s.more,
+                   credentials(sent(x, ALICE, "SIP/2.0 401 "), "sip:x@" TEST_OUTSIDE));
+    s.more = more;
+    s.cseq = 3;
+    message(x, &fa, said(&s));
+    vault(x, REASON_NONE);
+    assert_non_null(sent(x, ALICE, "SIP/2.0 403 "));
+    assert_null(sent(x, ALICE, "NOTIFY "));
+    /* A forged token, and another dialog's Call-ID. */
+    s = pbx_says(&d, "active", 2, "");
+    s.id = "another";
+    struct flow fp = flow_of(PBX, LISTEN_IN_UDP);
+    message(x, &fp, said(&s));
+    assert_non_null(sent(x, PBX, "SIP/2.0 481 "));
+    s = pbx_says(&d, "active", 2, "");
+    char to[256];
+    keep(to, sizeof to, s.to);
+    char *t = strstr(to, ";tag=") + 5;
+    *t = *t == 'a' ? 'b' : 'a';
+    s.to = to;
+    message(x, &fp, said(&s));
+    assert_non_null(sent(x, PBX, "SIP/2.0 481 "));
+    assert_int_equal(core_usage(x->g.core[0]).exchanges, 1);
+    none_left(x);
+}
+
+/* The phone's port has changed: it proves itself and goes on from there; another user may not. */
+static void test_phone_moves(void **state)
+{
+    struct fixture *x = *state;
+    struct flow at = flow_of("203.0.113.5:6000", LISTEN_OUT_UDP), fp = flow_of(PBX, LISTEN_IN_UDP);
+    struct sides d;
+    char more[2048];
+    up(x, &d);
+    struct say s = alice_again(&d, 600, 10);
+    message(x, &at, said(&s));
+    const char *r = sent(x, "203.0.113.5:6000", "SIP/2.0 401 ");
+    assert_non_null(r);
+    assert_null(sent(x, PBX, "SUBSCRIBE "));
+    (void)snprintf(more, sizeof more, "%s%s", s.more, credentials(r, s.uri));
+    s.more = more;
+    s.cseq = 11;
+    message(x, &at, said(&s));
+    vault(x, REASON_NONE);
+    r = sent(x, PBX, "SUBSCRIBE ");
+    assert_non_null(r);
+    message(x, &fp, answered(r, "200 OK", "p1", "Expires: 600\r\n"));
+    assert_non_null(sent(x, "203.0.113.5:6000", "SIP/2.0 200 "));
+    s = pbx_says(&d, "active", 2, MWI_BODY);
+    message(x, &fp, said(&s));
+    assert_non_null(sent(x, "203.0.113.5:6000", "NOTIFY "));
+    none_left(x);
+}
+
+/* It ends while the vault thinks. */
+static void test_gone_meanwhile(void **state)
+{
+    struct fixture *x = *state;
+    struct flow at = flow_of("203.0.113.5:6000", LISTEN_OUT_UDP), fp = flow_of(PBX, LISTEN_IN_UDP);
+    struct sides d;
+    char more[2048], n[4096];
+    up(x, &d);
+    struct say s = alice_again(&d, 600, 10);
+    message(x, &at, said(&s));
+    (void)snprintf(more, sizeof more, "%s%s", s.more,
+                   credentials(sent(x, "203.0.113.5:6000", "SIP/2.0 401 "), s.uri));
+    s.more = more;
+    s.cseq = 11;
+    message(x, &at, said(&s));
+    struct intent question = x->got[0];
+    for (size_t i = 0; i < x->n_got; i++)
+        if (x->got[i].kind == INTENT_ASK)
+            question = x->got[i];
+    assert_int_equal(question.kind, INTENT_ASK);
+    struct ask q;
+    for (size_t i = 0; i < x->n_got; i++)
+        if (x->got[i].kind == INTENT_ASK)
+            memcpy(&q, x->text[i], offsetof(struct ask, text));
+    struct say p = pbx_says(&d, "terminated;reason=noresource", 2, "");
+    message(x, &fp, said(&p));
+    keep(n, sizeof n, sent(x, ALICE, "NOTIFY "));
+    take_notify(x, n);
+    struct answer a = {.id = q.id, .kind = q.kind, .reason = REASON_NONE};
+    core_answer(x->g.core[0], &a, x->g.now);
+    collect(x);
+    assert_non_null(sent(x, "203.0.113.5:6000", "SIP/2.0 481 "));
+    none_left(x);
+}
+
+/* NOTIFYs that may not pass. */
+static void test_bad_notify(void **state)
+{
+    struct fixture *x = *state;
+    struct flow fp = flow_of(PBX, LISTEN_IN_UDP);
+    struct sides d;
+    up(x, &d);
+    static const struct {
+        const char *more, *type, *body, *want;
+    } rows[] = {
+        {"Event: message-summary\r\n", NULL, "", "SIP/2.0 400 "},
+        {"Event: message-summary\r\nSubscription-State: odd\r\n", NULL, "", "SIP/2.0 400 "},
+        {"Event: dialog\r\nSubscription-State: active\r\n", NULL, "", "SIP/2.0 489 "},
+        {"Subscription-State: active\r\n", NULL, "", "SIP/2.0 400 "},
+        {"Event: message-summary\r\nSubscription-State: active\r\n", "text/plain", "x",
+         "SIP/2.0 415 "},
+        {"Event: message-summary\r\nSubscription-State: active\r\n", MWI_TYPE, "a: \x01",
+         "SIP/2.0 400 "},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct say s = pbx_says(&d, "active", 2 + (int)i, "");
+        s.more = rows[i].more;
+        s.type = rows[i].type;
+        s.body = rows[i].body;
+        message(x, &fp, said(&s));
+        assert_non_null(sent(x, PBX, rows[i].want));
+        assert_null(sent(x, ALICE, "NOTIFY "));
+    }
+    assert_int_equal(core_usage(x->g.core[0]).exchanges, 1);
+    /* More than can be under way at once. */
+    unsigned refused = 0;
+    for (int i = 0; i < 12; i++) {
+        struct say s = pbx_says(&d, "active", 20 + i, "");
+        message(x, &fp, said(&s));
+        refused += sent(x, PBX, "SIP/2.0 503 ") != NULL;
+    }
+    assert_int_equal(refused, 4);
+    none_left(x);
+}
+
+/* One user gets an eighth of the table, peers and others the rest; what ends is free again. */
+static void test_caps(void **state)
+{
+    struct fixture *x = *state;
+    struct flow fp = flow_of(PBX, LISTEN_IN_UDP);
+    unsigned mine = 0, theirs = 0;
+    char id[16];
+    for (int i = 0; i < 40; i++) {
+        struct say s = to_mail;
+        (void)snprintf(id, sizeof id, "cap%d", i);
+        s.id = id;
+        alice_says(x, s);
+        mine += sent(x, PBX, "SUBSCRIBE ") != NULL;
+        assert_true(!!sent(x, PBX, "SUBSCRIBE ") != !!sent(x, ALICE, "SIP/2.0 503 "));
+    }
+    assert_int_equal(mine, 257 / 8);
+    for (int i = 0; i < 300; i++) {
+        struct say s = {.method = "SUBSCRIBE",
+                        .uri = "sip:bob@" TEST_INSIDE,
+                        .from = "<sip:200@198.51.100.10>;tag=p1",
+                        .to = "<sip:bob@" TEST_INSIDE ">",
+                        .more = "Contact: <sip:200@198.51.100.10>\r\nEvent: dialog\r\n",
+                        .cseq = 1};
+        (void)snprintf(id, sizeof id, "pbx%d", i);
+        s.id = id;
+        message(x, &fp, said(&s));
+        theirs += sent(x, BOB, "SUBSCRIBE ") != NULL;
+    }
+    assert_int_equal(mine + theirs, 257);
+    assert_int_equal(counted(x, REASON_capacity_subscriptions), 8 + 75);
+    none_left(x);
+    alice_says(x, to_mail);
+    assert_non_null(sent(x, PBX, "SUBSCRIBE "));
+    none_left(x);
+}
+
+/* A PBX watches a phone's line: the phone is the notifier, and one phone only is asked. */
+static void test_pbx_watches_phone(void **state)
+{
+    struct fixture *x = *state;
+    struct flow fp = flow_of(PBX, LISTEN_IN_UDP), fb = flow_of(BOB, LISTEN_OUT_UDP);
+    bind_phone(x, "bob", BOB2, 400);
+    struct say s = {.method = "SUBSCRIBE",
+                    .uri = "sip:bob@" TEST_INSIDE,
+                    .from = "<sip:200@198.51.100.10>;tag=p1",
+                    .to = "<sip:bob@" TEST_INSIDE ">",
+                    .id = "w1",
+                    .more = "Contact: <sip:200@198.51.100.10>\r\nEvent: dialog\r\n",
+                    .cseq = 1};
+    message(x, &fp, said(&s));
+    char q[4096], ok[4096];
+    keep(q, sizeof q, sent(x, BOB, "SUBSCRIBE "));
+    assert_null(sent(x, BOB2, "SUBSCRIBE "));
+    assert_null(strstr(q, "198.51.100"));
+    message(x, &fb, answered(q, "200 OK", "b1", "Contact: <sip:bob@203.0.113.6>\r\n"));
+    keep(ok, sizeof ok, sent(x, PBX, "SIP/2.0 200 "));
+    struct say n = {.method = "NOTIFY",
+                    .uri = "sip:x@" TEST_OUTSIDE,
+                    .from = "<sip:bob@example.com>;tag=b1",
+                    .more = "Contact: <sip:bob@203.0.113.6>\r\nEvent: dialog\r\n"
+                            "Subscription-State: active;expires=60\r\n",
+                    .type = "application/dialog-info+xml",
+                    .body = "<dialog-info entity=\"sip:bob@203.0.113.6\"><dialog id=\"1\" "
+                            "call-id=\"a@203.0.113.6\"><state>confirmed</state></dialog>"
+                            "</dialog-info>",
+                    .cseq = 1};
+    char to[256], id[64];
+    keep(to, sizeof to, field(q, "From").p);
+    keep(id, sizeof id, field(q, "Call-ID").p);
+    n.to = to;
+    n.id = id;
+    message(x, &fb, said(&n));
+    const char *r = sent(x, PBX, "NOTIFY ");
+    assert_non_null(r);
+    assert_null(strstr(r, "203.0.113"));
+    assert_null(strstr(r, "call-id"));
+    assert_non_null(strstr(r, "entity=\"sip:bob@example.com\""));
+    message(x, &fp, answered(r, "200 OK", "", ""));
+    assert_non_null(sent(x, BOB, "SIP/2.0 200 "));
+    /* The phones' zone serves it no more. */
+    x->g.policy.zones[ZONE_PHONES].services = 0;
+    n.cseq = 2;
+    message(x, &fb, said(&n));
+    assert_non_null(sent(x, BOB, "SIP/2.0 403 "));
+    assert_non_null(sent(x, PBX, "NOTIFY "));
+    assert_non_null(sent(x, BOB, "SUBSCRIBE "));
+    assert_int_equal(core_usage(x->g.core[0]).exchanges, 0);
+    none_left(x);
+}
+
+/* Where the PBX fronts the phones' zone, their state is its business, not another phone's. */
+static void test_front(void **state)
+{
+    struct fixture *x = *state;
+    x->g.policy.peers[0].fronts = 1u << ZONE_PHONES;
+    struct say s = to_mail;
+    s.uri = "sip:bob@example.com";
+    s.to = "<sip:bob@example.com>";
+    alice_says(x, s);
+    assert_non_null(sent(x, PBX, "SUBSCRIBE sip:bob@198.51.100.10:5060 "));
+    assert_null(sent(x, BOB, "SUBSCRIBE "));
+    none_left(x);
+}
+
+/* First target silent: the second one gets a dialog of its own. */
+static void test_failover(void **state)
+{
+    struct fixture *x = *state;
+    struct flow f2 = flow_of(PBX2, LISTEN_IN_UDP);
+    struct sides d;
+    char second[4096];
+    ask(x, &d, to_mail);
+    for (int i = 0; i < 50 && !sent(x, PBX2, "SUBSCRIBE "); i++)
+        pass_ms(x, 100);
+    keep(second, sizeof second, sent(x, PBX2, "SUBSCRIBE "));
+    assert_false(str_eq(field(d.ask, "Call-ID"), field(second, "Call-ID")));
+    struct flow fp = flow_of(PBX, LISTEN_IN_UDP);
+    message(x, &fp, answered(d.ask, "200 OK", "late", "Contact: <sip:vm@198.51.100.10>\r\n"));
+    assert_null(sent(x, ALICE, "SIP/2.0"));
+    message(x, &f2, answered(second, "200 OK", "q1", "Contact: <sip:vm@198.51.100.11>\r\n"));
+    assert_non_null(sent(x, ALICE, "SIP/2.0 200 "));
+    none_left(x);
+}
+
+/* An answer without Contact makes no dialog. */
+static void test_bad_answer(void **state)
+{
+    struct fixture *x = *state;
+    struct flow fp = flow_of(PBX, LISTEN_IN_UDP);
+    struct sides d;
+    ask(x, &d, to_mail);
+    message(x, &fp, answered(d.ask, "200 OK", "p1", "Expires: 600\r\n"));
+    assert_non_null(sent(x, ALICE, "SIP/2.0 502 "));
+    assert_int_equal(core_usage(x->g.core[0]).exchanges, 0);
+    none_left(x);
+}
+
+/* A reload renumbers peers by name; one that is gone ends what it served. */
+static void test_reload(void **state)
+{
+    struct fixture *x = *state;
+    struct flow fa = flow_of(ALICE, LISTEN_OUT_UDP), fp = flow_of(PBX, LISTEN_IN_UDP);
+    static struct policy p, none;
+    struct sides d;
+    char n[4096];
+    up(x, &d);
+    p = x->g.policy;
+    p.peers[1] = p.peers[0];
+    p.peers[0].name = test_text(&p, "new");
+    p.peers[0].targets[0] = p.peers[0].targets[1] = test_addr("198.51.100.77:5060");
+    p.n_peers = 2;
+    core_policy(x->g.core[0], &p, x->g.now);
+    notify(x, &d, "active;expires=100", 2, n, sizeof n);
+    take_notify(x, n);
+    struct say s = alice_again(&d, 600, 10);
+    message(x, &fa, said(&s));
+    message(x, &fp, answered(sent(x, PBX, "SUBSCRIBE "), "200 OK", "p1", "Expires: 600\r\n"));
+    assert_non_null(sent(x, ALICE, "SIP/2.0 200 "));
+    none = p;
+    none.n_peers = 1;
+    core_policy(x->g.core[0], &none, x->g.now);
+    s = alice_again(&d, 600, 11);
+    message(x, &fa, said(&s));
+    assert_non_null(sent(x, ALICE, "SIP/2.0 403 "));
+    assert_int_equal(core_usage(x->g.core[0]).exchanges, 0);
+    core_policy(x->g.core[0], &x->g.policy, x->g.now);
+    none_left(x);
+}
+
+/* Requests in its dialogs belong to the engine that has it. */
+static void test_owner(void **state)
+{
+    (void)state;
+    struct fixture *x = test_calloc(1, sizeof *x);
+    gateway_init(&x->g, 2, 1);
+    for (unsigned i = 0; i < x->g.policy.n_zones; i++)
+        x->g.policy.zones[i].services = ALL_SERVICES;
+    struct sides d;
+    struct flow fp = flow_of(PBX, LISTEN_IN_UDP);
+    struct say s = to_mail;
+    char id[16];
+    for (int i = 0;; i++) { /* a Call-ID of engine 0 */
+        assert_true(i < 64);
+        (void)snprintf(id, sizeof id, "own%d", i);
+        s.id = id;
+        if (siphash(&x->g.cfg[0].hash_key, str_c(id)) % 2 == 0)
+            break;
+    }
+    ask(x, &d, s);
+    accept_with(x, &d, "Expires: 300\r\n");
+    struct say n = pbx_says(&d, "active", 1, MWI_BODY);
+    core_message(x->g.core[1], &fp, str_c(said(&n)), false, x->g.now);
+    struct intents *out = &x->g.intents[1];
+    assert_int_equal(out->n, 1);
+    assert_int_equal(out->v[0].kind, INTENT_FORWARD);
+    assert_int_equal(out->v[0].engine, 0);
+    intents_reset(out);
+    struct flow fa = flow_of(ALICE, LISTEN_OUT_UDP);
+    struct say r = alice_again(&d, 300, 10);
+    core_message(x->g.core[1], &fa, str_c(said(&r)), false, x->g.now);
+    assert_int_equal(out->n, 1);
+    assert_int_equal(out->v[0].kind, INTENT_FORWARD);
+    intents_reset(out);
+    none_left(x);
+    gateway_done(&x->g);
+    test_free(x);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup_services, teardown)
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(test_whole),
+        T(test_notify_first),
+        T(test_other_fork_answers),
+        T(test_fetch),
+        T(test_refused),
+        T(test_not_served),
+        T(test_long),
+        T(test_expiry),
+        T(test_silent_notifier),
+        T(test_phone_forgot),
+        T(test_phone_busy),
+        T(test_phone_silent),
+        T(test_refresh_refused),
+        T(test_challenge),
+        T(test_spoofed),
+        T(test_phone_moves),
+        T(test_gone_meanwhile),
+        T(test_bad_notify),
+        T(test_caps),
+        T(test_front),
+        T(test_pbx_watches_phone),
+        T(test_failover),
+        T(test_bad_answer),
+        T(test_reload),
+        T(test_silent_after_unsubscribe),
+        cmocka_unit_test(test_owner),
+    };
+    return cmocka_run_group_tests_name("subscription", tests, NULL, NULL);
+}
