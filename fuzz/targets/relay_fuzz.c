@@ -65,7 +65,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
                                        data[0] & 8),
                         b = rig_policy(data[1] & 1, data[1] & 2, data[1] & 1 && data[1] & 4,
                                        data[1] & 8);
+    a.kinds = data[0] & 16 ? 31 : 0;
+    b.kinds = data[1] & 16 ? 31 : 0;
+    a.t38_plain = data[0] & 32;
+    b.t38_plain = data[1] & 32;
     rig_open(&r, 4, 16);
+    r.metered = data[0] & 64;
     r.a = media_leg_open(r.m, &a, 1);
     r.b = media_leg_open(r.m, &b, 2);
     for (size_t at = 2; at + 3 <= n;) {

@@ -1,5 +1,5 @@
 /* Hold, fax, rates and the lives of keys. */
-#include "media/lines_rig.h"
+#include "media/lines_test.h"
 
 /* --- hold --- */
 

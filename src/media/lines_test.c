@@ -1,5 +1,5 @@
 /* Kinds, codecs and what goes with a line. */
-#include "media/lines_rig.h"
+#include "media/lines_test.h"
 
 static void both_zones_judge_the_kind(void **state)
 {

@@ -1,8 +1,8 @@
 /* What the tests of m-lines share: two plain legs of one call with rules of their zones, and
  * packets by line: alice's m-line i is at 192.0.2.10:4000 + 10 i, bob's at 198.51.100.20:5000 + 10
  * i. */
-#ifndef MEDIA_LINES_RIG_H
-#define MEDIA_LINES_RIG_H
+#ifndef MEDIA_LINES_TEST_H
+#define MEDIA_LINES_TEST_H
 #include "base/test.h"
 #include "media/rig.h"
 
