@@ -69,7 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         data += 1 + n;
         size -= 1 + n;
     }
-    store_engine_died(&store, 1, now);
+    store_engine_died(&store, 1, now.wall, now);
     lines_are_json(&store.events);
     lines_are_json(&store.cdrs);
     ask("{\"cmd\":\"cdr\",\"last\":5}");

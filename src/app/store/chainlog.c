@@ -1,4 +1,5 @@
 #include "app/store/chainlog.h"
+#include "base/siphash.h"
 #include "crypto/hash.h"
 #include <dirent.h>
 #include <errno.h>
@@ -6,8 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TAIL     (sizeof ",\"hash\":\"" - 1 + 2 * CHAINLOG_HASH + sizeof "\"}" - 1)
-#define PATH_CAP 96u
+#define TAIL        (sizeof ",\"hash\":\"" - 1 + 2 * CHAINLOG_HASH + sizeof "\"}" - 1)
+#define PATH_CAP    96u
+#define AGAIN_BYTES (4u * CHAINLOG_BUFFER) /* more than one batch writes */
 
 static enum err link_hash(const uint8_t before[CHAINLOG_HASH], struct str body,
                           uint8_t ret[CHAINLOG_HASH])
@@ -196,6 +198,84 @@ enum err chainlog_open(struct chainlog *l, int dirfd, const char *name, uint64_t
     return broken ? ERR_SYNTAX : OK;
 }
 
+/* -- lines that come again -- */
+
+/* What a line says: behind {"seq":N and, where there is one, behind ,"id":N. */
+static struct str content(struct str body, int64_t *ret_id)
+{
+    uint64_t id = 0;
+    size_t comma = str_find(body, ',');
+    struct str rest = str_skip(body, comma);
+    *ret_id = 0;
+    if (!str_starts(rest, STR(",\"id\":")))
+        return rest;
+    rest = str_skip(rest, 6);
+    comma = str_find(rest, ',');
+    if (str_u64(str_head(rest, comma), INT64_MAX, &id) == OK)
+        *ret_id = (int64_t)id;
+    return str_skip(rest, comma);
+}
+
+static uint64_t content_hash(struct str body, int64_t *ret_id)
+{
+    static const struct sipkey KEY = {0x636861696e, 0x6c6f67}; /* our own words: no secret */
+    return siphash(&KEY, content(body, ret_id));
+}
+
+static int64_t lines_again(struct chainlog *l, struct str file, uint64_t after_seq)
+{
+    int64_t most = 0;
+    for (size_t lf; (lf = str_find(file, '\n')) < file.n; file = str_skip(file, lf + 1)) {
+        struct str body;
+        uint8_t hash[CHAINLOG_HASH];
+        uint64_t seq;
+        if (!line_split(str_head(file, lf), &body, hash) || !line_seq(body, &seq) ||
+            seq <= after_seq)
+            continue;
+        struct chainlog_line *more = realloc(l->again, (l->n_again + 1) * sizeof *more);
+        if (!more)
+            return most;
+        l->again = more;
+        struct chainlog_line *x = &l->again[l->n_again++];
+        x->hash = content_hash(body, &x->id);
+        most = MAX(most, x->id);
+    }
+    return most;
+}
+
+int64_t chainlog_again(struct chainlog *l, uint64_t after_seq)
+{
+    size_t n = (size_t)MIN(l->bytes, (uint64_t)AGAIN_BYTES);
+    char *buf = l->seq > after_seq ? malloc(n) : NULL;
+    int64_t most = 0;
+    if (buf && pread(l->fd, buf, n, (off_t)(l->bytes - n)) == (ssize_t)n)
+        most = lines_again(l, str_of(buf, n), after_seq);
+    free(buf);
+    return most;
+}
+
+void chainlog_no_more(struct chainlog *l)
+{
+    free(l->again);
+    l->again = NULL;
+    l->n_again = 0;
+}
+
+static bool stands_there(struct chainlog *l, struct str body)
+{
+    int64_t id;
+    l->id_again = 0;
+    uint64_t h = l->n_again ? content_hash(body, &id) : 0;
+    for (uint32_t i = 0; i < l->n_again; i++) {
+        if (l->again[i].hash != h)
+            continue;
+        l->id_again = l->again[i].id;
+        l->again[i] = l->again[--l->n_again];
+        return true;
+    }
+    return false;
+}
+
 struct out *chainlog_begin(struct chainlog *l)
 {
     struct out *o = &l->out;
@@ -215,6 +295,10 @@ void chainlog_end(struct chainlog *l, int dirfd)
     o->full = false;
     o->cap = CHAINLOG_BUFFER;
     uint8_t h[CHAINLOG_HASH];
+    if (!full && stands_there(l, str_of(o->p + start, o->n - start))) {
+        o->n = start;
+        return;
+    }
     if (full || link_hash(l->hash, str_of(o->p + start, o->n - start), h) != OK) {
         o->n = start;
         l->lost++;
@@ -325,6 +409,7 @@ void chainlog_close(struct chainlog *l, int dirfd)
     l->fd = -1;
     free(l->buf);
     l->buf = NULL;
+    chainlog_no_more(l);
 }
 
 /* -- checking -- */

@@ -29,6 +29,13 @@ struct chainlog {
     uint64_t torn_bytes; /* found at the end by open: an unfinished line, cut off */
     uint32_t keep_files; /* closed files kept; 0 = all */
     bool dirty;          /* written since the last sync */
+    /* Lines that may be asked for again: see chainlog_again. */
+    struct chainlog_line {
+        uint64_t hash;
+        int64_t id;
+    } * again;
+    uint32_t n_again;
+    int64_t id_again; /* member "id" of the line that the last chainlog_end left out, else 0 */
     struct out out;
     size_t line_at; /* where the line that is being written begins */
     char *buf;
@@ -39,9 +46,14 @@ struct chainlog {
 MUST_CHECK enum err chainlog_open(struct chainlog *l, int dirfd, const char *name,
                                   uint64_t max_bytes, uint32_t keep_files);
 /* Line to write into: begin gives the writer after {"seq":N ; end closes, chains and keeps it (or
- * drops it if it was too long, counted in lost). */
+ * drops it if it was too long, counted in lost, or if it stands there already: chainlog_again). */
 struct out *chainlog_begin(struct chainlog *l);
 void chainlog_end(struct chainlog *l, int dirfd);
+/* The lines behind after_seq (of the newest file only) were written by a store that died before it
+ * could say that it had them: what led to them comes again. A line that says the same (seq, id and
+ * hash apart) is then left out, once. Gives the highest id in them. */
+int64_t chainlog_again(struct chainlog *l, uint64_t after_seq);
+void chainlog_no_more(struct chainlog *l); /* all has come again that will */
 /* Writes what is gathered. ERR_SYSTEM: the lines since the last flush are lost and counted, the
  * chain goes on from the last line on disk. */
 MUST_CHECK enum err chainlog_flush(struct chainlog *l, int dirfd);

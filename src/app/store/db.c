@@ -27,10 +27,7 @@ static const char SCHEMA[] =
     "method TEXT, from_uri TEXT,"
     " to_uri TEXT, user TEXT, source TEXT, transport TEXT, code INTEGER, reason TEXT, trace TEXT);"
     "CREATE INDEX IF NOT EXISTS verdicts_call ON verdicts(id>>13, call_hash);"
-    "CREATE TABLE IF NOT EXISTS open_calls("
-    " engine INTEGER, session INTEGER, start_us INTEGER, call_id TEXT, from_uri TEXT, to_uri TEXT, "
-    "user TEXT, source TEXT,"
-    " PRIMARY KEY(engine, session)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS places(source INTEGER PRIMARY KEY, place INTEGER);"
     "CREATE TABLE IF NOT EXISTS bindings("
     " id INTEGER PRIMARY KEY, aor TEXT, contact TEXT, instance INTEGER, expires_us INTEGER, cseq "
     "INTEGER, call_id_hash INTEGER,"
@@ -48,14 +45,13 @@ static const char *const SQL[DB_COUNT] = {
     [DB_LEG] = "INSERT INTO legs "
                "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20)",
     [DB_VERDICT] = "INSERT INTO verdicts VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)",
-    [DB_OPEN_PUT] = "INSERT OR REPLACE INTO open_calls VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",
-    [DB_OPEN_DEL] = "DELETE FROM open_calls WHERE engine=?1 AND session=?2",
     [DB_BINDING_PUT] =
         "INSERT OR REPLACE INTO "
         "bindings(aor,contact,instance,expires_us,cseq,call_id_hash,q,flags,transport,"
         "listener,peer) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)",
     [DB_BINDING_DEL] = "DELETE FROM bindings WHERE id=?1",
     [DB_BINDING_PURGE] = "DELETE FROM bindings WHERE expires_us<?1",
+    [DB_PLACE] = "INSERT OR REPLACE INTO places VALUES(?1,?2)",
     [DB_LOG_STATE] = "INSERT OR REPLACE INTO logs VALUES(?1,?2,?3)",
     [DB_VERDICT_TRIM] = "DELETE FROM verdicts WHERE id<=?1",
 };

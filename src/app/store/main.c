@@ -21,8 +21,9 @@ struct program {
     struct store store;
     struct loop loop;
     char *answer;
-    bool stop, told, busy;
-    struct binding *restored; /* waiting for room in the rings */
+    bool stop, told, busy, full;
+    bool resumed[IPC_ENGINES_MAX]; /* its ring was taken up where the last commit was */
+    struct binding *restored;      /* waiting for room in the rings */
     uint32_t restored_n, restored_cap;
     bool ready[IPC_ENGINES_MAX]; /* has its ring: those of the set-up are replaced when an engine
                                     starts */
@@ -30,23 +31,52 @@ struct program {
 };
 static struct program program;
 
-static uint32_t rings_in(struct program *p)
+/* Facts stay in their ring until they are committed: a store that is killed finds them there, and
+ * in the database up to where it has them. */
+static void ring_begin(struct program *p, uint8_t e)
+{
+    struct ring *r = &p->child.fact[e].ring;
+    uint64_t place;
+    r->hold = true;
+    if (p->resumed[e] || !store_placed(&p->store, e, &place))
+        return;
+    uint32_t ahead = (uint32_t)place - r->own;
+    if (ahead <= __atomic_load_n(&r->sh->head, __ATOMIC_ACQUIRE) - r->own && ahead % 8 == 0)
+        r->own = (uint32_t)place;
+}
+
+static uint32_t ring_in(struct program *p, uint8_t e)
 {
     static union {
         struct fact f;
         uint8_t bytes[RING_RECORD_MAX];
     } rec;
+    struct child_ring *r = &p->child.fact[e];
     size_t n;
     uint32_t taken = 0;
-    for (unsigned e = 0; e < p->child.setup.engines; e++) {
-        for (unsigned k = 0; k < BURST && child_get(&p->child.fact[e], &rec, sizeof rec, &n) == OK;
-             k++) {
-            if (n >= offsetof(struct fact, u))
-                rec.f.engine = (uint8_t)e; /* whatever it says of itself */
-            store_fact(&p->store, &rec, n, p->loop.now);
-            taken++;
-        }
+    if (!r->mem)
+        return 0;
+    if (!r->ring.hold)
+        ring_begin(p, e);
+    p->resumed[e] = true;
+    for (; taken < BURST && child_get(r, &rec, sizeof rec, &n) == OK; taken++) {
+        if (n >= offsetof(struct fact, u))
+            rec.f.engine = e; /* whatever it says of itself */
+        store_fact(&p->store, &rec, n, p->loop.now);
     }
+    if (r->ring.dead)
+        child_note(&p->child, SEV_ALERT, "engine %u broke its ring: %u bytes of facts are lost", e,
+                   ring_skip(&r->ring));
+    store_place(&p->store, e, UINT64_C(1) << 32 | r->ring.own);
+    p->full = p->full || ring_held(&r->ring) > r->ring.size / 4;
+    return taken;
+}
+
+static uint32_t rings_in(struct program *p)
+{
+    uint32_t taken = 0;
+    for (unsigned e = 0; e < p->child.setup.engines; e++)
+        taken += ring_in(p, (uint8_t)e);
     return taken;
 }
 
@@ -123,6 +153,26 @@ static bool engine_of(struct str who, uint8_t *ret_engine)
     return true;
 }
 
+static void commit(struct program *p)
+{
+    const char *why = "";
+    store_bindings(&p->store, p->loop.now);
+    bool ok = store_commit(&p->store, p->loop.now, &why);
+    if (!ok)
+        counters_hit(&p->child.stats->reasons, REASON_store_write);
+    if (!ok && !p->told)
+        child_note(&p->child, SEV_ALERT, "%s: records are lost until it can be (disk full?)", why);
+    if (ok && p->told)
+        child_note(&p->child, SEV_NOTICE, "writing again");
+    p->told = !ok;
+    for (unsigned e = 0; e < p->child.setup.engines; e++)
+        if (p->child.fact[e].mem && p->child.fact[e].ring.hold)
+            ring_release(&p->child.fact[e].ring);
+    p->full = false;
+    stat_set(p->child.stats, STAT_facts, p->store.n.facts);
+    stat_set(p->child.stats, STAT_cpu_us, clock_cpu_us());
+}
+
 static void told_fact(struct program *p)
 {
     union {
@@ -130,6 +180,9 @@ static void told_fact(struct program *p)
         uint8_t bytes[IPC_BODY_MAX];
     } rec;
     memcpy(rec.bytes, p->child.msg.u.body, p->child.msg.n);
+    if (p->child.msg.n < offsetof(struct fact, u) || rec.f.seq <= p->store.place[STORE_MONITOR])
+        return; /* told again to a store that started again */
+    store_place(&p->store, STORE_MONITOR, rec.f.seq);
     store_fact(&p->store, &rec, p->child.msg.n, p->loop.now);
     uint8_t engine;
     if (fact_valid(&rec, p->child.msg.n) != OK || rec.f.kind != FACT_PROCESS)
@@ -139,8 +192,10 @@ static void told_fact(struct program *p)
         !(str_eq(what, STR("crashed")) || str_eq(what, STR("ended")) ||
           str_eq(what, STR("stopped"))))
         return;
-    (void)rings_in(p); /* what it still said */
-    store_engine_died(&p->store, engine, p->loop.now);
+    while (rings_in(p) >= BURST) /* what it still said */
+        continue;
+    store_engine_died(&p->store, engine, (struct wall){rec.f.wall_us}, p->loop.now);
+    commit(p);
 }
 
 static void answer(struct program *p)
@@ -190,22 +245,6 @@ static void wake_in(void *ctx, int fd, uint32_t events)
 
 /* -- turns -- */
 
-static void commit(struct program *p)
-{
-    const char *why = "";
-    store_bindings(&p->store, p->loop.now);
-    bool ok = store_commit(&p->store, p->loop.now, &why);
-    if (!ok)
-        counters_hit(&p->child.stats->reasons, REASON_store_write);
-    if (!ok && !p->told)
-        child_note(&p->child, SEV_ALERT, "%s: records are lost until it can be (disk full?)", why);
-    if (ok && p->told)
-        child_note(&p->child, SEV_NOTICE, "writing again");
-    p->told = !ok;
-    stat_set(p->child.stats, STAT_facts, p->store.n.facts);
-    stat_set(p->child.stats, STAT_cpu_us, clock_cpu_us());
-}
-
 /* Rings are looked at by the clock: a wake-up for each call would cost more than the call. Idle
  * turns are short enough that a sudden full load does not fill a ring. */
 static void turn(struct program *p, struct instant *next)
@@ -216,7 +255,7 @@ static void turn(struct program *p, struct instant *next)
         p->stop = true;
     child_awake(&p->child);
     p->busy = rings_in(p) > BUSY;
-    if (p->loop.now.mono.us < next->us && !p->stop)
+    if (p->loop.now.mono.us < next->us && !p->stop && !p->full)
         return;
     *next = instant_add(p->loop.now.mono, TURN);
     restore_some(p);

@@ -1,10 +1,23 @@
-/* Running calls: what is known of them, so that each gets a CDR even if its engine, or everything,
- * dies. Kept in memory; those older than STORE_OPEN_AFTER also in the database. */
+/* Running calls: what is known of them, so that each gets a CDR even if its engine, or the store,
+ * or everything, dies. Kept in memory and, from the first commit that sees them, as records of the
+ * file open.calls: a call that began is written before its batch is committed and taken off after
+ * the batch with its end was, so that wherever a kill falls it stands in the file, in the database,
+ * or in the ring. Whoever stands in both of the first has ended. */
 #include "app/store/store.h"
 #include "base/siphash.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #define BUCKETS (STORE_OPEN * 2) /* a power of two */
 #define NONE    UINT32_MAX
+#define MAGIC   0x4f575231u /* "1RWO" */
+#define RECENT  16384 /* newest CDRs that are compared with the file: more than a batch holds */
+
+struct head {
+    uint32_t magic, record;
+    uint8_t rest[56];
+};
 
 static uint32_t bucket_of(uint8_t engine, uint64_t session)
 {
@@ -15,17 +28,27 @@ static uint32_t bucket_of(uint8_t engine, uint64_t session)
 
 enum err open_init(struct store *s)
 {
+    s->open_fd = -1;
     s->open = calloc(STORE_OPEN, sizeof *s->open);
     s->open_bucket = malloc(BUCKETS * sizeof *s->open_bucket);
     s->open_chain = malloc(STORE_OPEN * sizeof *s->open_chain);
-    if (!s->open || !s->open_bucket || !s->open_chain)
+    s->open_dirty = calloc(STORE_OPEN / 64, sizeof *s->open_dirty);
+    if (!s->open || !s->open_bucket || !s->open_chain || !s->open_dirty)
         return ERR_SYSTEM;
     memset(s->open_bucket, 0xff, BUCKETS * sizeof *s->open_bucket);
-    for (uint32_t i = 0; i < STORE_OPEN; i++)
-        s->open_chain[i] = i + 1 < STORE_OPEN ? i + 1 : NONE;
-    s->open_free = 0;
-    s->open_cursor = 0;
+    s->open_free = s->open_ended = NONE;
     return OK;
+}
+
+static bool dirty(const struct store *s, uint32_t i)
+{
+    return s->open_dirty[i / 64] >> i % 64 & 1;
+}
+
+static void dirty_set(struct store *s, uint32_t i, bool on)
+{
+    uint64_t bit = UINT64_C(1) << i % 64;
+    s->open_dirty[i / 64] = on ? s->open_dirty[i / 64] | bit : s->open_dirty[i / 64] & ~bit;
 }
 
 static uint32_t find(const struct store *s, uint8_t engine, uint64_t session)
@@ -42,45 +65,48 @@ const struct open_call *open_find(const struct store *s, uint8_t engine, uint64_
     return i == NONE ? NULL : &s->open[i];
 }
 
-static struct open_call *take(struct store *s, uint8_t engine, uint64_t session)
+static void link_slot(struct store *s, uint32_t i)
 {
-    uint32_t i = s->open_free;
-    if (i == NONE)
-        return NULL;
-    s->open_free = s->open_chain[i];
-    uint32_t b = bucket_of(engine, session);
+    uint32_t b = bucket_of(s->open[i].engine, s->open[i].session);
     s->open_chain[i] = s->open_bucket[b];
     s->open_bucket[b] = i;
     s->open_n++;
-    struct open_call *c = &s->open[i];
-    *c = (struct open_call){.used = 1, .engine = engine, .session = session};
-    return c;
+}
+
+/* Before a call of the same number that another start of the engine left: that one has ended, and
+ * nobody said so. */
+static void succeed(struct store *s, const struct fact *f)
+{
+    const struct open_call *had = open_find(s, f->engine, f->u.start.session);
+    if (had && (had->start_us != f->wall_us ||
+                !str_eq(TEXT_STR(had->call_id), TEXT_STR(f->u.start.call_id_a))))
+        abort_call(s, had, f->wall_us);
+    open_del(s, f->engine, f->u.start.session);
 }
 
 bool open_put(struct store *s, const struct fact *f)
 {
-    open_del(s, f->engine, f->u.start.session);
-    struct open_call *c = take(s, f->engine, f->u.start.session);
-    if (!c)
+    succeed(s, f);
+    uint32_t i = s->open_free;
+    if (i == NONE)
         return false;
-    c->start_us = f->wall_us;
-    c->call_id = f->u.start.call_id_a;
-    c->from = f->u.start.from;
-    c->to = f->u.start.to;
-    c->user = f->u.start.user;
-    c->source = f->u.start.source;
+    s->open_free = s->open_chain[i];
+    struct open_call *c = &s->open[i];
+    *c = (struct open_call){.used = 1,
+                            .engine = f->engine,
+                            .start_us = f->wall_us,
+                            .session = f->u.start.session,
+                            .call_id = f->u.start.call_id_a,
+                            .from = f->u.start.from,
+                            .to = f->u.start.to,
+                            .user = f->u.start.user,
+                            .source = f->u.start.source};
+    link_slot(s, i);
+    dirty_set(s, i, true);
     return true;
 }
 
-static void row_del(struct store *s, uint8_t engine, uint64_t session)
-{
-    if (!db_begin(s))
-        return;
-    db_int(&s->db, DB_OPEN_DEL, 1, engine);
-    db_int(&s->db, DB_OPEN_DEL, 2, (int64_t)session);
-    (void)db_run(s, DB_OPEN_DEL);
-}
-
+/* The slot rests until the commit: until then the file must not get another call in its place. */
 void open_del(struct store *s, uint8_t engine, uint64_t session)
 {
     uint32_t *link = &s->open_bucket[bucket_of(engine, session)];
@@ -89,48 +115,163 @@ void open_del(struct store *s, uint8_t engine, uint64_t session)
     uint32_t i = *link;
     if (i == NONE)
         return;
-    if (s->open[i].written)
-        row_del(s, engine, session);
     *link = s->open_chain[i];
     s->open[i].used = 0;
-    s->open_chain[i] = s->open_free;
-    s->open_free = i;
+    s->open_chain[i] = s->open_ended;
+    s->open_ended = i;
     s->open_n--;
+    dirty_set(s, i, s->open[i].written);
 }
 
-static void row_put(struct store *s, struct open_call *c)
+/* -- the file -- */
+
+static off_t at(uint32_t i)
 {
-    struct db *d = &s->db;
-    char source[ADDR_TEXT_MAX];
-    struct out o = out_of(source, sizeof source);
-    if (!db_begin(s))
-        return;
-    if (c->source.family)
-        addr_put(&o, &c->source);
-    db_int(d, DB_OPEN_PUT, 1, c->engine);
-    db_int(d, DB_OPEN_PUT, 2, (int64_t)c->session);
-    db_int(d, DB_OPEN_PUT, 3, c->start_us);
-    db_text(d, DB_OPEN_PUT, 4, TEXT_STR(c->call_id));
-    db_text(d, DB_OPEN_PUT, 5, TEXT_STR(c->from));
-    db_text(d, DB_OPEN_PUT, 6, TEXT_STR(c->to));
-    db_text(d, DB_OPEN_PUT, 7, TEXT_STR(c->user));
-    db_text(d, DB_OPEN_PUT, 8, out_str(&o));
-    c->written = db_run(s, DB_OPEN_PUT);
+    return (off_t)(sizeof(struct head) + (size_t)i * sizeof(struct open_call));
 }
 
-/* A walk over the table in small parts: at most so many slots a commit, so that a full table is
- * seen once in 3 s. */
-void open_write_old(struct store *s)
+static bool write_run(struct store *s, uint32_t from, uint32_t n)
 {
-    int64_t before = s->now.wall.us - STORE_OPEN_AFTER.us;
-    uint32_t from = s->open_cursor;
-    uint32_t n = s->open_n ? STORE_OPEN / 16 : 0;
-    for (uint32_t k = 0; k < n; k++) {
-        struct open_call *c = &s->open[(from + k) % STORE_OPEN];
-        if (c->used && !c->written && c->start_us < before)
-            row_put(s, c);
+    size_t bytes = n * sizeof *s->open;
+    if (s->open_fd < 0 || pwrite(s->open_fd, &s->open[from], bytes, at(from)) != (ssize_t)bytes) {
+        s->n.write_errors++;
+        return false;
     }
-    s->open_cursor = (from + n) % STORE_OPEN;
+    for (uint32_t i = from; i < from + n; i++)
+        dirty_set(s, i, false);
+    return true;
+}
+
+/* The dirty slots that are used, or those that are not, neighbours in one go. */
+static bool write_dirty(struct store *s, uint8_t used)
+{
+    bool ok = true;
+    for (uint32_t w = 0; w < STORE_OPEN / 64; w++) {
+        if (!s->open_dirty[w])
+            continue;
+        for (uint32_t i = w * 64, n; i < w * 64 + 64; i += MAX(n, 1u)) {
+            for (n = 0; i + n < w * 64 + 64 && dirty(s, i + n) && s->open[i + n].used == used; n++)
+                s->open[i + n].written = used;
+            ok = (!n || write_run(s, i, n)) && ok;
+        }
+    }
+    return ok;
+}
+
+bool open_write(struct store *s)
+{
+    return write_dirty(s, 1);
+}
+
+bool open_forget(struct store *s)
+{
+    bool ok = write_dirty(s, 0);
+    while (s->open_ended != NONE) {
+        uint32_t i = s->open_ended;
+        s->open_ended = s->open_chain[i];
+        s->open_chain[i] = s->open_free;
+        s->open_free = i;
+    }
+    return ok;
+}
+
+/* One store at a time: the one of a gateway that was killed may still be putting things away. */
+static enum err file_open(struct store *s)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    struct head h = {.magic = MAGIC, .record = sizeof(struct open_call)}, had;
+    s->open_fd = openat(s->dir, "open.calls", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (s->open_fd < 0)
+        return ERR_SYSTEM;
+    while (fcntl(s->open_fd, F_SETLKW, &lock) != 0)
+        if (errno != EINTR)
+            return ERR_SYSTEM;
+    bool ours = pread(s->open_fd, &had, sizeof had, 0) == sizeof had && had.magic == h.magic &&
+                had.record == h.record;
+    if (ours)
+        return OK;
+    if (ftruncate(s->open_fd, 0) != 0 || pwrite(s->open_fd, &h, sizeof h, 0) != sizeof h)
+        return ERR_SYSTEM;
+    return OK;
+}
+
+static bool record_sound(const struct open_call *c)
+{
+    return c->used == 1 && c->start_us > 0 && c->call_id.n <= sizeof c->call_id.p &&
+           c->from.n <= sizeof c->from.p && c->to.n <= sizeof c->to.p &&
+           c->user.n <= sizeof c->user.p;
+}
+
+static void file_read(struct store *s)
+{
+    size_t got = 0;
+    ssize_t n = 1;
+    while (n > 0 && got < STORE_OPEN * sizeof *s->open) {
+        n = pread(s->open_fd, (char *)s->open + got, STORE_OPEN * sizeof *s->open - got,
+                  at(0) + (off_t)got);
+        got += n > 0 ? (size_t)n : 0;
+    }
+    if (got % sizeof *s->open) /* a last record that was never whole */
+        memset((char *)s->open + got - got % sizeof *s->open, 0, sizeof *s->open);
+    for (uint32_t i = STORE_OPEN; i-- > 0;) {
+        struct open_call *c = &s->open[i];
+        if (record_sound(c) && find(s, c->engine, c->session) == NONE) {
+            c->written = 1;
+            link_slot(s, i);
+            continue;
+        }
+        dirty_set(s, i, c->used != 0);
+        *c = (struct open_call){.written = c->used != 0};
+        s->open_chain[i] = s->open_free;
+        s->open_free = i;
+    }
+}
+
+/* Calls that have their CDR and were not taken off any more. */
+static enum err leave_out_ended(struct store *s)
+{
+    sqlite3_stmt *st = NULL;
+    if (sqlite3_prepare_v2(s->db.h, "SELECT engine,session,end_us FROM sessions WHERE id>?1", -1,
+                           &st, NULL) != SQLITE_OK)
+        return ERR_SYSTEM;
+    (void)sqlite3_bind_int64(st, 1, s->db.next_session - 1 - RECENT);
+    while (s->open_n && sqlite3_step(st) == SQLITE_ROW) {
+        uint8_t engine = (uint8_t)sqlite3_column_int(st, 0);
+        uint64_t session = (uint64_t)sqlite3_column_int64(st, 1);
+        uint32_t i = find(s, engine, session);
+        if (i != NONE && s->open[i].start_us <= sqlite3_column_int64(st, 2))
+            open_del(s, engine, session);
+    }
+    (void)sqlite3_finalize(st);
+    return OK;
+}
+
+/* fresh: nothing of them can still run. When they ended is not known: now is the latest. */
+enum err open_load(struct store *s, bool fresh)
+{
+    enum err e = file_open(s);
+    if (e != OK)
+        return e;
+    file_read(s);
+    e = leave_out_ended(s);
+    for (uint32_t i = 0; fresh && i < STORE_OPEN; i++) {
+        if (!s->open[i].used)
+            continue;
+        abort_call(s, &s->open[i], s->now.wall.us);
+        open_del(s, s->open[i].engine, s->open[i].session);
+    }
+    return e;
+}
+
+void open_close(struct store *s)
+{
+    if (s->open_fd >= 0)
+        (void)close(s->open_fd);
+    s->open_fd = -1;
+    free(s->open);
+    free(s->open_bucket);
+    free(s->open_chain);
+    free(s->open_dirty);
 }
 
 void abort_call(struct store *s, const struct open_call *c, int64_t at_us)
@@ -149,49 +290,4 @@ void abort_call(struct store *s, const struct open_call *c, int64_t at_us)
     f.u.end.leg[0].proto = UINT8_MAX; /* not known */
     s->n.aborted++;
     write_session(s, &f, true);
-}
-
-static struct str column(sqlite3_stmt *st, int i)
-{
-    const char *p = (const char *)sqlite3_column_text(st, i);
-    return p ? str_of(p, (size_t)sqlite3_column_bytes(st, i)) : STR_NONE;
-}
-
-static void row_load(sqlite3_stmt *st, struct open_call *c)
-{
-    c->start_us = sqlite3_column_int64(st, 2);
-    TEXT_SET(c->call_id, column(st, 3));
-    TEXT_SET(c->from, column(st, 4));
-    TEXT_SET(c->to, column(st, 5));
-    TEXT_SET(c->user, column(st, 6));
-    if (addr_parse(column(st, 7), &c->source) != OK)
-        c->source = (struct addr){0};
-    c->written = 1;
-}
-
-/* fresh: nothing of them can still run. Their end is not known: the newest moment that this
- * database has seen is the best. */
-enum err open_load(struct store *s, bool fresh)
-{
-    sqlite3_stmt *st = NULL;
-    if (sqlite3_prepare_v2(
-            s->db.h,
-            "SELECT engine,session,start_us,call_id,from_uri,to_uri,user,source FROM open_calls",
-            -1, &st, NULL) != SQLITE_OK)
-        return ERR_SYSTEM;
-    while (sqlite3_step(st) == SQLITE_ROW) {
-        uint8_t engine = (uint8_t)sqlite3_column_int(st, 0);
-        uint64_t session = (uint64_t)sqlite3_column_int64(st, 1);
-        struct open_call *c = find(s, engine, session) == NONE ? take(s, engine, session) : NULL;
-        if (c)
-            row_load(st, c);
-    }
-    (void)sqlite3_finalize(st);
-    for (uint32_t i = 0; fresh && i < STORE_OPEN; i++) {
-        if (!s->open[i].used)
-            continue;
-        abort_call(s, &s->open[i], s->now.wall.us);
-        open_del(s, s->open[i].engine, s->open[i].session);
-    }
-    return OK;
 }

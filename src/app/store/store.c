@@ -5,6 +5,7 @@
 
 #define SYNC_EVERY DUR_S(5)
 #define TRIM_EVERY DUR_S(60)
+#define AGAIN_FOR  DUR_S(30) /* facts that come again are here long before */
 
 static struct str hex_text(char buf[2 * CHAINLOG_HASH], const uint8_t *hash)
 {
@@ -32,6 +33,40 @@ static void log_compare(struct store *s, const struct chainlog *l)
     out_json_ku64(o, STR("lines_missing"), seq > l->flushed_seq ? seq - l->flushed_seq : 0);
     out_json_ku64(o, STR("torn_bytes"), l->torn_bytes);
     chainlog_end(&s->events, s->dir);
+}
+
+/* The facts of a batch that was written to the logs and not committed come again: what they say
+ * stands there. (Not when the gateway starts: then nothing comes again.) */
+static void log_resume(struct store *s, struct chainlog *l)
+{
+    sqlite3_stmt *st = NULL;
+    if (sqlite3_prepare_v2(s->db.h, "SELECT seq FROM logs WHERE name=?1", -1, &st, NULL) !=
+        SQLITE_OK)
+        return;
+    (void)sqlite3_bind_text(st, 1, l->name, -1, SQLITE_STATIC);
+    if (sqlite3_step(st) == SQLITE_ROW) {
+        int64_t id = chainlog_again(l, (uint64_t)sqlite3_column_int64(st, 0));
+        s->db.next_session = MAX(s->db.next_session, id + 1);
+    }
+    (void)sqlite3_finalize(st);
+    s->again_us = instant_add(s->now.mono, AGAIN_FOR).us;
+}
+
+static void places_load(struct store *s, bool fresh)
+{
+    sqlite3_stmt *st = NULL;
+    if (fresh) {
+        (void)sqlite3_exec(s->db.h, "DELETE FROM places", NULL, NULL, NULL);
+        return;
+    }
+    if (sqlite3_prepare_v2(s->db.h, "SELECT source,place FROM places", -1, &st, NULL) != SQLITE_OK)
+        return;
+    while (sqlite3_step(st) == SQLITE_ROW) {
+        int64_t source = sqlite3_column_int64(st, 0);
+        if (source >= 0 && source < (int64_t)STORE_PLACES)
+            s->place[source] = s->placed[source] = (uint64_t)sqlite3_column_int64(st, 1);
+    }
+    (void)sqlite3_finalize(st);
 }
 
 static enum err logs_open(struct store *s, const struct store_cfg *cfg, const char **ret_why)
@@ -66,6 +101,11 @@ enum err store_open(struct store *s, const struct store_cfg *cfg, struct now now
         return e;
     log_compare(s, &s->events);
     log_compare(s, &s->cdrs);
+    if (!cfg->fresh) {
+        log_resume(s, &s->events);
+        log_resume(s, &s->cdrs);
+    }
+    places_load(s, cfg->fresh);
     *ret_why = "running calls cannot be read";
     return open_load(s, cfg->fresh);
 }
@@ -80,9 +120,7 @@ void store_close(struct store *s)
     for (unsigned i = 0; i < STORE_SHARDS; i++)
         free(s->shard[i].slots);
     free(s->recent);
-    free(s->open);
-    free(s->open_bucket);
-    free(s->open_chain);
+    open_close(s);
     if (s->dir >= 0)
         (void)close(s->dir);
 }
@@ -186,13 +224,24 @@ void store_fact(struct store *s, const void *rec, size_t n, struct now now)
     apply(s, rec);
 }
 
-void store_engine_died(struct store *s, uint8_t engine, struct now now)
+void store_place(struct store *s, uint8_t source, uint64_t place)
+{
+    s->place[source] = place;
+}
+
+bool store_placed(const struct store *s, uint8_t source, uint64_t *ret_place)
+{
+    *ret_place = s->placed[source];
+    return s->placed[source] != 0;
+}
+
+void store_engine_died(struct store *s, uint8_t engine, struct wall at, struct now now)
 {
     s->now = now;
     for (uint32_t i = 0; i < STORE_OPEN; i++) {
-        if (!s->open[i].used || s->open[i].engine != engine)
+        if (!s->open[i].used || s->open[i].engine != engine || s->open[i].start_us > at.us)
             continue;
-        abort_call(s, &s->open[i], now.wall.us);
+        abort_call(s, &s->open[i], at.us);
         open_del(s, engine, s->open[i].session);
     }
 }
@@ -223,12 +272,23 @@ static void housekeeping(struct store *s)
     }
 }
 
+static void place_row(struct store *s, unsigned source)
+{
+    db_int(&s->db, DB_PLACE, 1, source);
+    db_int(&s->db, DB_PLACE, 2, (int64_t)s->place[source]);
+    (void)db_run(s, DB_PLACE);
+    s->placed[source] = s->place[source];
+}
+
 static bool db_commit(struct store *s)
 {
     if (!s->db.in_batch)
         return true;
     log_state(s, &s->events);
     log_state(s, &s->cdrs);
+    for (unsigned i = 0; i < STORE_PLACES; i++)
+        if (s->place[i] != s->placed[i])
+            place_row(s, i);
     s->db.in_batch = false;
     if (sqlite3_get_autocommit(s->db.h)) /* an error took the whole batch back */
         return false;
@@ -245,7 +305,9 @@ bool store_commit(struct store *s, struct now now, const char **ret_why)
         skipped_line(s);
     if (!s->db.h)
         return true;
-    open_write_old(s);
+    if (s->now.mono.us >= s->again_us)
+        chainlog_no_more(&s->events), chainlog_no_more(&s->cdrs);
+    bool files = open_write(s);
     housekeeping(s);
     bool logs = chainlog_flush(&s->events, s->dir) == OK;
     logs = (chainlog_flush(&s->cdrs, s->dir) == OK) && logs;
@@ -255,10 +317,13 @@ bool store_commit(struct store *s, struct now now, const char **ret_why)
         logs = (chainlog_sync(&s->cdrs) == OK) && logs;
     }
     bool db = db_commit(s) && s->n.write_errors == s->write_error_shown;
+    files = open_forget(s) && files;
     if (!logs)
         s->n.write_errors++;
     s->write_error_shown = s->n.write_errors;
-    if (!logs || !db)
-        *ret_why = !logs ? "a log cannot be written" : "the database cannot be written";
-    return logs && db;
+    if (!logs || !db || !files)
+        *ret_why = !logs    ? "a log cannot be written"
+                   : !files ? "the file of running calls cannot be written"
+                            : "the database cannot be written";
+    return logs && db && files;
 }

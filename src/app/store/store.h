@@ -15,8 +15,8 @@
 #define STORE_REFUSALS_S                                                                           \
     2000u /* refusals a second that are written; more are counted and summed up */
 #define STORE_VERDICTS 1000000 /* rows of refusals kept in the database */
-#define STORE_OPEN_AFTER                                                                           \
-    DUR_S(5) /* age at which a running call is written down, so that it survives all of us */
+#define STORE_PLACES   256u    /* sources of facts: engines by number, and the monitor */
+#define STORE_MONITOR  UINT8_MAX
 
 enum db_stmt {
     DB_BEGIN,
@@ -25,12 +25,11 @@ enum db_stmt {
     DB_SESSION,
     DB_LEG,
     DB_VERDICT,
-    DB_OPEN_PUT,
-    DB_OPEN_DEL,
     DB_BINDING_PUT,
     DB_BINDING_DEL,
     DB_BINDING_PURGE,
     DB_LOG_STATE,
+    DB_PLACE,
     DB_VERDICT_TRIM,
     DB_COUNT
 };
@@ -40,8 +39,9 @@ struct db {
     bool in_batch;
     int64_t next_session, next_verdict;
 };
-struct open_call { /* what an aborted CDR needs */
-    uint8_t used, engine, written;
+struct open_call { /* what an aborted CDR needs; also a record of the file open.calls */
+    uint8_t used, engine;
+    uint8_t written; /* stands in the file */
     int64_t start_us;
     uint64_t session;
     struct text_id call_id;
@@ -78,7 +78,12 @@ struct store {
     struct open_call *open;
     uint32_t *open_bucket;
     uint32_t *open_chain;
-    uint32_t open_free, open_n, open_cursor;
+    uint32_t open_free, open_n;
+    uint32_t open_ended; /* ended since the last commit: their slots are not used again before it */
+    uint64_t *open_dirty; /* bit a slot: the file has it otherwise */
+    int open_fd;
+    /* Up to where each source's facts have been taken, and were when we last committed. */
+    uint64_t place[STORE_PLACES], placed[STORE_PLACES];
     /* refusals this second */
     int64_t second;
     uint32_t refusals;
@@ -86,7 +91,7 @@ struct store {
     uint32_t skipped_n;
     struct shard_watch shard[STORE_SHARDS];
     struct sipkey hash;
-    int64_t sync_us, trim_us;
+    int64_t sync_us, trim_us, again_us;
 };
 struct store_cfg {
     const char *folder;    /* opened relative to the working folder; "." after the sandbox */
@@ -102,8 +107,15 @@ void store_close(struct store *s);
 
 /* One record from a ring; n bytes. Judged by fact_valid. */
 void store_fact(struct store *s, const void *rec, size_t n, struct now now);
-/* The engine has gone: its running calls become aborted CDRs. */
-void store_engine_died(struct store *s, uint8_t engine, struct now now);
+/* The engine has gone: those of its calls that began until then become aborted CDRs. Commit before
+ * the next fact, so that they cannot be lost. */
+void store_engine_died(struct store *s, uint8_t engine, struct wall at, struct now now);
+/* Where its facts are taken to: an engine's ring by bytes, the monitor's by number. Kept with the
+ * batch, so that a store that died knows which of the facts that stand there again it has. */
+void store_place(struct store *s, uint8_t source, uint64_t place);
+/* The place of the last commit before this start; false if there is none (or the gateway is new).
+ */
+bool store_placed(const struct store *s, uint8_t source, uint64_t *ret_place);
 /* Ends the batch: logs, then database. false: something was lost (counted); *ret_why then names it.
  */
 bool store_commit(struct store *s, struct now now, const char **ret_why);
@@ -145,7 +157,9 @@ void put_addr(struct out *o, struct str key, const struct addr *a);
 bool open_put(struct store *s, const struct fact *f);
 void open_del(struct store *s, uint8_t engine, uint64_t session);
 const struct open_call *open_find(const struct store *s, uint8_t engine, uint64_t session);
-void open_write_old(struct store *s);
+bool open_write(struct store *s);  /* before the commit: calls that began */
+bool open_forget(struct store *s); /* after it: calls that ended */
+void open_close(struct store *s);
 void abort_call(struct store *s, const struct open_call *c, int64_t at_us);
 MUST_CHECK enum err open_init(struct store *s);
 MUST_CHECK enum err open_load(struct store *s, bool fresh);

@@ -316,7 +316,7 @@ static void dead_engine_aborts_its_calls(void **state)
     }
     struct fact e = end_of(1, "one");
     put(&e);
-    store_engine_died(&store, 1, now);
+    store_engine_died(&store, 1, now.wall, now);
     commit();
     assert_int_equal(number("SELECT count(*) FROM sessions WHERE aborted"), 1);
     (void)ask(CONTROL_OK, "{\"cmd\":\"cdr\",\"call_id\":\"two\"}");
@@ -331,12 +331,7 @@ static void calls_survive_the_gateway(void **state)
     open_store(true);
     struct fact s = start_of(5, "long");
     put(&s);
-    later(6000);
-    struct fact young = start_of(6, "young");
-    put(&young);
-    for (int i = 0; i < 20; i++)
-        commit();
-    assert_int_equal(number("SELECT count(*) FROM open_calls"), 1);
+    commit();
     done();
     open_store(false); /* only the store was gone: the call may still run */
     assert_non_null(open_find(&store, 1, 5));
@@ -344,19 +339,113 @@ static void calls_survive_the_gateway(void **state)
     struct fact e = end_of(5, "long");
     put(&e);
     commit();
-    assert_int_equal(number("SELECT count(*) FROM open_calls"), 0);
+    assert_null(open_find(&store, 1, 5));
     assert_int_equal(number("SELECT count(*) FROM sessions WHERE aborted"), 0);
+    later(1000);
     s = start_of(5, "long");
     put(&s);
-    later(6000);
-    for (int i = 0; i < 20; i++)
-        commit();
+    commit();
     done();
     open_store(true); /* everything was gone */
     commit();
     assert_int_equal(number("SELECT count(*) FROM sessions WHERE aborted"), 1);
-    assert_int_equal(number("SELECT count(*) FROM open_calls"), 0);
     done();
+    open_store(true); /* and only once */
+    assert_int_equal(store.open_n, 0);
+    commit();
+    assert_int_equal(number("SELECT count(*) FROM sessions WHERE aborted"), 1);
+    done();
+}
+
+/* An engine that starts again counts its calls anew: the old one of that number must not vanish. */
+static void same_number_again(void **state)
+{
+    (void)state;
+    open_store(true);
+    struct fact a = start_of(64, "first");
+    put(&a);
+    put(&a); /* the same fact again is the same call */
+    assert_int_equal(store.n.aborted, 0);
+    later(500);
+    struct fact b = start_of(64, "second");
+    put(&b);
+    assert_int_equal(store.n.aborted, 1);
+    assert_int_equal(store.open_n, 1);
+    store_engine_died(&store, 1, (struct wall){b.wall_us - 1},
+                      now); /* told late: of the one before */
+    assert_int_equal(store.open_n, 1);
+    commit();
+    (void)ask(CONTROL_OK, "{\"cmd\":\"cdr\",\"call_id\":\"first\"}");
+    have("\"aborted\":true");
+    done();
+}
+
+/* As if it were killed: nothing of what is closed in order. */
+static void killed(void)
+{
+    store.events.out.n = store.cdrs.out.n = 0;
+    if (store.db.in_batch)
+        (void)sqlite3_exec(store.db.h, "ROLLBACK", NULL, NULL, NULL);
+    store.db.in_batch = false;
+    memset(store.open_dirty, 0, STORE_OPEN / 8);
+    store_close(&store);
+}
+
+static uint64_t lines_of(const char *name, const char *what)
+{
+    char cmd[256];
+    (void)snprintf(cmd, sizeof cmd, "grep -c '%s' %s/%s.jsonl", what, folder, name);
+    FILE *f = popen(cmd, "r");
+    unsigned long long n = 0;
+    assert_int_equal(fscanf(f, "%llu", &n), 1);
+    (void)pclose(f);
+    return n;
+}
+
+/* Killed before, between and after the steps of a commit: the same facts come again, and each
+ * call has one CDR in each place. */
+static void killed_in_a_commit(void **state)
+{
+    (void)state;
+    for (int where = 0; where < 4; where++) {
+        const char *why;
+        char id[32];
+        uint64_t place = 0;
+        (void)snprintf(id, sizeof id, "kill-%d", where);
+        open_store(true);
+        struct fact s = start_of(7, id), e, v = verdict_of(id, REASON_zone_unknown_source);
+        put(&s);
+        store_place(&store, 1, 100);
+        commit();
+        later(100);
+        e = end_of(7, id);
+        put(&v);
+        put(&e);
+        store_place(&store, 1, 200);
+        if (where >= 1)
+            assert_ok(chainlog_flush(&store.events, store.dir));
+        if (where >= 2)
+            assert_ok(chainlog_flush(&store.cdrs, store.dir));
+        if (where >= 3)
+            assert_true(store_commit(&store, now, &why));
+        killed();
+        open_store(false);
+        assert_true(store_placed(&store, 1, &place));
+        assert_int_equal(place, where >= 3 ? 200 : 100);
+        if (where < 3) { /* the ring still has them */
+            put(&v);
+            put(&e);
+        }
+        commit();
+        assert_int_equal(store.open_n, 0);
+        char sql[128];
+        (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM legs WHERE call_id='%s'", id);
+        assert_int_equal(number(sql), 1);
+        assert_int_equal(lines_of("cdr", id), 1);
+        assert_int_equal(lines_of("events", id), 1);
+        done();
+    }
+    assert_int_equal(lines_of("events", "log-damaged"), 0);
 }
 
 static void hostile_records_are_counted(void **state)
@@ -604,6 +693,8 @@ int main(void)
         T(flood_is_summed_up),
         T(dead_engine_aborts_its_calls),
         T(calls_survive_the_gateway),
+        T(same_number_again),
+        T(killed_in_a_commit),
         T(hostile_records_are_counted),
         T(bindings_survive),
         T(killed_without_warning),

@@ -151,7 +151,8 @@ static void put_time(struct out *o, struct str key, int64_t us)
     out_i64(o, us);
 }
 
-static void session_line(struct store *s, const struct fact *f, bool aborted)
+/* Gives the number of the CDR: that of the line, where it stands in the log already. */
+static int64_t session_line(struct store *s, const struct fact *f, bool aborted)
 {
     struct out *o = chainlog_begin(&s->cdrs);
     KEY(o, "id");
@@ -195,6 +196,7 @@ static void session_line(struct store *s, const struct fact *f, bool aborted)
     }
     out_ch(o, ']');
     chainlog_end(&s->cdrs, s->dir);
+    return s->cdrs.id_again ? s->cdrs.id_again : s->db.next_session++;
 }
 
 static void leg_row(struct store *s, const struct fact_leg *l, int64_t id)
@@ -226,14 +228,18 @@ static void leg_row(struct store *s, const struct fact_leg *l, int64_t id)
     (void)db_run(s, DB_LEG);
 }
 
-static void session_row(struct store *s, const struct fact *f, bool aborted)
+static void session_row(struct store *s, const struct fact *f, int64_t id, bool aborted)
 {
     struct db *d = &s->db;
     char trace[512];
     struct out o = out_of(trace, sizeof trace);
     put_trace(&o, &f->u.end.trace);
-    const int64_t n[] = {d->next_session,   (int64_t)f->u.end.session, f->engine,
-                         f->u.end.start_us, f->u.end.ring_us,          f->u.end.answer_us,
+    const int64_t n[] = {id,
+                         (int64_t)f->u.end.session,
+                         f->engine,
+                         f->u.end.start_us,
+                         f->u.end.ring_us,
+                         f->u.end.answer_us,
                          f->u.end.end_us};
     for (unsigned i = 0; i < ARRAY_LEN(n); i++)
         db_int(d, DB_SESSION, 1 + (int)i, n[i]);
@@ -250,15 +256,14 @@ static void session_row(struct store *s, const struct fact *f, bool aborted)
     if (!db_run(s, DB_SESSION))
         return;
     for (unsigned i = 0; i < f->u.end.n_legs; i++)
-        leg_row(s, &f->u.end.leg[i], d->next_session * 2 + i);
+        leg_row(s, &f->u.end.leg[i], id * 2 + i);
 }
 
 void write_session(struct store *s, const struct fact *f, bool aborted)
 {
-    session_line(s, f, aborted);
+    int64_t id = session_line(s, f, aborted);
     if (db_begin(s))
-        session_row(s, f, aborted);
-    s->db.next_session++;
+        session_row(s, f, id, aborted);
     s->n.sessions++;
 }
 
@@ -291,17 +296,13 @@ void write_verdict(struct store *s, const struct fact *f)
 
 static struct str event_name(const struct fact *f)
 {
-    static const char *const NAMES[FACT_KIND_COUNT] = {[FACT_VERDICT] = "request-refused",
-                                                       [FACT_REGISTERED] = "registered",
-                                                       [FACT_UNREGISTERED] = "unregistered",
-                                                       [FACT_EXPIRED] = "expired",
-                                                       [FACT_CALL_START] = "call-started",
-                                                       [FACT_CALL_END] = "call-ended",
-                                                       [FACT_PEER_STATE] = "peer-state",
-                                                       [FACT_REFUSED] = "refused",
-                                                       [FACT_PROCESS] = "process",
-                                                       [FACT_UPSTREAM] = "upstream",
-                                                       [FACT_TRANSFER] = "transfer"};
+    static const char *const NAMES[FACT_KIND_COUNT] = {
+        [FACT_VERDICT] = "request-refused",   [FACT_REGISTERED] = "registered",
+        [FACT_UNREGISTERED] = "unregistered", [FACT_EXPIRED] = "expired",
+        [FACT_CALL_START] = "call-started",   [FACT_CALL_END] = "call-ended",
+        [FACT_PEER_STATE] = "peer-state",     [FACT_REFUSED] = "refused",
+        [FACT_PROCESS] = "process",           [FACT_UPSTREAM] = "upstream",
+        [FACT_TRANSFER] = "transfer"};
     return str_c(NAMES[f->kind]);
 }
 
