@@ -29,7 +29,7 @@ fi
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 put 755 "$build/src/app/cli/ringwall" "$PREFIX/bin/ringwall"
-for p in engine vault store selftest; do
+for p in engine vault store fetch selftest; do
     put 755 "$build/src/app/$p/ringwall-$p" "$PREFIX/libexec/ringwall/ringwall-$p"
 done
 gzip -9nc packaging/ringwall.1 >"$scratch/ringwall.1.gz"
@@ -63,6 +63,7 @@ user() {
 user ringwall
 user ringwall-vault
 user ringwall-store
+user ringwall-fetch
 group ringwall-admin
 for d in "$state:755" "$config:755"; do
     if [ -d "${d%:*}" ]; then echo "unchanged  ${d%:*}"; continue; fi

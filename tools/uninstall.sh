@@ -24,7 +24,7 @@ if [ -z "$DESTDIR" ] && [ -d /run/systemd/system ] && [ -e "$units/ringwall.serv
     systemctl disable --now ringwall 2>/dev/null && echo "stopped    ringwall.service" || true
 fi
 files="bin/ringwall share/man/man1/ringwall.1.gz share/doc/ringwall/ringwall.yaml share/doc/ringwall/LICENSE lib/sysusers.d/ringwall.conf"
-for p in engine vault store selftest; do files="$files libexec/ringwall/ringwall-$p"; done
+for p in engine vault store fetch selftest; do files="$files libexec/ringwall/ringwall-$p"; done
 for f in $files; do drop "$PREFIX/$f"; done
 drop "$units/ringwall.service"
 if [ -n "$DESTDIR" ]; then

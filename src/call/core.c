@@ -41,8 +41,7 @@ size_t core_bytes(const struct core_cfg *cfg)
            round64(pending_cap(cfg) * sizeof(uint32_t)) + round64(media_bytes(&mc)) +
            round64(sizeof(struct ports)) + round64(ports_bytes(cfg->ports_cap_pairs)) +
            round64(rate_bytes(rate_cap(cfg))) + round64(exchange_bytes(cfg)) +
-           round64(upstream_bytes(cfg)) + round64(quiet_bytes()) +
-           round64(cfg->blocks_bytes / 2) * 2 + 64;
+           round64(upstream_bytes(cfg)) + round64(quiet_bytes()) + round64(cfg->blocks_bytes / 2) * 2 + 64;
 }
 
 static void *carve(uint8_t **at, size_t bytes)
@@ -176,6 +175,7 @@ struct core *core_init(void *mem, const struct core_cfg *cfg, struct now now)
     wheel_init(&c->wheel, now.mono);
     c->env = (struct gate_env){.policy = cfg->policy,
                                .directory = cfg->directory,
+                               .named = c->named,
                                .rng = &c->rng,
                                .nonce_key = cfg->nonce_key,
                                .hash_key = cfg->hash_key,
@@ -249,6 +249,7 @@ void core_tick(struct core *c, struct now now)
 {
     struct timer *t;
     c->now = now;
+    peers_look(c);
     while ((t = wheel_pop(&c->wheel, now.mono)))
         timer_run(c, t);
 }

@@ -130,7 +130,8 @@ struct verdict gate_identity(const struct gate_env *e, struct request *r, struct
 {
     enum sip_method m = r->m->method;
     if (!e->policy->zones[r->zone].authenticate) {
-        if (r->peer == POLICY_NONE)
+        /* within a dialog also an address that the peer's name had when the call began */
+        if (r->peer == POLICY_NONE && !(r->in_dialog && r->dialog_authenticated))
             return gate_refuse(REASON_zone_unknown_source);
         r->ident = IDENT_PEER;
         return gate_pass();

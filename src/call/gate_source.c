@@ -19,6 +19,6 @@ struct verdict gate_source(const struct gate_env *e, struct request *r, struct a
     }
     if (e->policy->zones[r->zone].client_cert == 2 && !r->tls_verified)
         return gate_refuse(REASON_tls_client_cert_missing);
-    r->peer = policy_peer_of(e->policy, r->zone, &r->flow.peer);
+    r->peer = targets_peer_of(e->policy, e->named, r->zone, &r->flow.peer);
     return gate_pass();
 }

@@ -11,6 +11,7 @@
 #include "call/location.h"
 #include "call/policy.h"
 #include "call/rate.h"
+#include "call/targets.h"
 #include "identity/ask.h"
 #include "wire/sip/hdr.h"
 
@@ -55,6 +56,7 @@ struct request {
 struct gate_env {
     const struct policy *policy;
     const struct directory *directory;
+    const struct targets_row *named; /* by peer; NULL: no peer is known by a name */
     struct rate_table *rate;
     struct rng *rng;
     struct sipkey nonce_key, hash_key;
@@ -110,4 +112,8 @@ size_t location_lookup(struct location_shard *const *shards, size_t n_shards,
 bool location_other(struct location_shard *const *shards, size_t n_shards, const struct sipkey *k,
                     struct str aor, struct wall now, const struct flow *tried, struct str contact,
                     struct binding *ret_b);
+/* Where the phone of that contact is now, which came back over another connection; f stays while
+ * its own is registered. */
+void location_follow(struct location_shard *const *shards, size_t n_shards, const struct sipkey *k,
+                     struct str aor, struct wall now, struct str contact, struct flow *f);
 #endif

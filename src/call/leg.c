@@ -1,5 +1,6 @@
 /* One leg: finding it, speaking on its dialog, its 2xx and ACK, its end. */
 #include "call/core_int.h"
+#include "call/hide.h"
 
 struct leg *leg_new(struct call *k, char side)
 {
@@ -144,16 +145,8 @@ static void follow(struct leg *l)
     struct str aor = l->side == 'a' ? l->call->user : l->aor;
     if (l->peer != POLICY_NONE || !flow_reliable(&l->flow) || !aor.n)
         return;
-    size_t n = location_lookup(c->cfg.shards, c->cfg.engines, &c->cfg.hash_key, aor, c->now.wall,
-                               c->bindings, FORKS_MAX);
-    for (size_t i = 0; i < n; i++) {
-        const struct binding *b = &c->bindings[i];
-        if (b->flow.proto == l->flow.proto && !(b->flags & BINDING_RESTORED) &&
-            str_eq(str_of(b->contact, b->contact_len), l->d.remote_target)) {
-            l->flow = b->flow;
-            return;
-        }
-    }
+    location_follow(c->cfg.shards, c->cfg.engines, &c->cfg.hash_key, aor, c->now.wall,
+                    l->d.remote_target, &l->flow);
 }
 
 struct handle leg_request_begin(struct leg *l, struct out *o, enum sip_method m)
@@ -186,6 +179,8 @@ void leg_send_bye(struct leg *l, enum reason why)
     struct handle t = leg_request_begin(l, &o, SIP_BYE);
     if (!handle_is(t))
         return;
+    if (l->call->core->parting)
+        hide_reasons_put(l->call->core->parting, &o);
     if (why != REASON_NONE) {
         sip_begin(&o, HDR_REASON);
         OUT_LIT(&o, "Q.850;cause=");
@@ -399,7 +394,9 @@ static void on_bye(struct core *c, struct incoming *in)
         return;
     if (!known) /* a leg B that was given up: its end changes nothing */
         return;
+    c->parting = in->m;
     call_step(l->call, l->side == 'a' ? CALL_EV_BYE_A : CALL_EV_BYE_B, in->m, l, REASON_NONE);
+    c->parting = NULL;
 }
 
 static void on_options(struct core *c, struct incoming *in)
@@ -483,8 +480,12 @@ void leg_part(struct leg *l, bool told, enum reason why, uint16_t code)
         return;
     part_held(l, why, code);
     /* So that a phone which another one was quicker than shows no missed call (RFC 3326). */
+    char buf[HIDE_REASON_CHARS];
+    struct out value = out_of(buf, sizeof buf);
+    if (c->parting)
+        hide_reasons(c->parting, &value);
     struct str reason =
-        code == 200 ? STR("SIP;cause=200;text=\"Call completed elsewhere\"") : STR_NONE;
+        code == 200 ? STR("SIP;cause=200;text=\"Call completed elsewhere\"") : out_str(&value);
     if (handle_is(l->ict) && l->ict_for == FOR_CALL)
         (void)!trans_cancel(c->trans, l->ict, reason, c->now.mono);
     if (!open || told)

@@ -77,6 +77,9 @@ enum err policy_valid(const struct policy *p, size_t bytes)
     for (unsigned i = 0; i < p->n_listeners; i++)
         if (p->listeners[i].proto > PROTO_TLS || !spans_ok(p, &p->listeners[i].name, 1))
             return ERR_RANGE;
+    if (p->dns.n_servers > POLICY_RESOLVERS || p->dns.n_plain > POLICY_UNSIGNED ||
+        !spans_ok(p, p->dns.plain, p->dns.n_plain))
+        return ERR_RANGE;
     for (unsigned i = 0; i < p->n_roles; i++)
         if (!spans_ok(p, &p->roles[i].name, 1))
             return ERR_RANGE;

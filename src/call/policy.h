@@ -10,7 +10,7 @@
 #include "sip/flow.h"
 
 #define POLICY_MAGIC        0x5257504cu
-#define POLICY_VERSION      2u
+#define POLICY_VERSION      3u
 #define POLICY_DOMAINS      16u
 #define POLICY_LISTENERS    16u
 #define POLICY_ZONES        32u
@@ -125,6 +125,14 @@ struct policy_limits {
     uint32_t message_bytes;
     uint32_t session_expires_s;
 };
+#define POLICY_RESOLVERS 4u
+#define POLICY_UNSIGNED  8u
+struct policy_dns { /* how the fetch program looks names up */
+    uint8_t n_servers; /* 0: those of /etc/resolv.conf */
+    uint8_t n_plain;
+    struct addr servers[POLICY_RESOLVERS]; /* with port */
+    struct span plain[POLICY_UNSIGNED]; /* domains below which nothing needs to be signed */
+};
 struct policy_role {
     struct span name;
     bool outbound; /* may use routes to peers */
@@ -144,6 +152,7 @@ struct policy {
     uint16_t rtp_min, rtp_max;
     struct addr media_ip; /* bind address of media sockets (0.0.0.0 = per listener advertise) */
     uint16_t engines;
+    struct policy_dns dns;
     uint32_t text_n;
     char text[POLICY_TEXT];
 };

@@ -107,7 +107,7 @@ static void no_word(struct leg *b)
     const struct policy_route *r = &c->policy->routes[k->route];
     bool more = k->next_peer + 1u < r->n_peers ||
                 (k->next_peer < r->n_peers &&
-                 k->next_target < c->policy->peers[r->peers[k->next_peer]].n_targets);
+                 k->next_target < peers_targets(c, r->peers[k->next_peer]));
     if (!more)
         return;
     (void)!trans_cancel(c->trans, b->ict, STR_NONE, c->now.mono);

@@ -9,10 +9,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ALL_ROLES (1u << ROLE_ENGINE | 1u << ROLE_VAULT | 1u << ROLE_STORE)
+#define ALL_ROLES (1u << ROLE_ENGINE | 1u << ROLE_VAULT | 1u << ROLE_STORE | 1u << ROLE_FETCH)
 #define ENGINE    (1u << ROLE_ENGINE)
 #define FILES     (1u << ROLE_VAULT | 1u << ROLE_STORE)
 #define STORE     (1u << ROLE_STORE)
+#define FETCH     (1u << ROLE_FETCH)
+#define NET       (ENGINE | FETCH)
 
 /* One system call with at most two comparisons of its arguments. */
 struct rule {
@@ -56,14 +58,15 @@ struct rule {
         }                                                                                          \
     }
 /* int arguments: the kernel looks at the low 32 bits only, so do we. */
-#define INT                 UINT64_C(0xffffffff)
-#define OPTION(level, name) CALL2(setsockopt, ENGINE, 1, INT, (level), 2, INT, (name))
+#define INT                  UINT64_C(0xffffffff)
+#define OPTION(level, name)  CALL2(setsockopt, ENGINE, 1, INT, (level), 2, INT, (name))
+#define FETCHES(level, name) CALL2(setsockopt, FETCH, 1, INT, (level), 2, INT, (name))
 
 /* SOCK_DGRAM with or without the two flags. Streams come connected or accepted: the engine cannot
  * dial. */
-#define SOCKET(family)                                                                             \
-    CALL2(socket, ENGINE, 0, INT, (family), 1, INT & ~(uint64_t)(SOCK_NONBLOCK | SOCK_CLOEXEC),    \
-          SOCK_DGRAM)
+#define SOCKET(roles, family, type)                                                                \
+    CALL2(socket, (roles), 0, INT, (family), 1, INT & ~(uint64_t)(SOCK_NONBLOCK | SOCK_CLOEXEC),   \
+          (type))
 
 static const struct rule rules[] = {
     /* the hot ones, without arguments to check: the kernel answers them from a bitmap */
@@ -72,7 +75,7 @@ static const struct rule rules[] = {
     CALL(epoll_pwait2, ALL_ROLES),
     CALL(epoll_ctl, ALL_ROLES),
     CALL(recvmmsg, ENGINE),
-    CALL(recvfrom, ENGINE),
+    CALL(recvfrom, NET),
     CALL(recvmsg, ALL_ROLES),
     CALL(read, ALL_ROLES),
     CALL(write, ALL_ROLES),
@@ -84,7 +87,7 @@ static const struct rule rules[] = {
     CALL(writev, ALL_ROLES),
     /* MSG_FASTOPEN would dial without connect(), past Landlock too */
     CALL1(sendmmsg, ENGINE, 3, MSG_FASTOPEN, 0),
-    CALL1(sendto, ENGINE, 3, MSG_FASTOPEN, 0),
+    CALL1(sendto, NET, 3, MSG_FASTOPEN, 0),
     CALL1(sendmsg, ALL_ROLES, 2, MSG_FASTOPEN, 0),
     /* memory: never executable */
     CALL1(mmap, ALL_ROLES, 2, PROT_EXEC, 0),
@@ -146,12 +149,12 @@ static const struct rule rules[] = {
     CALL1(fcntl, FILES, 1, INT, F_SETLKW),
     CALL1(fcntl, FILES, 1, INT, F_OFD_SETLK),
     /* the engine's sockets */
-    SOCKET(AF_INET),
-    SOCKET(AF_INET6),
-    CALL(bind, ENGINE),
-    CALL(getsockname, ENGINE),
-    CALL(getpeername, ENGINE),
-    CALL2(getsockopt, ENGINE, 1, INT, SOL_SOCKET, 2, INT, SO_ERROR),
+    SOCKET(NET, AF_INET, SOCK_DGRAM),
+    SOCKET(NET, AF_INET6, SOCK_DGRAM),
+    CALL(bind, NET),
+    CALL(getsockname, NET),
+    CALL(getpeername, NET),
+    CALL2(getsockopt, NET, 1, INT, SOL_SOCKET, 2, INT, SO_ERROR),
     CALL2(getsockopt, ENGINE, 1, INT, SOL_SOCKET, 2, INT, SO_TYPE),
     CALL2(getsockopt, ENGINE, 1, INT, SOL_SOCKET, 2, INT, SO_RCVBUF),
     CALL1(getsockopt, ENGINE, 1, INT, IPPROTO_TCP),
@@ -178,6 +181,19 @@ static const struct rule rules[] = {
     OPTION(IPPROTO_IPV6, IPV6_RECVERR),
     OPTION(IPPROTO_UDP, 103 /* UDP_SEGMENT */),
     OPTION(IPPROTO_UDP, 104 /* UDP_GRO */),
+    /* fetch dials name servers. A filter sees no address: which ones is the network's to say */
+    SOCKET(FETCH, AF_INET, SOCK_STREAM),
+    SOCKET(FETCH, AF_INET6, SOCK_STREAM),
+    CALL(connect, FETCH),
+    CALL(pipe2, FETCH), /* its event loop makes one for itself */
+    FETCHES(SOL_SOCKET, SO_RCVBUF),
+    FETCHES(SOL_SOCKET, SO_SNDBUF),
+    FETCHES(SOL_SOCKET, SO_REUSEADDR),
+    FETCHES(IPPROTO_TCP, TCP_MAXSEG),
+    FETCHES(IPPROTO_IP, IP_MTU_DISCOVER),
+    FETCHES(IPPROTO_IPV6, IPV6_V6ONLY),
+    FETCHES(IPPROTO_IPV6, IPV6_MTU),
+    FETCHES(IPPROTO_IPV6, IPV6_MTU_DISCOVER),
     /* files: which ones is Landlock's to say */
     CALL(openat, FILES),
     CALL(stat, FILES),
@@ -280,7 +296,7 @@ static int add_rules(scmp_filter_ctx ctx, enum role role)
     }
     /* fstat() of glibc is newfstatat(fd, "", ..., AT_EMPTY_PATH); without the flag a path would be
      * looked up. */
-    if (role == ROLE_ENGINE) {
+    if (role == ROLE_ENGINE || role == ROLE_FETCH) {
         struct scmp_arg_cmp empty = {3, SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH};
         int e = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1, &empty);
         if (e != 0)

@@ -35,6 +35,8 @@ struct ll_beneath {
 #define LL_FS_MAKE_DIR    (UINT64_C(1) << 7)
 #define LL_FS_MAKE_REG    (UINT64_C(1) << 8)
 #define LL_FS_TRUNCATE    (UINT64_C(1) << 14)
+#define LL_NET_BIND       (UINT64_C(1) << 0)
+#define LL_NET_CONNECT    (UINT64_C(1) << 1)
 #define LL_FS_FOLDER                                                                               \
     (LL_FS_WRITE_FILE | LL_FS_READ_FILE | LL_FS_READ_DIR | LL_FS_REMOVE_DIR | LL_FS_REMOVE_FILE |  \
      LL_FS_MAKE_DIR | LL_FS_MAKE_REG | LL_FS_TRUNCATE)
@@ -46,6 +48,7 @@ static const struct {
     [ROLE_ENGINE] = {"engine", "ringwall-engine", "ringwall", UINT64_C(1) << 30},
     [ROLE_VAULT] = {"vault", "ringwall-vault", "ringwall-vault", UINT64_C(1) << 30},
     [ROLE_STORE] = {"store", "ringwall-store", "ringwall-store", UINT64_MAX},
+    [ROLE_FETCH] = {"fetch", "ringwall-fetch", "ringwall-fetch", UINT64_C(1) << 30},
 };
 
 const char *role_name(enum role r)
@@ -243,8 +246,8 @@ static bool landlock(struct step *s)
         rs.fs |= UINT64_C(1) << 13;
     if (abi >= 3)
         rs.fs |= LL_FS_TRUNCATE;
-    if (abi >= 4) { /* no rule follows: no TCP port may be bound or connected to */
-        rs.net = 3;
+    if (abi >= 4) { /* no rule follows: no TCP port may be bound or, but by fetch, connected to */
+        rs.net = s->role == ROLE_FETCH ? LL_NET_BIND : LL_NET_BIND | LL_NET_CONNECT;
         size = 2 * sizeof rs.fs;
     }
     if (abi >= 5)

@@ -7,8 +7,8 @@
 #define IO_SANDBOX_H
 #include "base/str.h"
 
-enum role { ROLE_ENGINE, ROLE_VAULT, ROLE_STORE, ROLE_COUNT };
-const char *role_name(enum role r);    /* "engine" "vault" "store" */
+enum role { ROLE_ENGINE, ROLE_VAULT, ROLE_STORE, ROLE_FETCH, ROLE_COUNT };
+const char *role_name(enum role r);    /* "engine" "vault" "store" "fetch" */
 const char *role_program(enum role r); /* "ringwall-engine" ... */
 const char *role_user(enum role r);    /* "ringwall" "ringwall-vault" "ringwall-store" */
 
@@ -24,7 +24,7 @@ struct sandbox_report { /* travels in a message: flat */
 #define SANDBOX_CHANNEL_FD 3 /* the one descriptor kept besides 0, 1 and 2 */
 
 /* folder: the only one the vault or store may touch from then on, and its working directory; NULL
- * for the engine, which may open nothing. On an error ret_why says in words which step failed
+ * for engine and fetch, which may open nothing. On an error ret_why says in words which step failed
  * (static text) and errno is the step's. */
 MUST_CHECK enum err sandbox_enter(enum role role, const char *folder,
                                   struct sandbox_report *ret_report, const char **ret_why);

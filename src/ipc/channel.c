@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 enum { UP, DOWN };
-enum { E = 1 << ROLE_ENGINE, V = 1 << ROLE_VAULT, S = 1 << ROLE_STORE };
+enum { E = 1 << ROLE_ENGINE, V = 1 << ROLE_VAULT, S = 1 << ROLE_STORE, F = 1 << ROLE_FETCH };
 enum { L = 1 << PHASE_LOCKING, U = 1 << PHASE_SETUP, R = 1 << PHASE_RUNNING };
 struct rule {
     const char *name;

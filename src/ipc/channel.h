@@ -46,9 +46,10 @@ struct msg_blob {
 };
 struct msg_connect {
     uint32_t req;
-    uint8_t peer, target; /* indices in the policy */
-    uint8_t pad[2];
     uint32_t generation; /* of the policy the engine meant: another one is refused */
+    struct addr target;  /* one of the peer's, by the policy or the board: others are refused */
+    uint8_t peer;        /* index in the policy */
+    uint8_t pad[3];
 };
 struct msg_connected {
     uint32_t req;
@@ -62,7 +63,7 @@ struct msg_ping {
     uint64_t id;
 };
 struct msg_setup {
-    uint8_t role, engine, engines; /* engine: index of this one; 0 for vault and store */
+    uint8_t role, engine, engines; /* engine: index of this one; 0 for others */
     uint8_t pad;
     uint16_t media_min, media_max; /* engine: its part of the RTP range: media_min even, media_max
                                       odd; both inclusive */
@@ -75,7 +76,7 @@ struct msg_setup {
 enum attach_kind {
     ATTACH_WAKE = 1,  /* pipe of consumer (role a, engine b): the reading end of one's own, to sleep
                          on; a writing end of others' */
-    ATTACH_POLICY,    /* sealed memfd, struct policy. engines, vault, store */
+    ATTACH_POLICY,    /* sealed memfd, struct policy. all */
     ATTACH_DIRECTORY, /* sealed memfd, struct directory. engines */
     ATTACH_STATS,     /* memfd, struct stats: one's own */
     ATTACH_LOCATION,  /* memfd, shard of engine a: writable for its owner, read-only for other
@@ -91,6 +92,8 @@ enum attach_kind {
     ATTACH_RING_FACT,    /* engine a to the store */
     ATTACH_RING_RESTORE, /* store to engine a: what survived a restart */
     ATTACH_RING_PEER,    /* engine a to engine b */
+    ATTACH_TARGETS,  /* memfd, struct targets_board: writable for fetch, read-only for engines */
+    ATTACH_RESOLVER, /* fetch: sealed memfd, text: trust anchors (a 0), resolv.conf (a 1) */
     ATTACH_KIND_COUNT
 };
 struct msg_attach {

@@ -78,6 +78,25 @@ static enum err attach_location(struct child *c, const struct msg_attach *a, int
     return OK;
 }
 
+/* The writer's own stays where it is; readers keep pointers into theirs, too. */
+static enum err attach_targets(struct child *c, const struct msg_attach *a, int fd)
+{
+    bool own = c->ch.role == ROLE_FETCH;
+    if ((!own && c->ch.role != ROLE_ENGINE) || c->targets.p)
+        return ERR_STATE;
+    if (!own)
+        return attach_map(&c->targets, a, fd, false);
+    void *p = NULL;
+    if (a->bytes == 0 || a->bytes > 1u << 24)
+        return ERR_RANGE;
+    enum err e = mem_map(fd, (size_t)a->bytes, true, false, &p);
+    if (e != OK)
+        return e;
+    c->targets_own = p;
+    c->targets = (struct child_map){p, (size_t)a->bytes};
+    return OK;
+}
+
 static enum err attach_stats(struct child *c, const struct msg_attach *a, int fd)
 {
     void *p = NULL;
@@ -168,6 +187,12 @@ static enum err attach(struct child *c, const struct msg_attach *a, int *fd)
         return attach_star_ring(c, &c->restore[a->a], a, *fd, ROLE_STORE, false);
     case ATTACH_RING_PEER:
         return attach_peer_ring(c, a, *fd);
+    case ATTACH_TARGETS:
+        return attach_targets(c, a, *fd);
+    case ATTACH_RESOLVER:
+        return c->ch.role == ROLE_FETCH && a->a < ARRAY_LEN(c->resolver)
+                   ? attach_map(&c->resolver[a->a], a, *fd, true)
+                   : ERR_STATE;
     case ATTACH_KIND_COUNT:
     default:
         return ERR_RANGE;
@@ -355,10 +380,10 @@ void child_note(struct child *c, uint8_t severity, const char *fmt, ...)
     (void)e; /* a monitor that does not read loses lines, not us */
 }
 
-enum err child_connect(struct child *c, uint32_t req, uint8_t peer, uint8_t target,
+enum err child_connect(struct child *c, uint32_t req, uint8_t peer, const struct addr *target,
                        uint32_t generation)
 {
-    struct msg_connect m = {req, peer, target, {0}, generation};
+    struct msg_connect m = {.req = req, .generation = generation, .target = *target, .peer = peer};
     return send_waiting(c, MSG_CONNECT, bytes_of(&m, sizeof m), STR_NONE, -1);
 }
 

@@ -30,10 +30,13 @@ struct child {
     struct child_map policy, directory, ca, chain[CHILD_CHAINS];
     struct child_map keys; /* vault: n / IPC_KEY_NAME names */
     struct child_map location[IPC_ENGINES_MAX];
-    void *location_own;  /* engine: its own shard, writable; NULL for others */
-    struct stats *stats; /* never NULL after child_start */
-    int wake;            /* reading end of the own pipe: watch it; child_awake drains it */
-    uint32_t undrained;  /* turns since it was looked at */
+    struct child_map targets;     /* engines, fetch */
+    struct child_map resolver[2]; /* fetch */
+    void *targets_own;            /* fetch: the same, writable */
+    void *location_own;           /* engine: its own shard, writable; NULL for others */
+    struct stats *stats;          /* never NULL after child_start */
+    int wake;                     /* reading end of the own pipe: watch it; child_awake drains it */
+    uint32_t undrained;           /* turns since it was looked at */
     int wake_of[ROLE_COUNT][IPC_ENGINES_MAX]; /* -1: not given */
     int listener[CHILD_LISTENERS];            /* engine: -1 where there is none; non-blocking */
     /* By the engine at the other end (the index of the engine itself on engines). An engine uses
@@ -72,8 +75,8 @@ MUST_CHECK enum err child_reply_fd(struct child *c, uint32_t id, uint32_t code, 
                                    uint64_t bytes);
 /* A line for the operator; cut at NOTE_TEXT_MAX; dropped when the monitor does not read. */
 void child_note(struct child *c, uint8_t severity, const char *fmt, ...) PRINTF(3, 4);
-MUST_CHECK enum err child_connect(struct child *c, uint32_t req, uint8_t peer, uint8_t target,
-                                  uint32_t generation);
+MUST_CHECK enum err child_connect(struct child *c, uint32_t req, uint8_t peer,
+                                  const struct addr *target, uint32_t generation);
 /* Vault: publishes the directory (bytes are copied into a sealed memfd). */
 MUST_CHECK enum err child_directory(struct child *c, const void *blob, size_t n);
 MUST_CHECK enum err child_drained(struct child *c);

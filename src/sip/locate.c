@@ -238,7 +238,9 @@ void locate_answer(struct locate *l, unsigned qi, const struct locate_reply *r)
         return;
     }
     l->secure = l->secure && r->secure;
-    uint32_t ttl = r->msg->n ? r->msg->ttl_s : r->msg->negative_s ? r->msg->negative_s : NEGATIVE_S;
+    uint32_t ttl = r->msg->n ? r->msg->ttl_s : r->msg->negative_s;
+    if (ttl == UINT32_MAX)
+        ttl = NEGATIVE_S;
     l->ttl_s = MIN(l->ttl_s, ttl);
     if (l->stage == STAGE_NAPTR && r->msg->rcode == DNS_NXDOMAIN)
         finish(l, REASON_dns_no_name, true); /* nor has it anything below (RFC 8020) */

@@ -39,6 +39,7 @@ static void reply(unsigned q, uint8_t rcode, bool secure)
     msg.rcode = rcode;
     locate_answer(&l, q, &r);
     memset(&msg, 0, sizeof msg);
+    msg.negative_s = UINT32_MAX;
 }
 
 static void outcome(unsigned q, enum locate_outcome o)

@@ -22,7 +22,7 @@ def test_install_run_uninstall(tmp_path, prefix):
     out = run("install.sh", dest, BUILD, prefix=prefix).stdout
     there = files(dest)
     p = prefix.strip("/")
-    for f in ("bin/ringwall", "libexec/ringwall/ringwall-engine", "libexec/ringwall/ringwall-vault", "libexec/ringwall/ringwall-store", "libexec/ringwall/ringwall-selftest",
+    for f in ("bin/ringwall", "libexec/ringwall/ringwall-engine", "libexec/ringwall/ringwall-vault", "libexec/ringwall/ringwall-store", "libexec/ringwall/ringwall-fetch", "libexec/ringwall/ringwall-selftest",
               "share/man/man1/ringwall.1.gz", "share/doc/ringwall/ringwall.yaml", "lib/systemd/system/ringwall.service"):
         assert f"{p}/{f}" in there, f
         assert f"/{p}/{f}" in out

@@ -12,7 +12,7 @@ def place():
     """The programs where nobody may read them, and a folder of his own."""
     d = tempfile.mkdtemp(prefix="ringwall-user-")
     os.chmod(d, 0o755)
-    for src in ("cli/ringwall", "engine/ringwall-engine", "vault/ringwall-vault", "store/ringwall-store", "selftest/ringwall-selftest"):
+    for src in ("cli/ringwall", "engine/ringwall-engine", "vault/ringwall-vault", "store/ringwall-store", "fetch/ringwall-fetch", "selftest/ringwall-selftest"):
         to = os.path.join(d, "bin" if "cli" in src else "libexec/ringwall")
         os.makedirs(to, exist_ok=True)
         shutil.copy(os.path.join(BUILD, "src", "app", src), to)

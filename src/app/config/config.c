@@ -10,7 +10,7 @@
 
 struct top { /* the file's keys; NULL: not there */
     struct fy_node *domains, *state, *engines, *media, *certificates, *listeners, *zones, *waivers,
-        *peers, *roles, *routes, *limits;
+        *peers, *roles, *routes, *limits, *dns;
 };
 #define KEY(k)                                                                                     \
     {                                                                                              \
@@ -22,7 +22,8 @@ struct top { /* the file's keys; NULL: not there */
     }
 static const struct field TOP[] = {KEY_MUST(domains), KEY(state),     KEY(engines), KEY(media),
                                    KEY(certificates), KEY(listeners), KEY(zones),   KEY(peers),
-                                   KEY(roles),        KEY(routes),    KEY(waivers), KEY(limits)};
+                                   KEY(roles),        KEY(routes),    KEY(waivers), KEY(limits),
+                                   KEY(dns)};
 
 static void read_state(struct load *l, struct fy_node *n)
 {
@@ -73,6 +74,7 @@ static void read_sections(struct load *l, const struct top *t)
         {offsetof(struct top, waivers), read_waivers},
         {offsetof(struct top, roles), read_roles},
         {offsetof(struct top, routes), read_routes},
+        {offsetof(struct top, dns), read_dns},
     };
     for (unsigned i = 0; i < ARRAY_LEN(ORDER); i++) {
         struct fy_node *n;
@@ -126,6 +128,7 @@ static void read_document(struct load *l, struct fy_document *doc)
     }
     (void)map_read(l, root, "the file", TOP, ARRAY_LEN(TOP), &top);
     read_sections(l, &top);
+    dns_default(l);
     if (l->e->n_errors == 0)
         judge(l);
     if (l->e->n_errors == 0 && policy_valid(l->p, sizeof *l->p) != OK)

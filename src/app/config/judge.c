@@ -2,6 +2,7 @@
  * will refuse peers. */
 #include "app/config/values.h"
 #include "app/config/yaml.h"
+#include "wire/dns/dns.h"
 #include <unistd.h>
 
 #define NAME(l, sp) (int)(sp).len, policy_text((l)->p, (sp)).p
@@ -174,6 +175,21 @@ static void judge_peer(struct load *l, unsigned pi)
     }
 }
 
+/* What a name needs besides itself. */
+static void judge_name(struct load *l, unsigned pi)
+{
+    const struct policy_peer *pe = &l->p->peers[pi];
+    if (pe->host.len && pe->dnssec && !l->c->trust_anchor[0] && !l->o->no_files)
+        warning(
+            l, l->peer_at[pi], "install dns-root-data, or name a file in dns.trust_anchor",
+            "peer \"%.*s\": dnssec: yes, but there is no trust anchor, so no answer is believed",
+            NAME(l, pe->name));
+    if (pe->host.len && pe->listener != POLICY_NONE &&
+        pe->host.len + STR("_sips._tcp.").n > DNS_NAME_MAX)
+        problem(l, l->peer_at[pi], NULL, "peer \"%.*s\": its name is too long for an SRV look-up",
+                NAME(l, pe->name));
+}
+
 static bool covers(uint8_t wide, uint8_t narrow)
 {
     return wide == POLICY_NONE || wide == narrow;
@@ -235,6 +251,8 @@ void judge(struct load *l)
     judge_waivers(l);
     for (unsigned i = 0; i < l->p->n_peers; i++)
         judge_peer(l, i);
+    for (unsigned i = 0; i < l->p->n_peers; i++)
+        judge_name(l, i);
     judge_routes(l);
     judge_media(l);
     judge_files(l);

@@ -16,7 +16,7 @@ struct load { /* one reading of one file */
     bool text_full;
     struct pos listener_at[POLICY_LISTENERS], zone_at[POLICY_ZONES], waiver_at[POLICY_WAIVERS];
     struct pos peer_at[POLICY_PEERS], route_at[POLICY_ROUTES], role_at[POLICY_ROLES], media_at,
-        certs_at;
+        certs_at, dns_at;
 };
 
 /* hint may be NULL. */
@@ -99,6 +99,8 @@ void read_peers(struct load *l, struct fy_node *n);
 void read_roles(struct load *l, struct fy_node *n);
 void read_routes(struct load *l, struct fy_node *n);
 void read_limits(struct load *l, struct fy_node *n);
+void read_dns(struct load *l, struct fy_node *n);
+void dns_default(struct load *l); /* what the file does not say */
 void limits_default(struct policy_limits *lim);
 void role_user_first(struct load *l); /* role 0 is "user", made if the file has none */
 /* What holds between sections; only when every section could be read. */

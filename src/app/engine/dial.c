@@ -3,28 +3,31 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Index of the flow's address among its peer's targets; false if the policy does not name it. */
-static bool target_of(const struct engine *e, const struct flow *f, uint8_t *ret_target)
+/* The peer's slot with a connection to the flow's address, else a free one; NULL: none. Whether the
+ * address is the peer's is the monitor's to judge. */
+static struct handle *slot_of(struct engine *e, const struct flow *f)
 {
+    struct handle *free_slot = NULL;
     if (!f->peer_id || f->peer_id > e->policy->n_peers)
-        return false;
-    const struct policy_peer *r = &e->policy->peers[f->peer_id - 1];
-    for (uint8_t i = 0; i < r->n_targets; i++)
-        if (addr_eq(&r->targets[i], &f->peer)) {
-            *ret_target = i;
-            return true;
-        }
-    return false;
+        return NULL;
+    for (unsigned i = 0; i < OUT_MAX; i++) {
+        struct handle *h = &e->out[f->peer_id - 1][i];
+        const struct conn *c = pool_get(&e->conns, *h);
+        if (!c)
+            free_slot = free_slot ? free_slot : h;
+        else if (addr_eq(&c->flow.peer, &f->peer) && c->flow.proto == f->proto)
+            return h;
+    }
+    return free_slot;
 }
 
 /* The open, opening or newly begun connection to a peer's target. */
 struct conn *connect_out(struct engine *e, const struct flow *f)
 {
-    uint8_t target;
     struct handle h;
-    if (!target_of(e, f, &target))
+    struct handle *known = slot_of(e, f);
+    if (!known)
         return NULL;
-    struct handle *known = &e->out[f->peer_id - 1][target];
     struct conn *c = pool_get(&e->conns, *known);
     if (c)
         return c;
@@ -45,7 +48,7 @@ struct conn *connect_out(struct engine *e, const struct flow *f)
     timer_arm(&e->wheel, &c->timer, instant_add(e->loop.now.mono, DUR_S(CONN_HANDSHAKE_S)));
     struct str name = policy_text(e->policy, e->policy->peers[f->peer_id - 1].tls_name);
     if ((f->proto == PROTO_TLS && (!e->client || tls_new(e->client, name, &c->tls) != OK)) ||
-        child_connect(&e->child, c->req, (uint8_t)(f->peer_id - 1), target,
+        child_connect(&e->child, c->req, (uint8_t)(f->peer_id - 1), &f->peer,
                       e->policy->generation) != OK) {
         conn_free(c);
         return NULL;

@@ -35,6 +35,7 @@
 #define SIGN_SLOTS        1024u
 #define CONN_RECENT       64u
 #define CONN_RECENT_PHONE 4u
+#define OUT_MAX           16u /* to one peer: the addresses it has, and some that it had */
 #define SOURCE_SLOTS      (1u << 16)
 
 struct engine;
@@ -93,10 +94,10 @@ struct engine {
     struct dgram_rx rx;
     struct dgram_tx tx[POLICY_LISTENERS];
     struct pool conns;
-    struct handle out[POLICY_PEERS][POLICY_PEER_TARGETS]; /* connections that we opened */
-    uint16_t sources[SOURCE_SLOTS];   /* incoming connections by hashed source */
-    uint16_t strangers[SOURCE_SLOTS]; /* those of them that are strangers */
-    struct conn *oldest, *newest;     /* strangers */
+    struct handle out[POLICY_PEERS][OUT_MAX]; /* connections that we opened */
+    uint16_t sources[SOURCE_SLOTS];           /* incoming connections by hashed source */
+    uint16_t strangers[SOURCE_SLOTS];         /* those of them that are strangers */
+    struct conn *oldest, *newest;             /* strangers */
     uint32_t n_strangers, n_signing;
     size_t partial_bytes;
     struct known *known;

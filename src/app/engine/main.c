@@ -38,6 +38,8 @@ static enum err core_make(struct engine *e)
                            .engines = s->engines,
                            .policy = e->policy,
                            .directory = e->child.directory.p,
+                           .targets = e->child.targets.p,
+                           .targets_bytes = e->child.targets.n,
                            .token_keys = {s->token_seal, s->token_mask},
                            .hash_key = s->hash,
                            .nonce_key = s->nonce,

@@ -317,6 +317,21 @@ static enum err shards(struct monitor *m)
     return e;
 }
 
+/* What fetch writes and engines read; looked at by us, too, before we dial for an engine. */
+static enum err board(struct monitor *m)
+{
+    size_t n = sizeof(struct targets_board);
+    void *view = NULL;
+    enum err e = memfd_new("ringwall-targets", n, &m->targets.fd);
+    if (e == OK)
+        e = memfd_readonly(m->targets.fd, &m->targets_ro.fd);
+    if (e == OK)
+        e = mem_map(m->targets_ro.fd, n, false, false, &view);
+    m->targets.n = m->targets_ro.n = n;
+    m->board = view;
+    return e;
+}
+
 static enum err memory(struct monitor *m)
 {
     enum err e = rand_bytes(&m->keys.token_seal, sizeof m->keys.token_seal);
@@ -328,6 +343,8 @@ static enum err memory(struct monitor *m)
         e = rand_bytes(&m->keys.nonce, sizeof m->keys.nonce);
     if (e == OK)
         e = shards(m);
+    if (e == OK)
+        e = board(m);
     if (e == OK)
         e = memfd_sealed("ringwall-policy", &m->conf->policy, sizeof m->conf->policy,
                          &m->policy.fd);
@@ -346,9 +363,12 @@ enum err boot_all(struct monitor *m)
         if (e != OK)
             return e;
     }
-    m->n_programs = 2 + m->n_engines;
+    m->n_programs = ENGINE_SLOT(m->n_engines);
     for (uint32_t i = 0; i < m->n_programs; i++) {
-        enum role r = i == VAULT_SLOT ? ROLE_VAULT : i == STORE_SLOT ? ROLE_STORE : ROLE_ENGINE;
+        enum role r = i == VAULT_SLOT   ? ROLE_VAULT
+                      : i == STORE_SLOT ? ROLE_STORE
+                      : i == FETCH_SLOT ? ROLE_FETCH
+                                        : ROLE_ENGINE;
         enum err e = program_init(m, i, r, (uint8_t)(r == ROLE_ENGINE ? i - ENGINE_SLOT(0) : 0));
         if (e != OK) {
             monitor_log(m, SEV_ALERT, "shared memory: %s", strerror(errno));
@@ -383,7 +403,10 @@ void boot_undo(struct monitor *m)
         for (uint32_t k = 0; k < POLICY_LISTENERS; k++)
             close_fd(&m->listener[i][k]);
     }
-    struct shared *rest[] = {&m->policy, &m->directory, &m->ca, &m->key_names};
+    mem_unmap(m->board, sizeof *m->board);
+    m->board = NULL;
+    struct shared *rest[] = {&m->targets,   &m->targets_ro, &m->policy,
+                             &m->directory, &m->ca,         &m->key_names};
     for (size_t k = 0; k < ARRAY_LEN(rest); k++)
         shared_close(rest[k]);
     for (uint32_t i = 0; i < CONFIG_CERTS; i++)

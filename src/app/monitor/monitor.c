@@ -91,7 +91,7 @@ static void nothing_open(struct monitor *m)
 {
     struct shared none = {-1, 0};
     m->lock_fd = m->signal_fd = m->control_fd = -1;
-    m->policy = m->directory = m->ca = m->key_names = none;
+    m->targets = m->targets_ro = m->policy = m->directory = m->ca = m->key_names = none;
     for (size_t i = 0; i < CONFIG_CERTS; i++)
         m->chain[i] = none;
     for (size_t i = 0; i < IPC_ENGINES_MAX; i++) {

@@ -12,15 +12,17 @@
 
 #define BACKOFF_FIRST   DUR_MS(50)
 #define BACKOFF_LONGEST DUR_S(5)
-#define HEALTHY_AFTER   DUR_S(30) /* running so long, a death counts as the first again */
-#define SETUP_LIMIT     DUR_S(30)
-#define PING_EVERY      DUR_S(2)
-#define SILENT_LIMIT    DUR_S(15)
-#define SEND_WAIT_MS    250
-#define START_TRIES     3u
-#define DIAL_PER_S      64
-#define NOTES_PER_S     50
-#define DIRECTORY_MAX   (256u << 20)
+#define HEALTHY_AFTER                                                                              \
+    DUR_S(2) /* running so long, a death counts as the first again: one crash in 2 s costs less    \
+                than standing still */
+#define SETUP_LIMIT   DUR_S(30)
+#define PING_EVERY    DUR_S(2)
+#define SILENT_LIMIT  DUR_S(15)
+#define SEND_WAIT_MS  250
+#define START_TRIES   3u
+#define DIAL_PER_S    64
+#define NOTES_PER_S   50
+#define DIRECTORY_MAX (256u << 20)
 
 static struct instant now_of(const struct monitor *m)
 {
@@ -78,14 +80,17 @@ enum err program_init(struct monitor *m, uint32_t slot, enum role role, uint8_t 
 
 /* -- facts -- */
 
+/* They are kept when they are sent: a store that starts again is told them again, and leaves out by
+ * their number what it had committed. */
 static void send_facts(struct monitor *m)
 {
     struct program *store = &m->program[STORE_SLOT];
-    for (uint32_t i = 0; i < m->n_facts && store->state == PROGRAM_RUNNING; i++)
-        (void)program_send(m, store, MSG_FACT,
-                           str_of((const char *)m->facts[i].bytes, m->facts[i].n), STR_NONE, -1);
-    if (store->state == PROGRAM_RUNNING)
-        m->n_facts = 0;
+    for (; m->sent_facts < m->n_facts && store->state == PROGRAM_RUNNING; m->sent_facts++) {
+        const struct fact_waiting *f = &m->facts[m->sent_facts];
+        if (program_send(m, store, MSG_FACT, str_of((const char *)f->bytes, f->n), STR_NONE, -1) !=
+            OK)
+            return;
+    }
 }
 
 void monitor_fact(struct monitor *m, const struct program *p, int32_t pid, int32_t status,
@@ -94,6 +99,11 @@ void monitor_fact(struct monitor *m, const struct program *p, int32_t pid, int32
     struct fact f;
     memset(&f, 0, sizeof f);
     size_t n = fact_size(FACT_PROCESS);
+    if (m->n_facts == FACTS_WAITING && m->sent_facts) {
+        memmove(&m->facts[0], &m->facts[1], (FACTS_WAITING - 1) * sizeof m->facts[0]);
+        m->n_facts--;
+        m->sent_facts--;
+    }
     if (n > sizeof m->facts[0].bytes || m->n_facts == FACTS_WAITING)
         return; /* the store has been away for long: the log has the lines */
     char label[24] = "monitor";
@@ -160,9 +170,20 @@ enum err program_send(struct monitor *m, struct program *p, enum msg_type t, str
 
 /* -- starting -- */
 
+bool program_wanted(const struct monitor *m, const struct program *p)
+{
+    const struct policy *pol = &m->conf->policy;
+    for (uint32_t i = 0; p->role == ROLE_FETCH && i < pol->n_peers; i++)
+        if (pol->peers[i].host.len)
+            return true;
+    return p->role != ROLE_FETCH;
+}
+
 /* The order of the first start; later everyone comes back by itself. */
 static bool may_start(const struct monitor *m, const struct program *p)
 {
+    if (!program_wanted(m, p))
+        return false;
     bool vault = m->program[VAULT_SLOT].once, store = m->program[STORE_SLOT].once;
     return p->role == ROLE_VAULT || (vault && (p->role == ROLE_STORE || store));
 }
@@ -192,6 +213,8 @@ static enum err start(struct monitor *m, struct program *p)
     (void)snprintf(index, sizeof index, "%u", (unsigned)p->engine);
     const char *argv[] = {m->program_path[p->role], p->role == ROLE_ENGINE ? index : folder, NULL,
                           NULL};
+    if (p->role == ROLE_FETCH)
+        argv[1] = NULL;
     if (p->role == ROLE_VAULT) { /* the same program also serves the CLI while no gateway runs */
         argv[1] = "--service";
         argv[2] = folder;
@@ -277,7 +300,7 @@ static void ended(void *ctx, int fd, uint32_t events)
     if (spawn_reap(&p->proc, &status) != OK)
         return; /* lives after all: level-triggered, we come back */
     loop_del(&m->loop, fd);
-    bool wanted = m->stopping && status == 0;
+    bool wanted = (m->stopping || (p->role == ROLE_FETCH && p->told_stop)) && status == 0;
     bool healthy =
         p->state == PROGRAM_RUNNING && instant_sub(now_of(m), p->since).us >= HEALTHY_AFTER.us;
     drop_channel(m, p);
@@ -288,12 +311,13 @@ static void ended(void *ctx, int fd, uint32_t events)
     p->backoff = healthy ? BACKOFF_FIRST : p->backoff;
     p->due = instant_add(now_of(m), p->backoff);
     p->backoff = DUR_US(MIN(p->backoff.us * 2, BACKOFF_LONGEST.us));
-    if (!m->stopping)
+    if (!m->stopping && !wanted)
         p->restarts++;
     say_death(m, p, pid, status, wanted);
     wake_others(m, p);
     clients_lost(m, slot_of(m, p));
-    if (!p->once && p->restarts >= START_TRIES && !m->stopping) {
+    bool needed = p->role != ROLE_FETCH || m->starting; /* else only its names are unknown */
+    if (!p->once && p->restarts >= START_TRIES && !m->stopping && needed) {
         monitor_log(m, SEV_ALERT, "%s cannot be brought up; giving up", role_program(p->role));
         m->failed = true;
     }
@@ -315,7 +339,7 @@ static bool take_token(struct tokens *t, struct instant now, int64_t rate)
 static void say_ready(struct monitor *m)
 {
     for (uint32_t i = 0; i < m->n_programs; i++)
-        if (!m->program[i].once)
+        if (!m->program[i].once && program_wanted(m, &m->program[i]))
             return;
     if (!m->starting)
         return;
@@ -355,8 +379,10 @@ static void on_running(struct monitor *m, struct program *p)
     p->due = instant_add(now_of(m), PING_EVERY);
     monitor_log(m, SEV_INFO, "%s runs (pid %d%s)", label, (int)p->proc.pid,
                 p->restarts ? ", restarted" : "");
-    if (p->role == ROLE_STORE)
+    if (p->role == ROLE_STORE) {
+        m->sent_facts = 0;
         send_facts(m);
+    }
     monitor_fact(m, p, (int32_t)p->proc.pid, 0, p->restarts ? "restarted" : "started");
     struct msg_drain on = {1};
     if (p->role == ROLE_ENGINE && m->draining)
@@ -400,14 +426,32 @@ static void on_directory(struct monitor *m, struct program *p)
     supply_all(m, ATTACH_DIRECTORY, 0);
 }
 
-/* The engine cannot dial; it names a peer's target of the policy and gets a socket. So a captured
+/* An address of the policy, or one that fetch found for the peer's name (or had found: a call that
+ * runs may need it again). */
+static bool is_target(const struct monitor *m, uint8_t peer, const struct addr *a)
+{
+    const struct policy *pol = &m->conf->policy;
+    struct targets_row row;
+    for (uint32_t i = 0; i < pol->peers[peer].n_targets; i++)
+        if (addr_eq(&pol->peers[peer].targets[i], a))
+            return true;
+    if (!pol->peers[peer].host.len ||
+        targets_get(m->board, sizeof *m->board, pol, peer, &row) != OK)
+        return false;
+    for (uint32_t i = 0; i < row.n_past; i++)
+        if (addr_eq(&row.past[i].a, a))
+            return true;
+    return targets_find(&row, a) >= 0;
+}
+
+/* The engine cannot dial; it names a peer and an address of it and gets a socket. So a captured
  * engine reaches nobody else by TCP. */
 static int dial(struct monitor *m, struct program *p, const struct msg_connect *c, int *ret_fd)
 {
     const struct policy *pol = &m->conf->policy;
     if (c->generation != m->generation)
         return ESTALE;
-    if (c->peer >= pol->n_peers || c->target >= pol->peers[c->peer].n_targets)
+    if (c->peer >= pol->n_peers || !is_target(m, c->peer, &c->target))
         return EACCES;
     const struct policy_peer *peer = &pol->peers[c->peer];
     if ((peer->proto != PROTO_TCP && peer->proto != PROTO_TLS) ||
@@ -415,11 +459,9 @@ static int dial(struct monitor *m, struct program *p, const struct msg_connect *
         return EACCES;
     if (!take_token(&p->dial, now_of(m), DIAL_PER_S))
         return EAGAIN;
-    return sock_connect(&pol->listeners[peer->listener].bind, &peer->targets[c->target], ret_fd) ==
-                   OK
-               ? 0
-           : errno ? errno
-                   : EIO;
+    if (sock_connect(&pol->listeners[peer->listener].bind, &c->target, ret_fd) == OK)
+        return 0;
+    return errno ? errno : EIO;
 }
 
 static void on_connect(struct monitor *m, struct program *p)
@@ -520,6 +562,10 @@ void programs_turn(struct monitor *m)
 {
     for (uint32_t i = 0; i < m->n_programs; i++) {
         struct program *p = &m->program[i];
+        if (p->state == PROGRAM_RUNNING && !p->told_stop && !program_wanted(m, p)) {
+            p->told_stop = true;
+            (void)program_send(m, p, MSG_STOP, STR_NONE, STR_NONE, -1);
+        }
         if (instant_before(now_of(m), p->due))
             continue;
         if (p->state == PROGRAM_DOWN)

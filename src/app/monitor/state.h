@@ -3,13 +3,14 @@
 #define APP_MONITOR_STATE_H
 #include "app/config/config.h"
 #include "app/monitor/monitor.h"
+#include "call/targets.h"
 #include "io/loop.h"
 #include "io/spawn.h"
 #include "ipc/channel.h"
 #include "ipc/control.h"
 #include "ipc/stats.h"
 
-#define PROGRAMS_MAX   (IPC_ENGINES_MAX + 2u)
+#define PROGRAMS_MAX   (IPC_ENGINES_MAX + 3u)
 #define CHAIN_MAX      262144u /* bytes of a PEM file */
 #define FACTS_WAITING  64u
 #define LISTEN_BACKLOG 1024
@@ -22,7 +23,7 @@ struct tokens {
 };
 struct program {
     enum role role;
-    uint8_t engine; /* 0 for vault and store */
+    uint8_t engine; /* 0 for others */
     enum program_state state;
     struct spawned proc;
     struct channel ch; /* fd -1 while down */
@@ -79,7 +80,7 @@ struct monitor {
     char programs_dir[CONFIG_PATH];
     char program_path[ROLE_COUNT][CONFIG_PATH + 64];
     int lock_fd, signal_fd, control_fd;
-    uint32_t n_engines, n_programs; /* programs: vault, store, engines */
+    uint32_t n_engines, n_programs; /* programs: vault, store, fetch, engines */
     struct program program[PROGRAMS_MAX];
     pid_t pid;
     struct instant started;
@@ -91,6 +92,8 @@ struct monitor {
     struct msg_setup keys; /* what all children's set-up have in common */
     uint32_t location_cap;
     struct shared policy, directory, ca, key_names, chain[CONFIG_CERTS];
+    struct shared targets, targets_ro;
+    const struct targets_board *board; /* read-only view of it */
     struct shared location[IPC_ENGINES_MAX], location_ro[IPC_ENGINES_MAX];
     struct shared ask[IPC_ENGINES_MAX], answer[IPC_ENGINES_MAX], fact[IPC_ENGINES_MAX],
         restore[IPC_ENGINES_MAX];
@@ -99,13 +102,14 @@ struct monitor {
     struct client client[CONTROL_CLIENTS_MAX];
     uint32_t next_query;
     struct fact_waiting facts[FACTS_WAITING];
-    uint32_t n_facts;
+    uint32_t n_facts, sent_facts; /* the newest; of these the store was told so many */
     uint64_t fact_seq;
     struct msg msg;
 };
 #define VAULT_SLOT     0u
 #define STORE_SLOT     1u
-#define ENGINE_SLOT(e) (2u + (e))
+#define FETCH_SLOT     2u
+#define ENGINE_SLOT(e) (3u + (e))
 
 /* log.c */
 void monitor_log(const struct monitor *m, enum severity sev, const char *fmt, ...) PRINTF(3, 4);
@@ -132,7 +136,9 @@ void supply_all(struct monitor *m, enum attach_kind kind,
 
 /* programs.c */
 MUST_CHECK enum err program_init(struct monitor *m, uint32_t slot, enum role role, uint8_t engine);
-void programs_turn(struct monitor *m); /* start, restart, ping, give up: whatever is due */
+bool program_wanted(const struct monitor *m,
+                    const struct program *p); /* false: a fetch program without a name to look up */
+void programs_turn(struct monitor *m);        /* start, restart, ping, give up: whatever is due */
 struct instant programs_due(const struct monitor *m);
 void program_kill(struct monitor *m, struct program *p, const char *why);
 enum err program_send(struct monitor *m, struct program *p, enum msg_type t, struct str head,

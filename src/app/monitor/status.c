@@ -153,7 +153,9 @@ void status_put(const struct monitor *m, struct out *o)
         OUT_LIT(o, ",\"config_error\":null");
     OUT_LIT(o, ",\"programs\":[");
     for (uint32_t i = 0; i < m->n_programs; i++) {
-        comma(o, i > 0);
+        if (!m->program[i].proc.pid && !program_wanted(m, &m->program[i]))
+            continue;
+        comma(o, i > 0); /* the first is always there */
         program_put(m, o, &m->program[i]);
     }
     out_ch(o, ']');

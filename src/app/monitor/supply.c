@@ -4,12 +4,14 @@
 #include "app/monitor/state.h"
 #include "base/ring.h"
 #include "io/file.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define RING_SMALL (256u << 10)
-#define RING_LARGE (4u << 20)
+#define RING_SMALL        (256u << 10)
+#define RING_LARGE        (4u << 20)
+#define RESOLVER_TEXT_MAX (64u << 10)
 
 static uint32_t ring_size(enum attach_kind k)
 {
@@ -69,11 +71,30 @@ static struct shared *star_ring(struct monitor *m, enum attach_kind k, uint32_t 
                                      : &m->restore[e];
 }
 
-/* The ring between engine e and the hub, made anew; the other end gets its side if it lives. */
+/* Facts outlive their writer and their reader: what a dead engine said is still read, and a store
+ * that starts again finds what it had not committed. Only a ring whose indexes are nonsense goes.
+ */
+static bool keeps_facts(const struct shared *s, enum attach_kind k)
+{
+    void *view = NULL;
+    struct ring r;
+    if (k != ATTACH_RING_FACT || s->fd < 0 ||
+        mem_map(s->fd, (size_t)s->n, false, false, &view) != OK)
+        return false;
+    bool sound = ring_attach(&r, view, ring_size(k), true) == OK &&
+                 ring_attach(&r, view, ring_size(k), false) == OK;
+    mem_unmap(view, (size_t)s->n);
+    return sound;
+}
+
+/* The ring between engine e and the hub, made anew (facts: unless it is sound); the other end gets
+ * its side if it lives. */
 static enum err renew_star(struct monitor *m, const struct program *p, enum attach_kind k,
                            uint32_t e)
 {
     struct shared *s = star_ring(m, k, e);
+    if (keeps_facts(s, k))
+        return OK;
     enum err err = renew(s, k);
     if (err != OK)
         return err;
@@ -111,6 +132,8 @@ enum err supply_rings(struct monitor *m, struct program *p)
     static const enum attach_kind of_vault[] = {ATTACH_RING_ASK, ATTACH_RING_ANSWER},
                                   of_store[] = {ATTACH_RING_FACT, ATTACH_RING_RESTORE};
     enum err e = OK;
+    if (p->role == ROLE_FETCH)
+        return OK; /* reads and writes none */
     uint32_t first = p->role == ROLE_ENGINE ? p->engine : 0,
              last = p->role == ROLE_ENGINE ? p->engine + 1u : m->n_engines;
     for (uint32_t i = first; i < last; i++) {
@@ -146,6 +169,8 @@ static bool wants(enum role r, enum attach_kind k)
     case ATTACH_RING_FACT:
     case ATTACH_RING_RESTORE:
     case ATTACH_RING_PEER:
+    case ATTACH_TARGETS:
+    case ATTACH_RESOLVER:
     case ATTACH_KIND_COUNT:
     default:
         return false;
@@ -204,7 +229,8 @@ static enum err give_wakes(struct monitor *m, struct program *p)
     enum err e = OK;
     for (uint32_t i = 0; i < m->n_programs && e == OK; i++) {
         const struct program *q = &m->program[i];
-        if (p->role == ROLE_ENGINE || q->role == ROLE_ENGINE || p == q)
+        bool other = p->role != ROLE_FETCH && q->role != ROLE_FETCH;
+        if (p == q || (other && (p->role == ROLE_ENGINE || q->role == ROLE_ENGINE)))
             e = give_wake(m, p, q);
     }
     return e;
@@ -213,11 +239,43 @@ static enum err give_wakes(struct monitor *m, struct program *p)
 static enum err give_locations(struct monitor *m, struct program *p)
 {
     enum err e = OK;
-    for (uint8_t i = 0; p->role != ROLE_VAULT && i < m->n_engines && e == OK; i++) {
+    bool reads = p->role == ROLE_ENGINE || p->role == ROLE_STORE;
+    for (uint8_t i = 0; reads && i < m->n_engines && e == OK; i++) {
         bool own = p->role == ROLE_ENGINE && p->engine == i;
         e = give_shared(m, p, ATTACH_LOCATION, i, own ? &m->location[i] : &m->location_ro[i]);
     }
     return e;
+}
+
+/* As the file is now: a fetch that starts again reads it afresh. Without the file nothing. */
+static enum err give_text(struct monitor *m, struct program *p, uint8_t what, const char *path)
+{
+    static char text[RESOLVER_TEXT_MAX];
+    size_t n = 0;
+    struct shared s = {-1, 0};
+    enum err e = *path ? file_read(path, text, sizeof text, &n) : ERR_NOT_FOUND;
+    if (e != OK && e != ERR_NOT_FOUND)
+        monitor_log(m, SEV_WARN, "%s: %s", path, e == ERR_LIMIT ? "too large" : strerror(errno));
+    if (e != OK || n == 0)
+        return OK;
+    e = memfd_sealed("ringwall-resolver", text, n, &s.fd);
+    s.n = n;
+    if (e == OK)
+        e = give_shared(m, p, ATTACH_RESOLVER, what, &s);
+    shared_close(&s);
+    return e;
+}
+
+static enum err give_targets(struct monitor *m, struct program *p)
+{
+    if (p->role == ROLE_ENGINE)
+        return give_shared(m, p, ATTACH_TARGETS, 0, &m->targets_ro);
+    if (p->role != ROLE_FETCH)
+        return OK;
+    enum err e = give_shared(m, p, ATTACH_TARGETS, 0, &m->targets);
+    if (e == OK)
+        e = give_text(m, p, 0, m->conf->trust_anchor);
+    return e == OK ? give_text(m, p, 1, "/etc/resolv.conf") : e;
 }
 
 static enum err give_rings(struct monitor *m, struct program *p)
@@ -278,9 +336,9 @@ enum err supply_setup(struct monitor *m, struct program *p)
         s.token_seal = m->keys.token_seal;
         s.token_mask = m->keys.token_mask;
     }
-    if (p->role != ROLE_VAULT)
+    if (p->role == ROLE_ENGINE || p->role == ROLE_STORE)
         s.hash = m->keys.hash;
-    if (p->role != ROLE_STORE)
+    if (p->role == ROLE_ENGINE || p->role == ROLE_VAULT)
         s.nonce = m->keys.nonce;
     enum err e = program_send(m, p, MSG_SETUP, str_of((const char *)&s, sizeof s), STR_NONE, -1);
     mem_wipe(&s, sizeof s);
@@ -293,6 +351,8 @@ enum err supply_setup(struct monitor *m, struct program *p)
         e = give_blobs(m, p);
     if (e == OK)
         e = give_locations(m, p);
+    if (e == OK)
+        e = give_targets(m, p);
     if (e == OK)
         e = give_rings(m, p);
     if (e == OK)

@@ -226,8 +226,8 @@ enum err dns_parse(const void *p, size_t n, enum dns_type want, struct dns_msg *
     }
     ret_m->rcode = flags & 15;
     ret_m->cut = false;
-    ret_m->n = ret_m->odd = ret_m->negative_s = 0;
-    ret_m->ttl_s = UINT32_MAX;
+    ret_m->n = ret_m->odd = 0;
+    ret_m->ttl_s = ret_m->negative_s = UINT32_MAX;
     for (unsigned i = 0; i < n_an && !c.bad; i++)
         answer(&c, want, ret_m);
     for (unsigned i = 0; i < n_ns && !c.bad; i++)

@@ -41,8 +41,8 @@ struct dns_msg {
     uint32_t n;
     uint32_t odd;        /* records left out: a name or text that we do not use */
     uint32_t ttl_s;      /* least of the answer's records; 0 without any */
-    uint32_t negative_s; /* SOA of the authority section: least of its TTL and MINIMUM (RFC 2308); 0
-                            without one */
+    uint32_t negative_s; /* SOA of the authority section: least of its TTL and MINIMUM (RFC 2308);
+                            UINT32_MAX without one */
     struct dns_record rr[DNS_RECORDS]; /* of the type asked for, whatever their owner: aliases are
                                           followed by the resolver */
 };

@@ -1,0 +1,180 @@
+/* ringwall-fetch: started by the monitor while a peer of the policy has a name. Looks names up and
+ * writes what it finds on the board that engines read. Nothing else: it holds no secret and opens
+ * no file; what it parses comes from name servers. */
+#include "app/fetch/names.h"
+#include "app/fetch/resolver.h"
+#include "io/clock.h"
+#include "ipc/child.h"
+#include <stdlib.h>
+
+#define QUESTIONS 512u /* under way at once, late ones included */
+
+struct question {
+    struct resolver_question r; /* first */
+    struct names_question n;
+    enum dns_type type;
+    bool used;
+};
+struct program {
+    struct child child;
+    struct names names;
+    struct resolver resolver;
+    struct event_base *base;
+    struct event *timer;
+    struct question question[QUESTIONS];
+    struct dns_msg msg;
+    bool stop;
+};
+static struct program program;
+
+/* -- the resolver -- */
+
+static void answered(void *arg, const void *packet, size_t n, bool secure, bool bogus)
+{
+    struct question *q = arg;
+    struct program *p = &program;
+    struct locate_reply r = {bogus ? LOCATE_BOGUS : LOCATE_FAILED, secure, &p->msg};
+    q->used = false;
+    if (packet && !bogus) {
+        if (dns_parse(packet, n, q->type, &p->msg) == OK)
+            r.outcome = LOCATE_REPLY;
+        else
+            counters_hit(&p->child.stats->reasons, REASON_dns_malformed);
+    }
+    names_reply(&p->names, &q->n, &r, clock_now());
+}
+
+static bool ask(void *ctx, const struct names_question *nq, const struct dns_name *name,
+                enum dns_type type)
+{
+    struct program *p = ctx;
+    struct question *q = NULL;
+    for (size_t i = 0; i < QUESTIONS && !q; i++)
+        q = p->question[i].used ? NULL : &p->question[i];
+    if (!q)
+        return false;
+    *q = (struct question){.r = {answered, q}, .n = *nq, .type = type, .used = true};
+    stat_add(p->child.stats, STAT_asks, 1);
+    if (resolver_ask(&p->resolver, name, type, &q->r) == OK)
+        return true; /* it may be answered by now */
+    q->used = false;
+    return false;
+}
+
+static void note(void *ctx, enum severity sev, const struct targets_row *row)
+{
+    struct program *p = ctx;
+    char text[ADDR_TEXT_MAX * LOCATE_ENTRIES + 64];
+    struct out o = out_of(text, sizeof text);
+    struct str host = dns_name_str(&row->ask.host);
+    const struct reason_info *why = reason_info((enum reason)row->why);
+    for (unsigned i = 0; i < row->n; i++) {
+        if (i)
+            OUT_LIT(&o, ", ");
+        addr_put(&o, &row->entry[i].a);
+    }
+    if (row->state == TARGETS_GOOD)
+        child_note(&p->child, (uint8_t)sev, STR_FMT " is " STR_FMT "%s", STR_ARG(host),
+                   STR_ARG(out_str(&o)), row->secure ? " (signed)" : "");
+    else
+        child_note(&p->child, (uint8_t)sev, STR_FMT ": " STR_FMT " (" STR_FMT ")%s", STR_ARG(host),
+                   STR_ARG(why->text), STR_ARG(why->name),
+                   row->state == TARGETS_STALE ? "; the last answer stays in use" : "");
+}
+
+/* -- the monitor -- */
+
+static void take_policy(struct program *p)
+{
+    const struct policy *pol = p->child.policy.p;
+    if (!pol || policy_valid(pol, p->child.policy.n) != OK) {
+        child_note(&p->child, SEV_ALERT, "policy snapshot is not valid: fetch stops");
+        p->stop = true;
+        return;
+    }
+    names_policy(&p->names, pol, clock_now());
+}
+
+static void channel_in(evutil_socket_t fd, short what, void *ctx)
+{
+    struct program *p = ctx;
+    enum child_event ev;
+    enum err r;
+    (void)fd, (void)what;
+    while ((r = child_next(&p->child, &ev)) == OK) {
+        if (ev == CHILD_ATTACHED && p->child.msg.u.attach.kind == ATTACH_POLICY)
+            take_policy(p);
+        p->stop |= ev == CHILD_STOP;
+    }
+    p->stop |= r != ERR_AGAIN;
+}
+
+static void timer_in(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd, (void)what, (void)ctx; /* the turn looks */
+}
+
+static enum err prepare(struct program *p)
+{
+    struct child *c = &p->child;
+    const char *why = "";
+    struct targets_board *board = c->targets_own;
+    const struct policy *pol = c->policy.p;
+    if (!board || targets_attach(board, c->targets.n) != OK || !pol ||
+        policy_valid(pol, c->policy.n) != OK)
+        return ERR_SYNTAX;
+    p->base = event_base_new();
+    if (!p->base)
+        return ERR_FULL;
+    struct resolver_cfg cfg = {.base = p->base,
+                               .policy = pol,
+                               .anchors = str_of(c->resolver[0].p, c->resolver[0].n),
+                               .resolv_conf = str_of(c->resolver[1].p, c->resolver[1].n)};
+    enum err e = resolver_open(&p->resolver, &cfg, &why);
+    if (e != OK)
+        child_note(c, SEV_ALERT, "%s", why);
+    if (e == ERR_SYSTEM)
+        return e;
+    p->timer = evtimer_new(p->base, timer_in, p);
+    struct event *channel = event_new(p->base, c->ch.fd, EV_READ | EV_PERSIST, channel_in, p);
+    if (!p->timer || !channel || event_add(channel, NULL) != 0)
+        return ERR_FULL;
+    names_init(&p->names, board, &c->stats->reasons, ask, note, p);
+    names_policy(&p->names, pol, clock_now());
+    return OK;
+}
+
+static void turn(struct program *p)
+{
+    names_turn(&p->names, clock_now());
+    int64_t us = names_next(&p->names).us;
+    us = us == INT64_MAX ? 1000000 : us - clock_now().mono.us;
+    us = MIN(MAX(us, (int64_t)1000), (int64_t)1000000);
+    struct timeval tv = {us / 1000000, us % 1000000};
+    if (evtimer_add(p->timer, &tv) != 0 || event_base_loop(p->base, EVLOOP_ONCE) < 0)
+        p->stop = true;
+    stat_add(p->child.stats, STAT_turns, 1);
+    stat_set(p->child.stats, STAT_cpu_us, clock_cpu_us());
+}
+
+int main(int argc, char **argv)
+{
+    struct program *p = &program;
+    (void)argv;
+    if (argc != 1) {
+        (void)fprintf(stderr, "usage: ringwall-fetch (it is started by `ringwall run`)\n");
+        return 2;
+    }
+    if (child_start(&p->child, ROLE_FETCH, NULL) != OK)
+        return 1;
+    enum err e = prepare(p);
+    if (e != OK) {
+        child_note(&p->child, SEV_ALERT, "fetch cannot start: %s", err_name(e));
+        return 1;
+    }
+    if (child_running(&p->child) != OK)
+        return 1;
+    while (!p->stop)
+        turn(p);
+    return 0;
+}
