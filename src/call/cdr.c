@@ -96,7 +96,7 @@ void cdr_end(struct call *k, enum reason why, uint16_t code, char by)
     f->u.end.session = k->session;
     TEXT_SET(f->u.end.from, bare(a->d.remote_uri));
     TEXT_SET(f->u.end.to, bare(a->d.local_uri));
-    TEXT_SET(f->u.end.user, k->payer.n ? k->payer : k->user);
+    TEXT_SET(f->u.end.user, k->user);
     TEXT_SET(f->u.end.transferred_by, k->payer);
     f->u.end.other_session = k->led_to;
     if (k->route != POLICY_NONE)

@@ -77,7 +77,16 @@ enum leg_flag {
     LEG_GONE = 8192,        /* its peer hung up; only notifications still go there */
 };
 /* Whose wish a client transaction of ours fulfils. */
-enum serves { FOR_NONE, FOR_CALL, FOR_INVITE, FOR_ASK, FOR_REFRESH, FOR_UPSTREAM, FOR_TRANSFER, FOR_EXCHANGE };
+enum serves {
+    FOR_NONE,
+    FOR_CALL,
+    FOR_INVITE,
+    FOR_ASK,
+    FOR_REFRESH,
+    FOR_UPSTREAM,
+    FOR_TRANSFER,
+    FOR_EXCHANGE
+};
 
 struct call;
 struct leg {
@@ -149,7 +158,7 @@ struct transfer {
     bool rang;           /* was told */
     uint64_t to_session; /* of a target that has gone */
     struct str said;     /* our offer of the re-INVITE under way, to keep once it is in force */
-    uint8_t kind;         /* enum transfer_kind */
+    uint8_t kind;        /* enum transfer_kind */
 };
 
 /* One that a 3xx named, already allowed by the routing rules. */
@@ -158,9 +167,9 @@ struct redirects {
     uint32_t policies; /* core's count then */
     uint8_t n, next;
     struct {
-        struct str uri, dialled;
+        struct str uri, dialled, by;
         uint8_t route;
-    } to[REDIRECTS_MAX];
+    } to[REDIRECTS_MAX + 1]; /* the first is what A dialled */
 };
 
 struct call {
@@ -176,7 +185,7 @@ struct call {
     int64_t start_us, ring_us, answer_us; /* wall; 0 = never */
     struct str dialled;                   /* user part of the Request-URI for legs B, escaped */
     struct str user;                      /* who proved itself */
-    struct str payer;                     /* who transferred it here; empty: user */
+    struct str payer;                     /* who transferred or redirected it here */
     struct handle origin;                 /* call that a leg comes from: transfer */
     struct transfer x;
     struct redirects *redirects;
@@ -255,8 +264,9 @@ struct core {
     uint32_t sweep_cursor;
     uint32_t policies; /* how many there were: indices of an older one mean nothing */
     uint64_t session_next, fact_seq, calls_total, registrations_total;
-    struct sip_msg msg; /* of the input being handled */
-    struct request req; /* the same */
+    struct sip_msg msg;            /* of the input being handled */
+    const struct sip_msg *parting; /* BYE or CANCEL whose call is just being ended; NULL */
+    struct request req;            /* the same */
     struct ask ask;
     struct fact fact;
     struct registrar_result reg;
@@ -305,8 +315,8 @@ MUST_CHECK enum err incoming_hold(struct core *c, struct incoming *in);
 void pending_wait(struct core *c, struct incoming *in, struct ask *q);
 /* Answers the challenge of b's peer to our request that serves `what`. */
 void pending_respond(struct core *c, struct leg *b, const struct sip_msg *m, enum serves what);
-/* The same for whoever it is: what and who come back with the answer (FOR_UPSTREAM: upstream_retry).
- * REASON_NONE: the vault was asked; the credentials wait in keep until then. */
+/* The same for whoever it is: what and who come back with the answer (FOR_UPSTREAM:
+ * upstream_retry). REASON_NONE: the vault was asked; the credentials wait in keep until then. */
 struct challenged {
     enum serves what;
     struct handle who;
@@ -344,7 +354,8 @@ void call_timer(struct core *c, struct timer *t);
 struct call *call_open(struct core *c, struct incoming *in);
 /* Calls whom that leg A, a stand-in, dialled: the gates have passed r. */
 void call_dial(struct call *k, const struct request *r);
-/* t leaves its call for a place in another; what it leaves behind ends. ERR_FULL: nothing is done. */
+/* t leaves its call for a place in another; what it leaves behind ends. ERR_FULL: nothing is done.
+ */
 MUST_CHECK enum err call_hand_over(struct leg *t, struct call *to, struct leg *place);
 const char *call_state_name(uint8_t s);
 bool call_cell(uint8_t state, enum call_event ev, uint8_t *ret_next); /* false: unset */
@@ -385,6 +396,9 @@ void early_tick(struct leg *a); /* its resend timer, while a reliable response i
 
 /* --- fork.c --- */
 enum reason fork_start(struct call *k, const struct request *r);
+/* The same for a URI that A did not dial itself; dialled: its user part. */
+enum reason fork_to(struct call *k, const struct policy_route *route, struct str uri,
+                    struct str dialled);
 /* Next peer target in order; REASON_NONE when an INVITE went out. */
 enum reason fork_next(struct call *k);
 void fork_response(struct leg *b, const struct sip_msg *m);
@@ -393,6 +407,11 @@ void fork_retry(struct leg *b, struct str authorization);
 void fork_release(struct call *k, const struct leg *but); /* cancels all legs B but that one */
 /* Takes an answer of leg B: media both ways. REASON_NONE; the SDP for A lies in its held. */
 enum reason fork_answer_in(struct call *k, struct leg *b, struct str sdp);
+
+/* --- redirect.c: 3xx by policy --- */
+/* b's 3xx. REASON_NONE: another leg was started instead. */
+enum reason redirect_take(struct leg *b, const struct sip_msg *m);
+bool redirect_next(struct call *k); /* the next one that was named; false: none is left */
 
 /* --- relay.c: re-INVITE, UPDATE, INFO from end to end --- */
 void relay_request(struct core *c, struct incoming *in);
@@ -457,8 +476,8 @@ uint32_t exchange_used(const struct core *c); /* requests and subscriptions, for
 /* --- upstream.c: registrations that we make ourselves --- */
 size_t upstream_bytes(const struct core_cfg *cfg);
 struct upstream *upstream_init(void *mem, struct core *c); /* keeps mem, zeroed */
-/* A new policy is in force, bindings were restored, or draining began or ended: everything is looked
- * at again, a few bindings at a time. */
+/* A new policy is in force, bindings were restored, or draining began or ended: everything is
+ * looked at again, a few bindings at a time. */
 void upstream_policy(struct core *c);
 /* A phone registered, refreshed or went, by an authenticated REGISTER that came by that zone;
  * POLICY_NONE: its binding expired. */
@@ -477,13 +496,13 @@ void upstream_json(const struct core *c, uint8_t peer, struct out *o);
 void transfer_request(struct core *c, struct incoming *in); /* REFER within a call */
 void transfer_outside(struct core *c, struct incoming *in); /* REFER outside of a call */
 void transfer_progress(struct call *target, uint16_t code); /* the target rings */
-void transfer_done(struct call *k); /* before k hands its leg over */
+void transfer_done(struct call *k);                         /* before k hands its leg over */
 /* The transfer of k has failed; k goes on as it was, or ends if who transferred has gone. */
 void transfer_failed(struct call *k, enum reason why, uint16_t code);
 /* A call ends that is either end of a transfer: the other end is told. */
 void transfer_call_ends(struct call *k, enum reason why, uint16_t code);
-bool transfer_bye(struct leg *l);                  /* a hang-up that is the transfer's to deal with */
-bool transfer_served(const struct leg *l);         /* may its zone transfer? */
+bool transfer_bye(struct leg *l);          /* a hang-up that is the transfer's to deal with */
+bool transfer_served(const struct leg *l); /* may its zone transfer? */
 struct leg *transfer_leaves(const struct call *k); /* the leg that goes */
 struct leg *transfer_place(const struct call *k);  /* in whose place; NULL: beside */
 struct call *transfer_target(const struct call *k);
@@ -491,6 +510,7 @@ struct call *transfer_origin(const struct call *k);
 /* Whom the leg that goes is joined with, in the target call; NULL while nobody answered. */
 struct leg *transfer_partner(const struct call *k);
 /* The same person: one peer, or one authenticated user. */
+struct str transfer_name(const struct leg *l); /* of a user or peer, for the record */
 bool transfer_same_party(const struct leg *a, const struct leg *b);
 /* INVITE as if `as` dialled uri, into o; sdp may be empty. from: whose name it bears. */
 void transfer_dial(const struct leg *from, struct str uri, uint8_t max_forwards, struct str sdp,

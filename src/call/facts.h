@@ -124,8 +124,8 @@ struct fact {
             uint8_t ended_by;                             /* 0 none, 'a', 'b', 'g' gateway */
             uint8_t n_legs;
             uint16_t q850;
-            /* Transfer: who sent the leg on (he is user, too), and the call that it goes on in
-             * (reason call_transferred) or came from; 0 = none. */
+            /* Who transferred or redirected the call here, and is to pay for this part of it; and
+             * the call that it goes on in (reason call_transferred) or came from; 0 = none. */
             struct text_short transferred_by;
             uint64_t other_session;
             struct trace trace;

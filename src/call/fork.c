@@ -1,12 +1,13 @@
 /* The legs B of a call that is not answered: all phones of a user at once, or a route's peers one
  * after the other; the best final response (RFC 3261 16.7 step 6) when none answers. */
 #include "call/core_int.h"
+#include "call/hide.h"
 
 #define FIRST_WORD_MS 4000 /* a peer's target that says nothing for so long is passed over */
 
 struct target {
     struct flow flow;
-    struct str uri, aor;
+    struct str uri, aor, path;
     uint8_t zone, peer, target;
 };
 
@@ -43,6 +44,8 @@ static enum reason invite(struct leg *b, struct str authorization)
 static enum reason start(struct call *k, const struct target *g)
 {
     struct core *c = k->core;
+    if (k->redirects && k->n_forks >= FORKS_MAX)
+        return REASON_redirect_loop;
     struct leg *b = leg_new(k, 'b');
     if (!b)
         return REASON_capacity_calls;
@@ -56,6 +59,11 @@ static enum reason start(struct call *k, const struct target *g)
     b->media = media_leg_open(c->media, &mp, k->session);
     enum err e = hide_dialog(b, k->a->held->m, g->uri);
     enum reason why = REASON_NONE;
+    if (e == OK && g->path.n) { /* until its answer brings routes of its own */
+        b->d.routes[0] = arena_str(&k->text, g->path);
+        b->d.n_routes = 1;
+        e = b->d.routes[0].p ? OK : ERR_FULL;
+    }
     if (!b->media)
         why = REASON_capacity_ports;
     else if (e != OK)
@@ -91,6 +99,7 @@ static enum reason start_users(struct call *k, struct str uri)
         return REASON_route_user_unknown;
     n = location_lookup(c->cfg.shards, c->cfg.engines, &c->cfg.hash_key, out_str(&o), c->now.wall,
                         c->bindings, FORKS_MAX);
+    n = MIN(n, hide_max_breadth(k->a->held->m)); /* best first */
     enum reason why = REASON_route_not_registered;
     for (size_t i = 0; i < n; i++) {
         const struct binding *b = &c->bindings[i];
@@ -101,6 +110,7 @@ static enum reason start_users(struct call *k, struct str uri)
         struct target g = {.flow = b->flow,
                            .uri = str_of(b->contact, b->contact_len),
                            .aor = str_of(b->aor, b->aor_len),
+                           .path = binding_path(b),
                            .zone = policy_zone_of(c->policy, b->flow.listener, &b->flow.peer),
                            .peer = POLICY_NONE,
                            .target = POLICY_NONE};
@@ -163,8 +173,8 @@ enum reason fork_next(struct call *k)
     return why;
 }
 
-static enum reason fork_to(struct call *k, const struct policy_route *route, struct str uri,
-                           struct str dialled)
+enum reason fork_to(struct call *k, const struct policy_route *route, struct str uri,
+                    struct str dialled)
 {
     struct core *c = k->core;
     char user[192], text[192];
@@ -235,6 +245,7 @@ static void other_flow(struct leg *b)
     struct target g = {.flow = x->flow,
                        .uri = str_of(x->contact, x->contact_len),
                        .aor = b->aor,
+                       .path = binding_path(x),
                        .zone = policy_zone_of(c->policy, x->flow.listener, &x->flow.peer),
                        .peer = POLICY_NONE,
                        .target = POLICY_NONE};
@@ -256,7 +267,10 @@ static void out_of_race(struct leg *b, bool retry, uint16_t code, enum reason wh
         (void)fork_next(k);
     else if (why == REASON_route_flow_gone)
         other_flow(b);
-    if (b == k->forks && !b->next)
+    bool last = b == k->forks && !b->next;
+    if (last && !(k->best_code / 100 == 6) && redirect_next(k))
+        last = false;
+    if (last)
         call_step(k, CALL_EV_FAIL, NULL, NULL, why);
     else
         leg_free(b);
@@ -308,6 +322,12 @@ static void refused(struct leg *b, const struct sip_msg *m)
     if (peer)
         peers_heard_at(c, b->peer, &b->flow.peer, m->code != 503, REASON_peer_refused);
     uint16_t code = hide_code(m->code, peer, &why);
+    if (m->code / 100 == 3)
+        why = redirect_take(b, m);
+    if (why == REASON_NONE) {
+        leg_free(b);
+        return;
+    }
     if (m->code == 430 && !peer) { /* RFC 5626 11.5: an edge proxy has lost the flow */
         why = REASON_route_flow_gone;
         code = reason_info(why)->code;

@@ -55,7 +55,7 @@ static struct str user_of(const struct leg *l)
     return l->side == 'a' ? l->call->user : l->aor;
 }
 
-static struct str name_of(const struct leg *l)
+struct str transfer_name(const struct leg *l)
 {
     const struct policy *p = l->call->core->policy;
     return l->peer != POLICY_NONE ? policy_text(p, p->peers[l->peer].name) : user_of(l);
@@ -194,7 +194,7 @@ static void record(const struct call *k, const struct call *to, enum reason why,
     f->u.transfer.to_session = to ? to->session : k->x.to_session;
     TEXT_SET(f->u.transfer.kind, str_c(kinds[k->x.kind]));
     if (by)
-        TEXT_SET(f->u.transfer.by, name_of(by));
+        TEXT_SET(f->u.transfer.by, transfer_name(by));
     if (who)
         TEXT_SET(f->u.transfer.who, bare(who->d.remote_uri));
     if (to && k->x.kind == TRANSFER_BLIND)
@@ -402,7 +402,7 @@ static enum reason open_target(struct core *c, struct incoming *in, const struct
     k->a->zone = t->zone;
     k->a->peer = t->peer;
     k->user = arena_str(&k->text, user_of(t));
-    k->payer = arena_str(&k->text, name_of(x));
+    k->payer = arena_str(&k->text, transfer_name(x));
     *ret_k = k;
     return REASON_NONE;
 }

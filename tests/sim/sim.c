@@ -223,7 +223,7 @@ static void fact_seen(struct sim *s, struct str bytes)
     if (f.kind == FACT_CALL_START && s->n_starts < ARRAY_LEN(s->starts))
         s->starts[s->n_starts++] = f.u.start.session;
     if (f.kind == FACT_TRANSFER)
-        ++*(f.code == 200 ? &s->transfers : &s->transfers_failed);
+        ++*(f.code == 200 ? &s->transfers : f.code == 302 ? &s->redirects : &s->transfers_failed);
     if (f.kind == FACT_CALL_END && s->n_ends < ARRAY_LEN(s->ends))
         s->ends[s->n_ends++] = f.u.end.session;
 }
@@ -395,7 +395,7 @@ static void agents(struct sim *s)
     }
 }
 
-static bool one(uint64_t seed, bool verbose, unsigned counts[9])
+static bool one(uint64_t seed, bool verbose, unsigned counts[10])
 {
     struct sim *s = calloc(1, sizeof *s);
     uint8_t key[32] = {0};
@@ -427,6 +427,7 @@ static bool one(uint64_t seed, bool verbose, unsigned counts[9])
     counts[6] += s->second_forks;
     counts[7] += s->transfers;
     counts[8] += s->transfers_failed;
+    counts[9] += s->redirects;
     bool ok = !s->failed;
     sim_free(s);
     return ok;
@@ -436,7 +437,7 @@ int main(int argc, char **argv)
 {
     uint64_t first = 1, n = 150;
     bool verbose = false;
-    unsigned counts[9] = {0}, bad = 0;
+    unsigned counts[10] = {0}, bad = 0;
     static const struct option options[] = {{"seed", 1, NULL, 's'},
                                             {"seeds", 1, NULL, 'n'},
                                             {"first", 1, NULL, 'f'},
@@ -460,9 +461,11 @@ int main(int argc, char **argv)
            counts[1], counts[2], counts[3], bad, bad ? " (replay: sim --seed N --verbose)" : "");
     printf("     %u challenges of a PBX, %u answered; %u second answers behind one leg\n",
            counts[4], counts[5], counts[6]);
-    printf("     %u transfers, %u that came to nothing\n", counts[7], counts[8]);
+    printf("     %u transfers, %u that came to nothing; %u redirections followed\n", counts[7],
+           counts[8], counts[9]);
     /* Most challenges are answered (the vault dies now and then, callers give up). */
-    if (n >= 50 && (counts[5] * 4 < counts[4] * 3 || !counts[6] || counts[7] < n / 2)) {
+    if (n >= 50 &&
+        (counts[5] * 4 < counts[4] * 3 || !counts[6] || counts[7] < n / 2 || !counts[9])) {
         printf("sim: too few\n");
         bad++;
     }
