@@ -125,3 +125,22 @@ bool location_other(struct location_shard *const *shards, size_t n_shards, const
         *ret_b = *next;
     return next != NULL;
 }
+
+void location_follow(struct location_shard *const *shards, size_t n_shards, const struct sipkey *k,
+                     struct str aor, struct wall now, struct str contact, struct flow *f)
+{
+    struct binding all[LOCATION_FLOWS];
+    const struct binding *to = NULL;
+    size_t n = location_all(shards, n_shards, k, aor, now, all, ARRAY_LEN(all));
+    for (size_t i = 0; i < n; i++) {
+        const struct binding *b = &all[i];
+        if (b->flow.proto != f->proto || (b->flags & BINDING_RESTORED) ||
+            !str_eq(str_of(b->contact, b->contact_len), contact))
+            continue;
+        if (handle_eq(b->flow.conn, f->conn) && addr_eq(&b->flow.peer, &f->peer))
+            return;
+        to = !to || newer(b, to) ? b : to;
+    }
+    if (to)
+        *f = to->flow;
+}

@@ -108,10 +108,59 @@ static void busy_is_not_tried_again(void **state)
     assert_non_null(sent(x, PBX, "SIP/2.0 486 "));
 }
 
+static struct flow followed(struct fixture *x, unsigned from)
+{
+    struct flow f = tls(from);
+    location_follow(x->g.shards, 1, &x->g.cfg[0].hash_key, STR("alice@example.com"), x->g.now.wall,
+                    STR("sip:alice@192.168.1.9:5061"), &f);
+    return f;
+}
+
+/* A call stays on its own connection while that lives, though the phone has a newer one. */
+static void following_a_phone(void **state)
+{
+    struct fixture *x = *state;
+    assert_int_equal(followed(x, 9).conn.index, 9); /* nowhere to go */
+    flow_up(x, 1);
+    flow_up(x, 2);
+    assert_int_equal(followed(x, 1).conn.index, 1);
+    assert_int_equal(followed(x, 2).conn.index, 2);
+    assert_int_equal(followed(x, 9).conn.index, 2); /* its own has gone: to the newest */
+    flow_up(x, 1);
+    assert_int_equal(followed(x, 9).conn.index, 1);
+}
+
+/* RFC 3327: the way back through the proxies. */
+static void calls_take_the_path(void **state)
+{
+    struct fixture *x = *state;
+    struct flow f = flow_of(ALICE, LISTEN_OUT_UDP);
+    static const char from[] = "<sip:alice@example.com>;tag=r1", to[] = "<sip:alice@example.com>",
+                      lines[] = "Path: <sip:203.0.113.5;lr>, <sip:203.0.113.6;lr>\r\n"
+                                "Contact: <sip:alice@192.168.1.9>\r\n";
+    char auth[1400];
+    message(x, &f, request("REGISTER", "sip:example.com", from, to, "p", 1, lines, ""));
+    const char *r = sent(x, ALICE, "SIP/2.0 401 ");
+    assert_non_null(r);
+    (void)snprintf(auth, sizeof auth, "%s%s", lines, credentials(r, "sip:example.com"));
+    message(x, &f, request("REGISTER", "sip:example.com", from, to, "p", 2, auth, ""));
+    vault(x, REASON_NONE);
+    assert_non_null(sent(x, ALICE, "SIP/2.0 200 "));
+    pbx_calls(x);
+    const char *inv = sent(x, ALICE, "INVITE sip:alice@192.168.1.9 SIP/2.0\r\n");
+    assert_non_null(inv);
+    assert_str(field(inv, "Route"), "<sip:203.0.113.5;lr>,<sip:203.0.113.6;lr>");
+    message(x, &f, answer(inv, 486, "e", "alice@192.168.1.9", ""));
+    const char *ack = sent(x, ALICE, "ACK ");
+    assert_non_null(ack);
+    assert_str(field(ack, "Route"), "<sip:203.0.113.5;lr>,<sip:203.0.113.6;lr>");
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {T(one_flow_rings_and_the_next_when_it_is_dead),
-                                       T(busy_is_not_tried_again)};
+                                       T(busy_is_not_tried_again), T(following_a_phone),
+                                       T(calls_take_the_path)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

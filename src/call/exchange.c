@@ -183,6 +183,8 @@ static void head_put(struct exchange *x, const struct target *g, struct str bran
     struct str method = sip_method_name((enum sip_method)x->method);
     sip_request_line(o, method, g->uri);
     via_put(c, &g->flow, branch, o);
+    if (g->path.n)
+        sip_put(o, HDR_ROUTE, g->path);
     /* Lowered, so that a ring of gateways ends. */
     sip_put_u32(o, HDR_MAX_FORWARDS, m->max_forwards == 255 ? 69u : m->max_forwards - 1u);
     sip_begin(o, HDR_FROM);
@@ -277,6 +279,7 @@ static enum reason send_users(struct exchange *x)
         struct target g = {.flow = b->flow,
                            .uri = str_of(b->contact, b->contact_len),
                            .aor = str_of(b->aor, b->aor_len),
+                           .path = binding_path(b),
                            .zone = policy_zone_of(c->policy, b->flow.listener, &b->flow.peer),
                            .peer = POLICY_NONE,
                            .target = POLICY_NONE};

@@ -25,6 +25,7 @@
 struct target {
     struct flow flow;
     struct str uri, aor; /* aor: of the phone's user */
+    struct str path;     /* value of its Route; may be empty */
     uint8_t zone, peer, target;
 };
 

@@ -407,6 +407,8 @@ static void head_put(struct leg *b, const struct sip_msg *invite, struct str bra
     const struct leg *a = b->call->a;
     gate_route_mark(&c->cfg.hash_key, a->zone, a->peer, sip_text(invite, invite->uri), o);
     sip_eol(o);
+    for (uint8_t i = 0; i < b->d.n_routes; i++)
+        sip_put(o, HDR_ROUTE, b->d.routes[i]);
     /* Lowered, so that a ring of gateways ends (RFC 3261 16.6 step 3; RFC 7332 for B2BUAs). */
     sip_put_u32(o, HDR_MAX_FORWARDS, hide_max_forwards(invite));
     sip_put_u32(o, HDR_MAX_BREADTH, breadth_of(b, invite));

@@ -62,7 +62,7 @@ enum err location_attach(struct location_shard *s, uint32_t cap)
         struct slot *sl = slot_at(s, i);
         bool torn = sl->seq & 1;
         if (torn || !sl->b.aor_hash || sl->b.aor_len > LOCATION_AOR_MAX ||
-            sl->b.contact_len > LOCATION_CONTACT_MAX) {
+            sl->b.contact_len + sl->b.path_len > LOCATION_CONTACT_MAX) {
             sl->seq += torn;
             sl->b.aor_hash = 0;
             sl->next = s->free_head;
@@ -101,7 +101,8 @@ bool location_next(const struct location_shard *s, uint64_t hash, struct str aor
         uint32_t next = __atomic_load_n(&sl->next, __ATOMIC_ACQUIRE);
         if (__atomic_load_n(&sl->b.aor_hash, __ATOMIC_RELAXED) == hash &&
             seq_read(&sl->seq, &copy.b, &sl->b, sizeof copy.b) && binding_is(&copy.b, hash, aor) &&
-            copy.b.contact_len <= LOCATION_CONTACT_MAX && copy.b.expires.us > now.us) {
+            copy.b.contact_len + copy.b.path_len <= LOCATION_CONTACT_MAX &&
+            copy.b.expires.us > now.us) {
             *it = at;
             *ret_b = copy.b;
             return true;
@@ -224,5 +225,6 @@ bool location_slot(const struct location_shard *s, uint32_t slot, struct binding
     const struct slot *sl = slot_at_const(s, slot + 1);
     return __atomic_load_n(&sl->b.aor_hash, __ATOMIC_RELAXED) &&
            seq_read(&sl->seq, ret_b, &sl->b, sizeof *ret_b) && ret_b->aor_hash != 0 &&
-           ret_b->aor_len <= LOCATION_AOR_MAX && ret_b->contact_len <= LOCATION_CONTACT_MAX;
+           ret_b->aor_len <= LOCATION_AOR_MAX &&
+           ret_b->contact_len + ret_b->path_len <= LOCATION_CONTACT_MAX;
 }

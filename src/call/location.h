@@ -17,16 +17,21 @@ struct binding {       /* under 400 bytes with its lock */
     uint32_t call_id_hash;
     uint16_t q; /* 0-1000 */
     uint8_t aor_len, contact_len;
-    uint8_t flags; /* BINDING_* */
-    uint8_t pad;
+    uint8_t flags;     /* BINDING_* */
+    uint8_t path_len;  /* value of the Route to it (RFC 3327), behind the URI in contact */
     uint64_t instance; /* hash of +sip.instance, above its reg-id or 0 (RFC 5626); 0 = none: then
                           the URI is the key */
     char aor[LOCATION_AOR_MAX];
-    char contact[LOCATION_CONTACT_MAX]; /* URI */
+    char contact[LOCATION_CONTACT_MAX]; /* URI, then path */
 };
-#define BINDING_DEVICE(b) ((uint32_t)((b)->instance >> 32)) /* the same for all flows of a phone   \
-                                                             */
-#define BINDING_FLOW(b) ((uint32_t)(b)->instance)           /* reg-id; 0 = none */
+static inline struct str binding_path(const struct binding *b)
+{
+    return str_of(b->contact + b->contact_len, b->path_len);
+}
+#define BINDING_DEVICE(b)                                                                          \
+    ((uint32_t)((b)->instance >> 32))             /* the same for all flows of a phone             \
+                                                   */
+#define BINDING_FLOW(b) ((uint32_t)(b)->instance) /* reg-id; 0 = none */
 enum { BINDING_NAT = 1, BINDING_RESTORED = 2 /* came from the store: stream flows are gone */ };
 struct location_shard { /* in shared memory, zeroed at first */
     uint32_t cap, used;

@@ -1,5 +1,5 @@
-/* Registrar: RFC 3261 section 10.3, RFC 5626 section 6 (flows), RFC 3581. The whole request is
- * judged before anything of it is stored. */
+/* Registrar: RFC 3261 section 10.3, RFC 5626 section 6 (flows), RFC 3327 (Path), RFC 3581. The
+ * whole request is judged before anything of it is stored. */
 #include "call/gates.h"
 #include "wire/sip/build.h"
 
@@ -90,12 +90,35 @@ static struct flow flow_of(const struct registrar *g, const struct request *r,
 {
     struct flow f = r->flow;
     struct addr a = u->ip;
-    if (f.proto == PROTO_UDP && a.family != ADDR_NONE && !g->policy->zones[r->zone].nat &&
-        policy_zone_of(g->policy, f.listener, &a) == r->zone) {
+    if (f.proto == PROTO_UDP && !sip_get(r->m, HDR_PATH).p && a.family != ADDR_NONE &&
+        !g->policy->zones[r->zone].nat && policy_zone_of(g->policy, f.listener, &a) == r->zone) {
         a.port = u->port ? u->port : 5060;
         f.peer = a;
     }
     return f;
+}
+
+/* Path behind the Contact, as the value of our Route: each a loose route, the proxy that is nearest
+ * to us first. It aims no request elsewhere: they go by the flow that the REGISTER came by. */
+static enum reason path_read(const struct request *r, struct binding *b)
+{
+    struct sip_list it = {0};
+    struct str v, lr;
+    struct sip_nameaddr na;
+    struct sip_uri u;
+    struct out o = out_of(b->contact + b->contact_len, LOCATION_CONTACT_MAX - b->contact_len);
+    while (sip_list_next(r->m, HDR_PATH, &it, &v)) {
+        if (sip_nameaddr_parse(v, &na) != OK || sip_uri_parse(na.uri, &u) != OK ||
+            !sip_param(u.params, STR("lr"), &lr))
+            return REASON_reg_path;
+        if (o.n)
+            out_ch(&o, ',');
+        out_ch(&o, '<');
+        sip_piece(&o, na.uri);
+        out_ch(&o, '>');
+    }
+    b->path_len = (uint8_t)o.n;
+    return o.full ? REASON_reg_path : REASON_NONE;
 }
 
 static enum reason contact_read(const struct registrar *g, const struct request *r, struct str aor,
@@ -129,7 +152,7 @@ static enum reason contact_read(const struct registrar *g, const struct request 
     memcpy(b->contact, na.uri.p, na.uri.n);
     c->remove = seconds == 0;
     c->flow = BINDING_FLOW(b) != 0;
-    return REASON_NONE;
+    return path_read(r, b);
 }
 
 /* RFC 3261 10.3 step 7: an older CSeq of the same Call-ID must not undo a newer one. */
@@ -255,15 +278,45 @@ static bool supports(const struct sip_msg *m, struct str option)
     return false;
 }
 
+enum hop { HOP_NONE, HOP_PLAIN, HOP_OUTBOUND };
+
+/* The first proxy that the request met, and whether it keeps flows ("ob", RFC 5626 5.1). */
+static enum hop first_hop(const struct sip_msg *m)
+{
+    struct sip_list it = {0};
+    struct str v, ob;
+    struct sip_nameaddr na;
+    struct sip_uri u;
+    enum hop hop = HOP_NONE;
+    for (unsigned n = 0; sip_list_next(m, HDR_VIA, &it, &v); n++)
+        hop = n ? HOP_PLAIN : HOP_NONE;
+    if (hop == HOP_NONE)
+        return hop;
+    it = (struct sip_list){0};
+    while (sip_list_next(m, HDR_PATH, &it, &v)) /* the first proxy wrote the last */
+        hop = sip_nameaddr_parse(v, &na) == OK && sip_uri_parse(na.uri, &u) == OK &&
+                      sip_param(u.params, STR("ob"), &ob)
+                  ? HOP_OUTBOUND
+                  : HOP_PLAIN;
+    return hop;
+}
+
+static bool flow_asked(const struct request *r, const struct change *c, size_t n)
+{
+    return n == 1 && !c->remove && c->flow && supports(r->m, STR("outbound"));
+}
+
 /* Over a stream the phone is told that its flow is kept and how often to show that it lives. Over
- * UDP that needs STUN (RFC 5626 4.4.2), which is not spoken here: it is a plain registration. */
+ * UDP that needs STUN (RFC 5626 4.4.2), which is not spoken here: it is a plain registration.
+ * Behind a proxy that keeps flows, the proxy tells. */
 static void outbound_put(const struct request *r, const struct change *c, size_t n, struct out *o)
 {
-    if (n != 1 || c->remove || !c->flow || !flow_reliable(&r->flow) ||
-        !supports(r->m, STR("outbound")))
+    enum hop hop = first_hop(r->m);
+    if (!flow_asked(r, c, n) || (hop == HOP_NONE && !flow_reliable(&r->flow)))
         return;
     sip_put(o, HDR_REQUIRE, STR("outbound"));
-    sip_put_u32(o, HDR_FLOW_TIMER, FLOW_TIMER_S);
+    if (hop == HOP_NONE)
+        sip_put_u32(o, HDR_FLOW_TIMER, FLOW_TIMER_S);
 }
 
 #define REG_MAX 16u
@@ -318,6 +371,8 @@ void registrar_register(const struct registrar *g, const struct request *r, stru
         return;
     }
     enum reason why = judge(g, c, n, have, n_have);
+    if (why == REASON_NONE && flow_asked(r, c, n) && first_hop(r->m) == HOP_PLAIN)
+        why = REASON_reg_first_hop;
     if (why != REASON_NONE) {
         fail(res, why);
         return;
@@ -327,4 +382,6 @@ void registrar_register(const struct registrar *g, const struct request *r, stru
         return;
     list_put(g, r, aor, fields);
     outbound_put(r, c, n, fields);
+    if (supports(r->m, STR("path")))
+        sip_copy(fields, r->m, HDR_PATH);
 }

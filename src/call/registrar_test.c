@@ -8,6 +8,7 @@ static struct registrar_result res;
 static char text[4096], fields[2048];
 static struct out o;
 static int64_t now_s;
+static const char *second_via; /* a whole line, or empty */
 
 static int setup(void **state)
 {
@@ -17,6 +18,7 @@ static int setup(void **state)
         .policy = &p, .hash_key = {1, 2}, .own = test_calloc(1, location_bytes(8))};
     assert_ok(location_attach(g.own, 8));
     now_s = 1000;
+    second_via = "";
     return 0;
 }
 static int teardown(void **state)
@@ -30,11 +32,11 @@ static unsigned reg_from(const char *call_id, unsigned cseq, const char *extra, 
 {
     int n = snprintf(text, sizeof text,
                      "REGISTER sip:example.com SIP/2.0\r\nVia: SIP/2.0/UDP "
-                     "203.0.113.5:9;branch=z9hG4bKx\r\nMax-Forwards: 70\r\nFrom: "
+                     "203.0.113.5:9;branch=z9hG4bKx\r\n%sMax-Forwards: 70\r\nFrom: "
                      "<sip:alice@example.com>;tag=1\r\n"
                      "To: <sip:alice@example.com>\r\nCall-ID: %s\r\nCSeq: %u "
                      "REGISTER\r\n%sContent-Length: 0\r\n\r\n",
-                     call_id, cseq, extra);
+                     second_via, call_id, cseq, extra);
     struct sip_error err;
     assert_ok(sip_parse(str_of(text, (size_t)n), false, &m, &err));
     request_init(&r, &m, &f, (struct now){{now_s * 1000000}, {now_s * 1000000}});
@@ -389,6 +391,91 @@ static void short_life_behind_nat(void **state)
     assert_str(out_str(&o), "Contact: <sip:x@203.0.113.5>;expires=900\r\n");
 }
 
+/* RFC 3327: the proxies on the way, for the Route of calls to that phone. */
+static void path_is_kept(void **state)
+{
+    (void)state;
+    struct binding b[8];
+    static const char path[] = "Path: <sip:edge@203.0.113.80;lr>\r\n"
+                               "Path: <sip:203.0.113.81;lr>, <sip:203.0.113.82;lr;ob>;x=1\r\n";
+    char extra[512];
+    (void)snprintf(extra, sizeof extra,
+                   "%sSupported: path\r\nContact: <sip:x@203.0.113.7:7000>\r\n", path);
+    assert_int_equal(reg("a", 1, extra), 200);
+    assert_non_null(str_search_p(out_str(&o), "\r\nPath: <sip:edge@203.0.113.80;lr>\r\n"));
+    assert_non_null(str_search_p(out_str(&o), "<sip:203.0.113.82;lr;ob>"));
+    assert_int_equal(bound(b), 1);
+    assert_str(str_of(b[0].contact, b[0].contact_len), "sip:x@203.0.113.7:7000");
+    assert_str(binding_path(&b[0]), "<sip:edge@203.0.113.80;lr>,<sip:203.0.113.81;lr>,"
+                                    "<sip:203.0.113.82;lr;ob>");
+    assert_true(addr_eq(&b[0].flow.peer, &r.flow.peer)); /* to the proxy, not to the phone */
+    assert_int_equal(reg("a", 2, "Path: <sip:h;lr>\r\nContact: <sip:x@203.0.113.7:7000>\r\n"), 200);
+    assert_null(str_search_p(out_str(&o), "Path: "));
+    assert_int_equal(bound(b), 1);
+    assert_str(binding_path(&b[0]), "<sip:h;lr>");
+    assert_int_equal(reg("a", 3, "Contact: <sip:x@203.0.113.7:7000>\r\n"), 200);
+    assert_int_equal(bound(b), 1);
+    assert_int_equal(b[0].path_len, 0);
+}
+
+static void path_that_cannot_be_used(void **state)
+{
+    (void)state;
+    struct binding b[8];
+    char extra[512], host[256];
+    static const char *const bad[] = {"<sip:h>", "<tel:1;lr>x", "<>", "*"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        (void)snprintf(extra, sizeof extra, "Path: %s\r\nContact: <sip:1@h>\r\n", bad[i]);
+        assert_int_equal(reg("a", 1, extra), 400);
+        assert_int_equal(res.reason, REASON_reg_path);
+    }
+    assert_int_equal(bound(b), 0);
+    /* With the 7 bytes of the URI and 9 of "<sip:;lr>" it fits to the byte. */
+    for (size_t n = LOCATION_CONTACT_MAX - 16; n <= LOCATION_CONTACT_MAX - 15; n++) {
+        memset(host, 'h', n);
+        host[n] = 0;
+        (void)snprintf(extra, sizeof extra, "Path: <sip:%s;lr>\r\nContact: <sip:1@h>\r\n", host);
+        assert_int_equal(reg("a", 1, extra), n == LOCATION_CONTACT_MAX - 16 ? 200 : 400);
+    }
+    assert_int_equal(res.reason, REASON_reg_path);
+    assert_int_equal(bound(b), 1);
+    assert_int_equal(b[0].contact_len + b[0].path_len, LOCATION_CONTACT_MAX);
+}
+
+/* RFC 5626 section 6: a flow begins at the first proxy, which must keep it. */
+static void flows_behind_proxies(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *vias, *path, *supported;
+        unsigned code;
+        bool used;
+    } rows[] = {
+        {"", "", "outbound", 200, false}, /* over UDP, to us */
+        {"Via: SIP/2.0/TLS 192.168.1.9;branch=z9hG4bKa\r\n", "", "outbound", 439, false},
+        {"Via: SIP/2.0/TLS 192.168.1.9;branch=z9hG4bKa\r\n", "", "path", 200, false},
+        {"Via: SIP/2.0/TLS 192.168.1.9;branch=z9hG4bKa\r\n", "Path: <sip:h;lr>\r\n", "outbound",
+         439, false},
+        {"Via: SIP/2.0/TLS 192.168.1.9;branch=z9hG4bKa\r\n", "Path: <sip:h;lr;ob>\r\n", "outbound",
+         200, true},
+        {"Via: SIP/2.0/TLS 192.168.1.9;branch=z9hG4bKa\r\n",
+         "Path: <sip:h;lr;ob>, <sip:i;lr>\r\n", "outbound", 439, false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char extra[512], id[8];
+        second_via = rows[i].vias;
+        (void)snprintf(id, sizeof id, "p%zu", i);
+        (void)snprintf(extra, sizeof extra,
+                       "Supported: %s\r\n%sContact: <sip:x@192.168.1.9>" I1 ";reg-id=1\r\n",
+                       rows[i].supported, rows[i].path);
+        assert_int_equal(reg(id, 1, extra), rows[i].code);
+        if (rows[i].code == 439)
+            assert_int_equal(res.reason, REASON_reg_first_hop);
+        assert_int_equal(str_search_p(out_str(&o), "Require: outbound") != NULL, rows[i].used);
+        assert_null(str_search_p(out_str(&o), "Flow-Timer"));
+    }
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -409,6 +496,9 @@ int main(void)
                                        T(a_binding_moves_with_its_phone),
                                        T(same_contact_behind_different_nats),
                                        T(who_is_behind_nat),
-                                       T(short_life_behind_nat)};
+                                       T(short_life_behind_nat),
+                                       T(path_is_kept),
+                                       T(path_that_cannot_be_used),
+                                       T(flows_behind_proxies)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -177,6 +177,8 @@ enum reason sub_ask(struct exchange *x, const struct target *g, struct str branc
         return why;
     sip_request_line(o, STR("SUBSCRIBE"), g->uri);
     via_put(c, &g->flow, branch, o);
+    if (g->path.n)
+        sip_put(o, HDR_ROUTE, g->path);
     sip_put_u32(o, HDR_MAX_FORWARDS, m->max_forwards == 255 ? 69u : m->max_forwards - 1u);
     sip_begin(o, HDR_FROM);
     out_put(o, side->d.local_uri);
@@ -197,16 +199,8 @@ void sub_follow(struct sub *s, struct sub_side *x)
     struct core *c = s->core;
     if (x->name.n || !flow_reliable(&x->flow) || !x->aor.n)
         return;
-    size_t n = location_lookup(c->cfg.shards, c->cfg.engines, &c->cfg.hash_key, x->aor, c->now.wall,
-                               c->bindings, FORKS_MAX);
-    for (size_t i = 0; i < n; i++) {
-        const struct binding *b = &c->bindings[i];
-        if (b->flow.proto == x->flow.proto && !(b->flags & BINDING_RESTORED) &&
-            str_eq(str_of(b->contact, b->contact_len), x->d.remote_target)) {
-            x->flow = b->flow;
-            return;
-        }
-    }
+    location_follow(c->cfg.shards, c->cfg.engines, &c->cfg.hash_key, x->aor, c->now.wall,
+                    x->d.remote_target, &x->flow);
 }
 
 /* A request in one of the dialogs; the caller goes on with the fields. */

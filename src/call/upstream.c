@@ -195,6 +195,16 @@ void upstream_registered(struct core *c, uint8_t zone, struct str aor)
 
 /* --- the request --- */
 
+static struct flow flow_to(const struct core *c, const struct reg *r)
+{
+    const struct policy_peer *p = &c->policy->peers[r->peer];
+    return (struct flow){.proto = p->proto,
+                         .listener = p->listener,
+                         .engine = c->cfg.engine,
+                         .peer_id = (uint8_t)(r->peer + 1),
+                         .peer = r->to};
+}
+
 static enum reason ask_server(struct core *c, struct reg *r, struct str authorization)
 {
     char branch[BRANCH_CHARS];
@@ -203,7 +213,7 @@ static enum reason ask_server(struct core *c, struct reg *r, struct str authoriz
     if (!handle_is(t))
         return REASON_capacity_transactions;
     struct out o = intents_room(c->out);
-    struct flow f = peers_flow(c, r->peer, r->target);
+    struct flow f = flow_to(c, r);
     reg_put(c, r, str_of(branch, sizeof branch), authorization, &o);
     timer_stop(&c->wheel, &r->timer);
     r->t = t;
@@ -221,10 +231,9 @@ static enum reason ask_server(struct core *c, struct reg *r, struct str authoriz
 static void tell(struct core *c, const struct reg *r, enum reason why, uint16_t code)
 {
     struct fact *f = fact_begin(c, FACT_UPSTREAM, why, code);
-    struct flow to = peers_flow(c, r->peer, r->target);
     TEXT_SET(f->u.upstream.peer, peer_name(c, r->peer));
     TEXT_SET(f->u.upstream.aor, reg_aor(r));
-    f->u.upstream.target = to.peer;
+    f->u.upstream.target = r->to;
     f->u.upstream.expires_us = registered(c, r) ? r->until.us : 0;
     fact_end(c);
 }
@@ -260,28 +269,27 @@ static void failed(struct core *c, struct reg *r, enum reason why, uint16_t code
     plan(c, r, r->wanted ? spread(c, s * 1000) : LEAVE_MS);
 }
 
-/* To the next target that may be up, each once in a round. */
+/* To the next address that may be up, each once in a round. */
 static void go(struct core *c, struct reg *r, enum reason why, uint16_t code)
 {
-    uint8_t n = c->policy->peers[r->peer].n_targets;
-    for (; r->tries < n; r->tries++, r->target++) {
-        r->target = r->target < n ? r->target : 0;
-        if (!peers_usable(c, r->peer, r->target))
+    uint8_t n = peers_targets(c, r->peer);
+    for (; r->tries < n; r->tries++) {
+        uint8_t target = peers_pick(c, r->peer, r->hash, r->tries);
+        if (!peers_usable(c, r->peer, target))
             continue;
+        r->to = *peers_address(c, r->peer, target);
         enum reason bad = ask_server(c, r, STR_NONE);
         if (bad == REASON_NONE)
             return;
         why = bad;
         break;
     }
-    r->target = r->target < n ? r->target : 0;
     failed(c, r, why, code, 0);
 }
 
 static void again(struct core *c, struct reg *r, enum reason why, uint16_t code)
 {
     r->tries++;
-    r->target++;
     go(c, r, why, code);
 }
 
@@ -295,15 +303,13 @@ static void act(struct core *c, struct reg *r)
     }
     r->leaving = !r->wanted;
     r->tries = 0;
-    if (!r->leaving)
-        r->target = 0;
     r->tried_auth = r->tried_423 = false;
-    go(c, r, REASON_route_peer_down, 0);
+    go(c, r, peers_none(c, r->peer), 0);
 }
 
 static void accepted(struct core *c, struct reg *r, const struct sip_msg *m)
 {
-    peers_heard(c, r->peer, r->target, true, REASON_NONE);
+    peers_heard_at(c, r->peer, &r->to, true, REASON_NONE);
     r->failures = 0;
     if (r->leaving) {
         r->until.us = 0;
@@ -389,10 +395,10 @@ static void refused(struct core *c, struct reg *r, const struct sip_msg *m)
         break;
     case 408:
     case 503:
-        peers_heard(c, r->peer, r->target, m->code != 503, REASON_peer_refused);
+        peers_heard_at(c, r->peer, &r->to, m->code != 503, REASON_peer_refused);
         if (sip_seconds_parse(sip_get(m, HDR_RETRY_AFTER), UINT32_MAX, &s) != OK)
             s = 0;
-        if (r->tries + 1 < c->policy->peers[r->peer].n_targets)
+        if (r->tries + 1 < peers_targets(c, r->peer))
             again(c, r, REASON_upstream_refused, m->code);
         else
             failed(c, r, REASON_upstream_refused, m->code, s);
@@ -429,7 +435,7 @@ void upstream_failed(struct core *c, uint64_t user, struct handle t, enum reason
     }
     r->t = HANDLE_NONE;
     r->busy = false;
-    peers_heard(c, r->peer, r->target, false, why);
+    peers_heard_at(c, r->peer, &r->to, false, why);
     again(c, r, why, 0);
 }
 

@@ -14,7 +14,8 @@ struct reg {
     uint64_t hash;
     uint32_t cseq, ask_s;
     uint16_t code, why; /* of the last failure; REASON_NONE after success */
-    uint8_t peer, target, tries, failures;
+    struct addr to;     /* where the last one went */
+    uint8_t peer, tries, failures;
     bool wanted, busy /* an answer of the server or the vault is due */, leaving;
     bool tried_auth, tried_423;
     uint8_t aor_n;

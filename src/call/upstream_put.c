@@ -11,9 +11,8 @@ static struct str host_of(const struct core *c, const struct reg *r, char *buf, 
         return domain; /* else the same user of two domains would be one at the PBX */
     if (p->realm_host.len)
         return policy_text(c->policy, p->realm_host);
-    struct flow f = peers_flow(c, r->peer, r->target);
     struct out o = out_of(buf, cap);
-    addr_put_host(&o, &f.peer);
+    addr_put_host(&o, &r->to);
     return out_str(&o);
 }
 
@@ -47,12 +46,11 @@ void reg_uri_put(const struct core *c, const struct reg *r, struct out *o)
 {
     const struct policy_peer *p = &c->policy->peers[r->peer];
     char host[ADDR_TEXT_MAX];
-    struct flow f = peers_flow(c, r->peer, r->target);
     OUT_LIT(o, "sip:");
     if (p->realm_host.len)
         out_put(o, host_of(c, r, host, sizeof host));
     else
-        addr_put(o, &f.peer);
+        addr_put(o, &r->to);
     if (p->proto != PROTO_UDP) {
         OUT_LIT(o, ";transport=");
         out_put(o, proto_param((enum sip_proto)p->proto));
@@ -72,7 +70,8 @@ static void party_put(const struct core *c, const struct reg *r, struct out *o)
 void reg_put(struct core *c, struct reg *r, struct str branch, struct str authorization,
              struct out *o)
 {
-    struct flow f = peers_flow(c, r->peer, r->target);
+    const struct policy_peer *p = &c->policy->peers[r->peer];
+    struct flow f = {.listener = p->listener};
     char by[ADDR_TEXT_MAX], uri[320], id[17], tag[17];
     struct out u = out_of(uri, sizeof uri);
     uint64_t n = rng_u64(&c->rng);
@@ -83,7 +82,7 @@ void reg_put(struct core *c, struct reg *r, struct str branch, struct str author
     sip_request_line(o, STR("REGISTER"), out_str(&u));
     sip_begin(o, HDR_VIA);
     OUT_LIT(o, "SIP/2.0/");
-    out_put(o, proto_name((enum sip_proto)f.proto));
+    out_put(o, proto_name((enum sip_proto)p->proto));
     out_ch(o, ' ');
     out_put(o, hide_sent_by(c, &f, by, sizeof by));
     OUT_LIT(o, ";rport;branch=");
