@@ -1,6 +1,7 @@
 /* A call as a machine: [state][event] = {next, action}. An unset cell is counted and changes
  * nothing. Actions may end the call, after which it is gone. */
 #include "call/core_int.h"
+#include "call/hide.h"
 
 #define RING_DEFAULT_S 180u
 #define TICK_S         32 /* also how long an ACK with SDP may be asked for again (64*T1) */
@@ -162,8 +163,12 @@ static void act_bye_b(struct call *k, const struct sip_msg *m, struct leg *b, en
 /* B hung up on an early dialog, which it may not, or before A's ACK. */
 static void act_b_gone(struct call *k, const struct sip_msg *m, struct leg *b, enum reason why)
 {
-    (void)m;
+    char buf[HIDE_REASON_CHARS];
+    struct out reasons = out_of(buf, sizeof buf);
     (void)why;
+    if (m)
+        hide_reasons(m, &reasons);
+    k->parting = reasons.n ? arena_str(&k->text, out_str(&reasons)) : STR_NONE;
     k->close_why = REASON_NONE;
     timer_stop(&k->core->wheel, &b->session);
     b->state = LEG_EARLY; /* its dialog is over: nothing more is sent to it */

@@ -193,6 +193,7 @@ struct call {
     enum reason best_why;
     uint16_t best_code;    /* best final response so far, 0 = none */
     enum reason close_why; /* CLOSING */
+    struct str parting;    /* the same: Reason of the side that hung up */
     uint8_t state, route, next_peer, next_target;
     uint8_t n_forks;
     bool emergency, started /* FACT_CALL_START went out */;

@@ -197,9 +197,11 @@ static void on_cancel(struct core *c, const struct sip_msg *m, const struct flow
     struct leg *l = user >> 48 == USER_LEG ? pool_get(&c->legs, h) : NULL;
     if (!l || !l->held || !handle_eq(l->held->t, invite) || l->held->again_code >= 200)
         return;
-    if (l->state < LEG_ANSWERED)
+    if (l->state < LEG_ANSWERED) {
+        c->parting = m;
         call_step(l->call, CALL_EV_CANCEL, m, l, REASON_NONE);
-    else if (leg_other(l)) /* a re-INVITE: the far side's 487 comes back through us */
+        c->parting = NULL;
+    } else if (leg_other(l)) /* a re-INVITE: the far side's 487 comes back through us */
         (void)!trans_cancel(c->trans, leg_other(l)->ict, STR_NONE, c->now.mono);
 }
 

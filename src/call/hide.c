@@ -216,7 +216,7 @@ bool hide_reason_ok(struct str v)
     return reason_parse(v, &protocol, &cause, &text) && !text;
 }
 
-void hide_reasons_put(const struct sip_msg *m, struct out *o)
+void hide_reasons(const struct sip_msg *m, struct out *o)
 {
     struct sip_list it = {0};
     struct str v, protocol;
@@ -225,13 +225,21 @@ void hide_reasons_put(const struct sip_msg *m, struct out *o)
     for (unsigned n = 0; n < HIDE_REASONS_MAX && sip_list_next(m, HDR_REASON, &it, &v);) {
         if (!reason_parse(v, &protocol, &cause, &text))
             continue;
-        n++;
-        sip_begin(o, HDR_REASON);
+        if (n++)
+            OUT_LIT(o, ", ");
         out_put(o, protocol);
         OUT_LIT(o, ";cause=");
         out_u64(o, cause);
-        sip_eol(o);
     }
+}
+
+void hide_reasons_put(const struct sip_msg *m, struct out *o)
+{
+    char buf[HIDE_REASON_CHARS];
+    struct out value = out_of(buf, sizeof buf);
+    hide_reasons(m, &value);
+    if (value.n)
+        sip_put(o, HDR_REASON, out_str(&value));
 }
 
 uint8_t hide_max_forwards(const struct sip_msg *m)

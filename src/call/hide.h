@@ -7,8 +7,10 @@
 #define HIDE_REASONS_MAX 4u  /* Reason values of a message that pass */
 #define HIDE_ENTRIES_MAX 10u /* entries of Diversion and of History-Info */
 
-/* The Reason fields of m as the other side may see them (RFC 3326, 6432): SIP and Q.850 with their
- * cause, without text. Whole lines; none if there is none. */
+#define HIDE_REASON_CHARS (HIDE_REASONS_MAX * 20u)
+/* What the Reason fields of m tell the other side (RFC 3326, 6432): SIP and Q.850 with their cause,
+ * without text. As one value, empty if there is none; and as a line, or nothing. */
+void hide_reasons(const struct sip_msg *m, struct out *value);
 void hide_reasons_put(const struct sip_msg *m, struct out *o);
 /* Max-Forwards of a request that we make because of m: one less, 70 counts where it says nothing.
  */

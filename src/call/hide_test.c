@@ -126,12 +126,10 @@ static void test_reasons(void **state)
         const char *in, *out;
     } rows[] = {
         {"Reason: Q.850;cause=16;text=\"pbx.test\"\r\n", "Reason: Q.850;cause=16\r\n"},
-        {"Reason: SIP;cause=600, Q.850;cause=21\r\n",
-         "Reason: SIP;cause=600\r\nReason: Q.850;cause=21\r\n"},
+        {"Reason: SIP;cause=600, Q.850;cause=21\r\n", "Reason: SIP;cause=600, Q.850;cause=21\r\n"},
         {"Reason: SIP;text=\"x\"\r\nReason: x;cause=1\r\nReason: SIP;cause=1;cause=2\r\n", ""},
         {"Reason: Q.850;cause=1,Q.850;cause=2,Q.850;cause=3,Q.850;cause=4,Q.850;cause=5\r\n",
-         "Reason: Q.850;cause=1\r\nReason: Q.850;cause=2\r\nReason: Q.850;cause=3\r\n"
-         "Reason: Q.850;cause=4\r\n"},
+         "Reason: Q.850;cause=1, Q.850;cause=2, Q.850;cause=3, Q.850;cause=4\r\n"},
         {"", ""},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -181,6 +181,8 @@ void leg_send_bye(struct leg *l, enum reason why)
         return;
     if (l->call->core->parting)
         hide_reasons_put(l->call->core->parting, &o);
+    else if (l->call->parting.n)
+        sip_put(&o, HDR_REASON, l->call->parting);
     if (why != REASON_NONE) {
         sip_begin(&o, HDR_REASON);
         OUT_LIT(&o, "Q.850;cause=");
