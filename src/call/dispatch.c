@@ -68,7 +68,7 @@ void reply_reason(struct core *c, const struct incoming *in, enum reason why)
     }
     struct out o = out_of(c->fields, sizeof c->fields);
     if (code == 405)
-        sip_put(&o, HDR_ALLOW, STR(ALLOW));
+        sip_put(&o, HDR_ALLOW, in->leg ? STR(ALLOW) : STR(ALLOW_OUTSIDE));
     if (code == 503 || why == REASON_sip_busy_invite)
         sip_put_u32(&o, HDR_RETRY_AFTER, code == 503 ? 5 : rng_below(&c->rng, 10));
     if (code == 422 && in->leg)
@@ -129,6 +129,11 @@ static uint8_t owner_of(const struct core *c, const struct sip_msg *m)
         return e;
     if (m->to_tag.len && owner_by_token(c, sip_text(m, m->to_tag), TOKEN_TAG, &e))
         return e;
+    struct replaces r;
+    if (m->method == SIP_INVITE && sip_has(m, HDR_REPLACES) &&
+        replaces_parse(sip_get(m, HDR_REPLACES), &r) == OK &&
+        owner_by_token(c, r.to_tag, TOKEN_TAG, &e))
+        return e; /* where the call is that it steps into */
     struct str key = sip_text(m, m->call_id);
     char aor[LOCATION_AOR_MAX];
     size_t n;
@@ -288,7 +293,8 @@ static void on_register(struct core *c, struct incoming *in)
 static void on_options(struct core *c, struct incoming *in)
 {
     struct out o = out_of(c->fields, sizeof c->fields);
-    sip_put(&o, HDR_ALLOW, STR(ALLOW));
+    sip_put(&o, HDR_ALLOW, STR(ALLOW_OUTSIDE));
+    sip_put(&o, HDR_ALLOW_EVENTS, STR(EVENTS_ALLOWED));
     sip_put(&o, HDR_ACCEPT, STR("application/sdp"));
     sip_put(&o, HDR_SUPPORTED, STR(SUPPORTED));
     reply(c, in->m, &in->r->flow, in->t, 200, out_str(&o));

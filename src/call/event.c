@@ -109,7 +109,7 @@ static char at(struct str s, size_t i)
 static size_t quad_at(struct str s, size_t i)
 {
     size_t from = i;
-    if (i && (digit_at(s, i - 1) || (at(s, i - 1) == '.' && i > 1 && digit_at(s, i - 2))))
+    if (i && digit_at(s, i - 1))
         return 0;
     for (unsigned part = 0; part < 4; part++) {
         size_t n = 0;
@@ -168,7 +168,8 @@ static void uri_put(struct out *o, struct str scheme, struct str rest, struct st
         struct str user = str_head(rest, end);
         str_cut(user, ';', &user);
         str_cut(user, ':', &user);
-        bool odd = !user.n || event_address_like(user);
+        /* An entity that is cut would be none. */
+        bool odd = !user.n || event_address_like(user) || str_find(rest, '&') < end;
         for (size_t i = 0; i < user.n && !odd; i++)
             odd = user.p[i] == '@' || user.p[i] == '[';
         out_put(o, odd ? STR("anonymous") : user);
@@ -388,19 +389,23 @@ enum reason event_state(struct str value, struct out *o, bool *ret_terminated,
     out_put(o, states[which]);
     *ret_terminated = which == 2;
     *ret_expires = UINT32_MAX;
+    bool had[3] = {false};
     while (sip_param_next(&params, &name, &v)) {
-        bool expires = str_ieq(name, STR("expires"));
-        if ((expires || str_ieq(name, STR("retry-after"))) &&
-            str_u32(v, UINT32_MAX - 1, &n) == OK) {
-            out_put(o, expires ? STR(";expires=") : STR(";retry-after="));
+        unsigned k = str_ieq(name, STR("expires")) ? 0 : str_ieq(name, STR("retry-after")) ? 1 : 2;
+        if (had[k])
+            continue;
+        if (k < 2 && str_u32(v, UINT32_MAX - 1, &n) == OK) {
+            out_put(o, k ? STR(";retry-after=") : STR(";expires="));
             out_u64(o, n);
-            if (expires)
+            had[k] = true;
+            if (!k)
                 *ret_expires = n;
         }
         for (size_t i = 0; str_ieq(name, STR("reason")) && i < ARRAY_LEN(reasons); i++)
             if (str_ieq(v, reasons[i])) {
                 OUT_LIT(o, ";reason=");
                 out_put(o, reasons[i]);
+                had[2] = true;
             }
     }
     return o->full ? REASON_sip_header_limit : REASON_NONE;

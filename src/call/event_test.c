@@ -174,6 +174,8 @@ static void test_state(void **state)
          REASON_NONE, true, UINT32_MAX},
         {"terminated;reason=odd", "terminated", REASON_NONE, true, UINT32_MAX},
         {"active;expires=4294967295", "active", REASON_NONE, false, UINT32_MAX},
+        {"active;expires=1;expires=2;reason=giveup;reason=timeout",
+         "active;expires=1;reason=giveup", REASON_NONE, false, 1},
         {"waiting", "", REASON_sip_header_syntax, false, 0},
         {"", "", REASON_sip_header_missing, false, 0},
     };

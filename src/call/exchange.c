@@ -119,14 +119,14 @@ void exchange_answer(struct exchange *x, unsigned code, struct str fields)
 
 void exchange_refuse(struct exchange *x, uint16_t code)
 {
-    char text[128];
+    char text[192];
     struct out o = out_of(text, sizeof text);
     if (code == 503)
         sip_put_u32(&o, HDR_RETRY_AFTER, 5);
     if (code == 489)
         sip_put(&o, HDR_ALLOW_EVENTS, STR(EVENTS_ALLOWED));
     if (code == 405)
-        sip_put(&o, HDR_ALLOW, STR(ALLOW));
+        sip_put(&o, HDR_ALLOW, STR(ALLOW_OUTSIDE));
     exchange_answer(x, code, out_str(&o));
 }
 

@@ -10,6 +10,7 @@
 #include "call/core_int.h"
 #include "call/event.h"
 
+#define ALLOW_OUTSIDE    ALLOW ", MESSAGE, SUBSCRIBE, NOTIFY, PUBLISH" /* outside of calls */
 #define MESSAGE_UDP_MAX  1300u /* bytes of a body over UDP, RFC 3428 8 */
 #define EXCHANGE_LIFE_MS 28000 /* before the sender's own transaction gives up (64*T1 = 32 s) */
 #define EXCHANGE_WORD_MS 4000  /* a peer's target that is silent so long is passed over */
