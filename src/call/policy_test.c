@@ -86,6 +86,30 @@ static void media_rules_follow_zone_and_transport(void **state)
     assert_false(m.plain_allowed);
 }
 
+static void kinds_codecs_and_fax_follow_the_zone(void **state)
+{
+    (void)state;
+    struct flow tls = {.proto = PROTO_TLS, .listener = 0};
+    struct wall now = {0};
+    struct media_policy m = policy_media(&p, 0, &tls, now);
+    assert_int_equal(m.codecs.n, 0);
+    assert_false(m.t38_plain); /* no waiver, whatever the kinds are */
+    p.zones[0].kinds = KIND_AUDIO | KIND_T38;
+    p.zones[0].n_codecs = 1;
+    p.zones[0].codecs[0] = p.domains[0];
+    m = policy_media(&p, 0, &tls, now);
+    assert_int_equal(m.kinds, LINE_AUDIO | LINE_T38);
+    assert_int_equal(m.codecs.n, 1);
+    assert_true(str_eq(span_str(m.codecs.text, m.codecs.names[0]), STR("example.com")));
+    /* A waiver that a zone with SRTP has is for its fax alone. */
+    p.waivers[0].zone = 0;
+    p.waivers[0].allow = WAIVE_PLAIN_MEDIA;
+    m = policy_media(&p, 0, &tls, now);
+    assert_true(m.t38_plain && !m.plain_allowed);
+    p.waivers[0].expires.us = -1;
+    assert_false(policy_media(&p, 0, &tls, now).t38_plain);
+}
+
 static void patterns(void **state)
 {
     (void)state;
@@ -143,6 +167,7 @@ int main(void)
         cmocka_unit_test_setup(zone_by_longest_prefix_of_the_listener, setup),
         cmocka_unit_test_setup(waivers_end, setup),
         cmocka_unit_test_setup(media_rules_follow_zone_and_transport, setup),
+        cmocka_unit_test_setup(kinds_codecs_and_fax_follow_the_zone, setup),
         cmocka_unit_test_setup(patterns, setup),
         cmocka_unit_test_setup(first_route_that_fits_decides, setup),
         cmocka_unit_test_setup(peers_by_address, setup),

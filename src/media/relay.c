@@ -73,6 +73,7 @@ static bool metered(struct stream *s, struct instant now)
     return true;
 }
 
+/* NULL where nothing may be sent; quiet stands for every address that is zero. */
 static struct stream *far_side(struct media *m, const struct stream *s)
 {
     struct stream *d = &m->streams[s->peer];
@@ -81,7 +82,7 @@ static struct stream *far_side(struct media *m, const struct stream *s)
 
 static enum reason send_rtp(struct stream *d, struct pkt *pk)
 {
-    if (d == NULL || d->rtp.port == 0 || addr_any(&d->rtp))
+    if (d == NULL || d->rtp.port == 0)
         return REASON_rtp_no_route;
     if (d->secure) {
         size_t n = pk->len;
@@ -163,7 +164,7 @@ static void latch_rtcp(struct stream *s, const struct addr *from)
 static enum reason send_rtcp(struct stream *d, struct pkt *pk)
 {
     const struct addr *to = d == NULL ? NULL : d->mux ? &d->rtp : &d->rtcp;
-    if (to == NULL || to->port == 0 || addr_any(to))
+    if (to == NULL || to->port == 0)
         return REASON_rtp_no_route;
     if (d->secure) {
         size_t n = pk->len;
