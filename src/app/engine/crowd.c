@@ -4,6 +4,7 @@
  * half of the handshakes at most, little time, and when there is no room the oldest of them goes.
  */
 #include "app/engine/engine.h"
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define KNOWN_SLOTS   (1u << 16)
@@ -36,6 +37,7 @@ enum err crowd_init(struct engine *e)
     if (!e->known || !mem)
         return ERR_FULL;
     e->pace = rate_init(mem, RATE_SOURCES);
+    crowd_limits(e);
     return OK;
 }
 
@@ -245,13 +247,16 @@ static void listener_event(void *ctx, int fd, uint32_t events)
         struct addr peer;
         int s;
         enum err r = stream_accept(fd, &s, &peer);
-        if (r == OK) {
+        if (r == OK && s < e->fd_top) {
             accept_one(e, listener, s, &peer);
             continue;
         }
-        if (r != ERR_FULL)
+        if (r != OK && r != ERR_FULL)
             return;
-        core_refused(e->core, REASON_capacity_descriptors, &(struct addr){0}, e->loop.now);
+        if (r == OK)
+            turn_away(e, s, &peer, REASON_capacity_descriptors);
+        else
+            core_refused(e->core, REASON_capacity_descriptors, &(struct addr){0}, e->loop.now);
         if (!crowd_make_room(e)) {
             crowd_pause(e);
             return;
@@ -267,8 +272,16 @@ void streams_listen(struct engine *e)
             child_note(&e->child, SEV_ALERT, "listener %u cannot be watched", i);
 }
 
+void crowd_limits(struct engine *e)
+{
+    struct rlimit lim;
+    if (getrlimit(RLIMIT_NOFILE, &lim) == 0)
+        e->fd_top = (int)MIN(lim.rlim_cur, (rlim_t)ARRAY_LEN(e->fd_port)) - FD_SPARE;
+}
+
 void crowd_tick(struct engine *e)
 {
+    crowd_limits(e);
     known_look(e);
     if (e->paused && e->loop.now.mono.us >= e->pause_end.us) {
         e->paused = false;

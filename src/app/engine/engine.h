@@ -36,6 +36,7 @@
 #define CONN_RECENT       64u
 #define CONN_RECENT_PHONE 4u
 #define OUT_MAX           16u /* to one peer: the addresses it has, and some that it had */
+#define FD_SPARE          32  /* a channel that cannot take a descriptor is broken */
 #define SOURCE_SLOTS      (1u << 16)
 
 struct engine;
@@ -104,6 +105,7 @@ struct engine {
     struct rate_table *pace; /* connections a second of strangers, by source */
     uint32_t board_slot;     /* where the walk for known sources goes on */
     uint8_t board;
+    int fd_top;  /* descriptors from here on are kept for what the monitor sends */
     bool paused; /* no descriptors: listeners rest until pause_end */
     struct instant pause_end;
     struct tls_ctx *server[POLICY_LISTENERS], *client;
@@ -153,6 +155,7 @@ void crowd_enter(struct conn *c, const struct newcomer *n);
 void crowd_leave(struct conn *c);
 void crowd_proved(struct conn *c);
 bool crowd_make_room(struct engine *e); /* ends the oldest stranger; false: there is none */
+void crowd_limits(struct engine *e);    /* looks how many descriptors there may be */
 void crowd_pause(struct engine *e);     /* no descriptors: nobody is let in for a moment */
 void crowd_tick(struct engine *e);
 /* dial.c */

@@ -61,7 +61,7 @@ static enum err open_port(struct engine *e, uint16_t port, int *ret_fd)
     union sock_addr sa;
     socklen_t n = sock_from_addr(&any, &sa);
     enum err r = OK;
-    if (fd >= (int)ARRAY_LEN(e->fd_port))
+    if (fd >= e->fd_top)
         r = ERR_FULL;
     else if (e->v6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) != 0)
         r = ERR_SYSTEM;
