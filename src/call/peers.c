@@ -26,6 +26,9 @@ uint8_t peers_targets(const struct core *c, uint8_t peer)
 
 const struct addr *peers_address(const struct core *c, uint8_t peer, uint8_t target)
 {
+    static const struct addr none;
+    if (target >= peers_targets(c, peer)) /* an index from before the list changed */
+        return &none;
     return by_name(c, peer) ? &c->named[peer].entry[target].a
                             : &c->policy->peers[peer].targets[target];
 }

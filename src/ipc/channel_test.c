@@ -162,6 +162,16 @@ static void hostile(void **state)
         close_ends(&e);
         assert_int_equal(open_files(), before);
     }
+    /* fetch says few words: it opens nothing, publishes nothing, answers no operator */
+    static const enum msg_type not_fetch[] = {MSG_CONNECT, MSG_DIRECTORY, MSG_REPLY, MSG_DRAINED};
+    for (size_t i = 0; i < ARRAY_LEN(not_fetch); i++) {
+        struct ends f = open_ends(ROLE_FETCH, PHASE_RUNNING);
+        assert_err(channel_send(&f.down, not_fetch[i], zeros(16), -1), ERR_STATE);
+        d.h = (struct msg_head){(uint16_t)not_fetch[i], IPC_VERSION, 16};
+        send_raw(f.fd[1], &d, sizeof d.h + 16, -1, 0);
+        assert_err(channel_recv(&f.up, &msg, true), ERR_STATE);
+        close_ends(&f);
+    }
     struct ends e = open_ends(ROLE_ENGINE, PHASE_RUNNING);
     send_raw(e.fd[1], &d, 3, -1, 0); /* shorter than a head */
     assert_err(channel_recv(&e.up, &msg, true), ERR_LIMIT);

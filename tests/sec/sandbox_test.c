@@ -34,13 +34,18 @@ static int of(long r)
     return r >= 0 ? DONE : errno;
 }
 
+static const char *folder_of(enum role r)
+{
+    return r == ROLE_ENGINE || r == ROLE_FETCH ? NULL : folder;
+}
+
 static int run(enum role role, trial *t)
 {
     pid_t pid = fork();
     if (pid == 0) {
         struct sandbox_report report;
         const char *why = "";
-        if (sandbox_enter(role, role == ROLE_ENGINE ? NULL : folder, &report, &why) != OK)
+        if (sandbox_enter(role, folder_of(role), &report, &why) != OK)
             _exit(NO_BOX);
         _exit(t());
     }
@@ -155,6 +160,33 @@ static int t_connect(void)
 static int t_listen(void)
 {
     return of(listen(SANDBOX_CHANNEL_FD, 1));
+}
+static int t_accept(void)
+{
+    int r = of(accept4(SANDBOX_CHANNEL_FD, NULL, NULL, SOCK_NONBLOCK));
+    return r == EINVAL ? DONE : r; /* it does not listen, but the call was made */
+}
+static int t_dial(void)
+{
+    struct addr a = {.family = ADDR_V4, .ip = {127, 0, 0, 1}, .port = (uint16_t)outside};
+    union sock_addr to;
+    socklen_t n = sock_from_addr(&a, &to);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return errno;
+    return connect(fd, &to.sa, n) == 0 || errno == EINPROGRESS ? DONE : errno;
+}
+static int t_bind_tcp(void)
+{
+    struct addr a = {.family = ADDR_V4, .ip = {127, 0, 0, 1}, .port = 47111};
+    union sock_addr at;
+    socklen_t n = sock_from_addr(&a, &at);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    return fd < 0 ? errno : of(bind(fd, &at.sa, n));
+}
+static int t_name_service(void)
+{
+    return of(open("/etc/resolv.conf", O_RDONLY));
 }
 static int t_fast_open(void)
 {
@@ -320,12 +352,19 @@ static void refused_to_all(void **state)
     ALL_REFUSE(t_own_memory);
     ALL_REFUSE(t_list_root);
     ALL_REFUSE(t_fork);
-    ALL_REFUSE(t_tcp_socket);
     ALL_REFUSE(t_raw_socket);
     ALL_REFUSE(t_unix_socket);
     ALL_REFUSE(t_netlink_socket);
-    ALL_GIVE(t_connect, EPERM); /* by the filter (Landlock would say EACCES): it must hold on
-                                   kernels without Landlock too */
+    for (int r = 0; r < ROLE_COUNT; r++) { /* fetch alone dials */
+        if (r != ROLE_ENGINE)
+            REFUSED((enum role)r, t_accept);
+        if (r == ROLE_FETCH)
+            continue;
+        REFUSED((enum role)r, t_tcp_socket);
+        /* by the filter (Landlock would say EACCES): it must hold on kernels without Landlock too
+         */
+        assert_int_equal(run((enum role)r, t_connect), EPERM);
+    }
     ALL_REFUSE(t_listen);
     ALL_GIVE(t_fast_open, EPERM);
     ALL_REFUSE(t_filter);
@@ -364,6 +403,11 @@ static void refused_by_role(void **state)
     REFUSED(ROLE_STORE, t_udp_socket);
     assert_int_equal(run(ROLE_ENGINE, t_file_below), EPERM); /* not even Landlock is asked */
     assert_int_equal(run(ROLE_ENGINE, t_read_file), EPERM);
+    assert_int_equal(run(ROLE_FETCH, t_file_below), EPERM);
+    assert_int_equal(run(ROLE_FETCH, t_read_file), EPERM);
+    assert_int_equal(run(ROLE_FETCH, t_name_service), EPERM); /* its text is handed to it */
+    if (syscall(444, NULL, 0, 1) >= 4)
+        REFUSED(ROLE_FETCH, t_bind_tcp); /* and without a port to listen at there is no listen() */
     for (int r = ROLE_VAULT; r <= ROLE_STORE; r++) {
         REFUSED((enum role)r, t_parent_folder);
         REFUSED((enum role)r, t_climb);
@@ -376,6 +420,8 @@ static void works(void **state)
 {
     (void)state;
     assert_int_equal(run(ROLE_ENGINE, t_udp_works), DONE);
+    assert_int_equal(run(ROLE_FETCH, t_udp_works), DONE);
+    assert_int_equal(run(ROLE_FETCH, t_dial), DONE);
     assert_int_equal(run(ROLE_VAULT, t_file_below), DONE);
     assert_int_equal(run(ROLE_STORE, t_file_below), DONE);
     ALL_GIVE(t_memory_and_clock, DONE);
@@ -393,6 +439,8 @@ static void trials_can_fail(void **state)
     assert_int_equal(t_mmap_exec(), DONE);
     assert_int_equal(t_mprotect_exec(), DONE);
     assert_int_equal(t_connect(), DONE);
+    assert_int_equal(t_bind_tcp(), DONE);
+    assert_int_equal(t_name_service(), DONE);
 }
 
 static void report(void **state)
@@ -406,7 +454,7 @@ static void report(void **state)
             struct sandbox_report rep = {0};
             const char *why = "";
             (void)dup2(p[1], SANDBOX_CHANNEL_FD);
-            if (sandbox_enter((enum role)r, r == ROLE_ENGINE ? NULL : folder, &rep, &why) != OK)
+            if (sandbox_enter((enum role)r, folder_of((enum role)r), &rep, &why) != OK)
                 _exit(1);
             _exit(write(SANDBOX_CHANNEL_FD, &rep, sizeof rep) == sizeof rep ? 0 : 2);
         }

@@ -206,12 +206,20 @@ void show_peers(FILE *to, const struct cli *c, const json_t *doc)
         list = json_object_get(list, "peers");
     json_array_foreach(list, i, p)
     {
+        const char *host = member(p, "host"), *why = member(p, "name_error");
         json_array_foreach(json_object_get(p, "targets"), k, target)
         {
             table_text(t, member(p, "name"));
             table_text(t, member(p, "kind"));
-            table_text(t, member(target, "address"));
-            table_text(t, truth(target, "up") ? "up" : "DOWN");
+            table_fmt(t, "%s%s%s", member(target, "address"), host ? " " : "", host ? host : "");
+            table_fmt(t, "%s%s%s%s", truth(target, "up") ? "up" : "DOWN",
+                      truth(p, "secure") ? ", signed" : "", why ? ", old: " : "", why ? why : "");
+        }
+        if (host && !json_array_size(json_object_get(p, "targets"))) {
+            table_text(t, member(p, "name"));
+            table_text(t, member(p, "kind"));
+            table_text(t, host);
+            table_fmt(t, "UNRESOLVED%s%s", why ? ": " : "", why ? why : "");
         }
     }
     table_print(t, to);

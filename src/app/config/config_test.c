@@ -197,7 +197,7 @@ static void yaml_itself(void **state)
          "f:1:1: error: YAML directives (%) are not read; take the line out\n"},
         {D "\"\\e[2J\": 1\n", "f:2:1: error: unknown key \"?[2J\" in the file; known are: domains, "
                               "state, engines, media, certificates, listeners, "
-                              "zones, peers, roles, routes, waivers, limits\n"},
+                              "zones, peers, roles, routes, waivers, limits, dns\n"},
     };
     (void)state;
     check_rows(ROWS, ARRAY_LEN(ROWS));
@@ -436,6 +436,41 @@ static void names_fronts_and_registrations(void **state)
     assert_int_equal(z->n_codecs, 0);
 }
 
+static void name_servers(void **state)
+{
+    static const struct row ROWS[] = {
+        {D "dns: {servers: [192.0.2.53, 0.0.0.0, ns.example.net]}\n",
+         "f:2:29: error: servers: a wildcard is no address of a server\nf:2:38: error: servers: "
+         "\"ns.example.net\" is not an IP address with a port; for instance 192.0.2.1:5060 or "
+         "\"[2001:db8::1]:5060\"\n"},
+        {D "dns: {servers: [192.0.2.1, 192.0.2.2, 192.0.2.3, 192.0.2.4, 192.0.2.5]}\n",
+         "f:2:17: error: servers: 5 entries, at most 4 are served\n"},
+        {D "dns: {trust_anchor: root.key}\n",
+         "f:2:21: error: trust_anchor: \"root.key\" is not an absolute path; begin it with /\n"},
+        {D "dns: {unsigned: [\"a b\"]}\n", "f:2:18: error: unsigned: \"a b\" is not a host name or "
+                                           "address; for instance sip.example.com\n"},
+        {D "dns: {server: 192.0.2.1}\n",
+         "f:2:7: error: unknown key \"server\" in dns; did you mean \"servers\"?\n"},
+        {D "dns: 192.0.2.1\n",
+         "f:2:6: error: dns: a mapping is wanted here; write \"key: value\" lines\n"},
+    };
+    (void)state;
+    check_rows(ROWS, ARRAY_LEN(ROWS));
+    assert_ok(load(D "dns: {servers: [192.0.2.53, \"[2001:db8::53]:5353\"], trust_anchor: "
+                     "/etc/anchors.key, unsigned: [Lan.example.net, test]}\n"));
+    const struct policy_dns *d = &cfg.policy.dns;
+    assert_int_equal(d->n_servers, 2);
+    assert_int_equal(d->servers[0].port, 53);
+    assert_int_equal(d->servers[1].family, ADDR_V6);
+    assert_int_equal(d->servers[1].port, 5353);
+    assert_int_equal(d->n_plain, 2);
+    assert_str(policy_text(&cfg.policy, d->plain[0]), "lan.example.net");
+    assert_string_equal(cfg.trust_anchor, "/etc/anchors.key");
+    assert_ok(load(D));
+    assert_int_equal(cfg.policy.dns.n_servers, 0); /* those of the system */
+    assert_string_equal(cfg.trust_anchor, "");     /* files are not looked at here */
+}
+
 static void zone_words(void **state)
 {
     (void)state;
@@ -602,6 +637,7 @@ int main(void)
         cmocka_unit_test(waivers),
         cmocka_unit_test(peers_and_routes),
         cmocka_unit_test(names_fronts_and_registrations),
+        cmocka_unit_test(name_servers),
         cmocka_unit_test(zone_words),
         cmocka_unit_test(between_sections),
         cmocka_unit_test(missing_chain_is_told),

@@ -10,6 +10,18 @@ static bool same_text(const struct policy *a, struct span x, const struct policy
     return str_eq(policy_text(a, x), policy_text(b, y));
 }
 
+static bool same_dns(const struct config *a, const struct config *b)
+{
+    const struct policy_dns *x = &a->policy.dns, *y = &b->policy.dns;
+    bool same = strcmp(a->trust_anchor, b->trust_anchor) == 0 && x->n_servers == y->n_servers &&
+                x->n_plain == y->n_plain;
+    for (uint32_t i = 0; same && i < x->n_servers; i++)
+        same = addr_eq(&x->servers[i], &y->servers[i]);
+    for (uint32_t i = 0; same && i < x->n_plain; i++)
+        same = same_text(&a->policy, x->plain[i], &b->policy, y->plain[i]);
+    return same;
+}
+
 static bool same_listeners(const struct policy *a, const struct policy *b)
 {
     if (a->n_listeners != b->n_listeners)
@@ -38,6 +50,8 @@ static const char *cold(const struct config *a, const struct config *b)
     if (a->policy.rtp_min != b->policy.rtp_min || a->policy.rtp_max != b->policy.rtp_max ||
         !addr_eq(&a->policy.media_ip, &b->policy.media_ip))
         return "the range or address of media ports";
+    if (!same_dns(a, b))
+        return "how names are looked up (dns)";
     if (x->calls != y->calls || x->bindings != y->bindings || x->transactions != y->transactions ||
         x->connections != y->connections)
         return "the limits that size tables (calls, bindings, transactions, connections)";
