@@ -449,6 +449,11 @@ void transfer_request(struct core *c, struct incoming *in)
             why = REASON_transfer_refer_to;
         else
             place = replaces_leg(c, &r, &why);
+        if (why ==
+            REASON_transfer_remote) { /* they cannot be joined: whom it names is called anew */
+            core_count(c, why);
+            why = REASON_NONE;
+        }
         /* 481 would say that the REFER's own call has gone. */
         if (why == REASON_replaces_unknown || why == REASON_replaces_ended)
             why = REASON_transfer_consult;

@@ -347,8 +347,8 @@ def test_refer_is_refused_by_name(gw, alice, pbx):
     answer(pbx)
     c.answered()
     c.within("REFER", extra="Refer-To: <sip:0900123@example.com>\r\n")
-    alice.expect("603")
-    assert gw.reason("right_transfer") >= 1
+    alice.expect("403")
+    assert gw.reason("right_barred") >= 1
     c.bye()
     pbx.reply(pbx.expect("BYE"), 200)
     end(gw)

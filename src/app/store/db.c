@@ -27,6 +27,9 @@ static const char SCHEMA[] =
     "method TEXT, from_uri TEXT,"
     " to_uri TEXT, user TEXT, source TEXT, transport TEXT, code INTEGER, reason TEXT, trace TEXT);"
     "CREATE INDEX IF NOT EXISTS verdicts_call ON verdicts(id>>13, call_hash);"
+    /* of the few sessions that were transferred or redirected; id of the session's row */
+    "CREATE TABLE IF NOT EXISTS transfers("
+    " id INTEGER PRIMARY KEY, transferred_by TEXT, other_session INTEGER);"
     "CREATE TABLE IF NOT EXISTS places(source INTEGER PRIMARY KEY, place INTEGER);"
     "CREATE TABLE IF NOT EXISTS bindings("
     " id INTEGER PRIMARY KEY, aor TEXT, contact TEXT, instance INTEGER, expires_us INTEGER, cseq "
@@ -52,6 +55,7 @@ static const char *const SQL[DB_COUNT] = {
     [DB_BINDING_DEL] = "DELETE FROM bindings WHERE id=?1",
     [DB_BINDING_PURGE] = "DELETE FROM bindings WHERE expires_us<?1",
     [DB_PLACE] = "INSERT OR REPLACE INTO places VALUES(?1,?2)",
+    [DB_TRANSFER] = "INSERT INTO transfers VALUES(?1,?2,?3)",
     [DB_LOG_STATE] = "INSERT OR REPLACE INTO logs VALUES(?1,?2,?3)",
     [DB_VERDICT_TRIM] = "DELETE FROM verdicts WHERE id<=?1",
 };

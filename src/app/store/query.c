@@ -16,7 +16,10 @@
     "answer_us,0),"                                                                                \
     "'end_us',s.end_us,'code',nullif(s.code,0),'reason',s.reason,'q850',nullif(s.q850,0),'ended_"  \
     "by',s.ended_by,"                                                                              \
-    "'aborted',json(iif(s.aborted,'true','false')),'trace',s.trace,'legs',(SELECT "                \
+    "'aborted',json(iif(s.aborted,'true','false')),'trace',s.trace,"                               \
+    "'transferred_by',(SELECT t.transferred_by FROM transfers t WHERE t.id=s.id),"                 \
+    "'other_session',(SELECT t.other_session FROM transfers t WHERE t.id=s.id),"                   \
+    "'legs',(SELECT "                                                                              \
     "json_group_array(json_object("                                                                \
     "'call_id',l.call_id,'peer',l.peer,'transport',l.transport,'zone',l.zone,'peer_name',l.peer_"  \
     "name,"                                                                                        \

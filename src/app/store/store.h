@@ -30,6 +30,7 @@ enum db_stmt {
     DB_BINDING_PURGE,
     DB_LOG_STATE,
     DB_PLACE,
+    DB_TRANSFER,
     DB_VERDICT_TRIM,
     DB_COUNT
 };

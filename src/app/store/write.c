@@ -255,6 +255,12 @@ static void session_row(struct store *s, const struct fact *f, int64_t id, bool 
     db_text(d, DB_SESSION, 17, out_str(&o));
     if (!db_run(s, DB_SESSION))
         return;
+    if (f->u.end.transferred_by.n || f->u.end.other_session) {
+        db_int(d, DB_TRANSFER, 1, id);
+        db_text(d, DB_TRANSFER, 2, TEXT_STR(f->u.end.transferred_by));
+        db_int(d, DB_TRANSFER, 3, (int64_t)f->u.end.other_session);
+        (void)db_run(s, DB_TRANSFER);
+    }
     for (unsigned i = 0; i < f->u.end.n_legs; i++)
         leg_row(s, &f->u.end.leg[i], id * 2 + i);
 }

@@ -1,0 +1,300 @@
+"""Transfers: REFER and Replaces, which the gateway carries out itself; phones on UDP, PBXs, audio to where it belongs."""
+import os, re, shutil, time
+import pytest
+import house
+from gateway import Gateway, wait_for
+from house import LAN, PHONES
+from rtp import Rtp, packet, where
+from ua import Call, Ua, sdp
+
+CONFIG = house.CONFIG.replace("routes:\n", 'routes:\n  - {{name: barred, pattern: "0900.", to: refuse}}\n') \
+    .replace("name: natted, listeners", "name: natted, services: [message], listeners").replace("name: legacy, listeners", "name: legacy, redirect: follow, listeners")
+PROXY, LANPROXY = (PHONES + "1", 5060), (LAN + "1", 5060)
+
+
+@pytest.fixture(scope="module")
+def gt():
+    g = Gateway(config=CONFIG, ports="23400-23799", engines=1)
+    for u in ("alice", "bob", "carol"):
+        g.user(u, md5=True)
+    g.start()
+    yield g
+    try:
+        assert g.idle(), "calls are left at the end: %s" % g.ask("calls")
+    finally:
+        g.close()
+
+
+class Party(Ua):
+    """An agent with a stream of audio, in at most a few calls."""
+    def __init__(self, ip, port, proxy, user, password=""):
+        super().__init__(ip, port, proxy, "udp", user, password)
+        self.rtp, self.kept = Rtp(ip), []
+
+    def body(self):
+        return sdp(self.ip, self.rtp.port)
+
+    def expect(self, what, timeout=4.0, skip=("100", "1xx"), where=lambda m: True):
+        """Like Ua's; what comes meanwhile waits, in any order."""
+        end = time.time() + timeout
+        while True:
+            for m in self.kept:
+                if (m.code and (what == str(m.code) or (what[1:] == "xx" and what[0] == str(m.code)[0]))) or (not m.code and m.method == what):
+                    if where(m):
+                        self.kept.remove(m)
+                        return m
+            m = self.recv(max(end - time.time(), 0.001))
+            if not m:
+                raise AssertionError(f"{self.user}: no {what} in {timeout} s, but {[x.start for x in self.kept]}")
+            if m.code != 100:
+                self.kept.append(m)
+
+    def take(self, inv=None, code=200, timeout=4):
+        inv = inv or self.expect("INVITE", timeout)
+        self.reply(inv, code, "X", "t" + os.urandom(3).hex(), body=self.body() if code == 200 else "")
+        self.expect("ACK")
+        return inv
+
+    def notified(self, status, last=True, timeout=5):
+        """NOTIFYs up to the one with that status; all are answered."""
+        while True:
+            n = self.expect("NOTIFY", timeout)
+            self.reply(n, 200)
+            assert n.get("event").startswith("refer") and n.get("content-type").startswith("message/sipfrag"), n
+            if f"SIP/2.0 {status}".encode() in n.body:
+                assert n.get("subscription-state").startswith("terminated;reason=noresource" if last else "active"), n
+                return n
+
+    def leaves(self, timeout=4, where=lambda m: True):
+        m = self.expect("BYE", timeout, where=where)
+        self.reply(m, 200)
+        return m
+
+    def close(self):
+        self.rtp.close(), super().close()
+
+
+def bye(ua, dialog):
+    """Ends the call that an INVITE to ua began; dialog: any request of it that the gateway sent."""
+    ua.cseq += 500
+    ua.request("BYE", dialog.uri("contact"), dialog.get("from").split(";tag=")[0], dialog.get("call-id"), dialog.tag("to") or ua.tag, dialog.tag("from"), from_=dialog.get("to").split(";tag=")[0])
+    return ua.expect("200")
+
+
+@pytest.fixture
+def people(gt):
+    got = [Party(PHONES + str(20 + i), 5060, PROXY, u, gt.passwords[u]) for i, u in enumerate(("alice", "bob", "carol"))]
+    got += [Party(LAN + "10", 5070, LANPROXY, "src"), Party(LAN + "11", 5070, LANPROXY, "dst")]
+    for p in got[:3]:
+        p.register()
+    yield got
+    for p in got:
+        p.close()
+
+
+def call(a, b, number):
+    """a calls number, at which b answers: a's call and b's INVITE with the tag that b gave."""
+    c = Call(a, number, a.body())
+    c.invite() if a.password else c.invite(auth=False)
+    inv = b.expect("INVITE")
+    b.tag = "t" + os.urandom(3).hex()
+    b.reply(inv, 200, "OK", b.tag, body=b.body())
+    c.answered()
+    b.expect("ACK")
+    c.peer_sdp = c.ok.body
+    return c, inv
+
+
+def talk(a, at_a, b, at_b):
+    """Audio both ways, through the addresses that the gateway gave."""
+    ends = (a, where(at_a), b"\x11" * 160), (b, where(at_b), b"\x22" * 160)
+    for p, _, _ in ends:
+        p.rtp.drain(0.05)
+    for i in range(20):
+        for p, to, what in ends:
+            p.rtp.send(to, packet(700 + i, payload=what))
+        time.sleep(0.01)
+    heard = [[x[12:13] for x in p.rtp.drain(0.2)] for p, _, _ in ends]
+    assert heard[0].count(b"\x22") >= 10, (a.user, len(heard[0]))
+    assert heard[1].count(b"\x11") >= 10, (b.user, len(heard[1]))
+
+
+def end(gt):
+    assert gt.idle(), gt.ask("calls")
+
+
+def test_blind_to_user(gt, people):
+    alice, bob, carol, src, dst = people
+    c, inv = call(src, alice, "alice")
+    talk(src, c.peer_sdp, alice, inv.body)
+    alice.cseq = 100
+    alice.request("REFER", inv.uri("contact"), inv.get("from").split(";tag=")[0], inv.get("call-id"), alice.tag, inv.tag("from"), from_=inv.get("to"),
+                  extra="Refer-To: <sip:bob@example.com>\r\n")
+    alice.expect("202")
+    alice.notified(100, last=False)
+    to_bob = bob.expect("INVITE")
+    assert "src@" in to_bob.get("from") and LAN[:-1] not in repr(to_bob) and PHONES + "20" not in repr(to_bob)
+    bob.reply(to_bob, 180, "Ringing", "b1")
+    alice.notified(180, last=False)
+    bob.reply(to_bob, 200, "OK", "b1", body=bob.body())
+    bob.expect("ACK")
+    re = src.take()
+    alice.notified(200)
+    alice.leaves()
+    talk(src, re.body, bob, to_bob.body)
+    c.within("BYE")
+    src.expect("200")
+    bob.leaves()
+    end(gt)
+    found = wait_for(lambda: (lambda d: d if len(d) == 2 else None)(gt.ask("cdr", "--call-id", c.id)["cdrs"]), 3)
+    first, second = sorted(found, key=lambda d: d["session"])
+    assert first["reason"] == "call_transferred" and first["other_session"] == second["session"], found
+    assert second["other_session"] == first["session"] and second["transferred_by"] == "alice@example.com", found
+
+
+def refer(c, to, code="202", extra=""):
+    c.within("REFER", extra=f"Refer-To: {to}\r\n{extra}")
+    return c.ua.expect(code)
+
+
+def test_blind_to_pbx_hanging_up_at_once(gt, people):
+    alice, bob, carol, src, dst = people
+    c, inv = call(alice, bob, "bob")
+    refer(c, "<sip:1001@example.com>")
+    c.bye()
+    to_pbx = dst.expect("INVITE")
+    assert "bob" in to_pbx.get("from")
+    assert not any(m.method == "BYE" for m in bob.kept)
+    dst.reply(to_pbx, 200, "OK", "d1", body=dst.body())
+    dst.expect("ACK")
+    re = bob.take()
+    alice.notified(200)
+    talk(bob, re.body, dst, to_pbx.body)
+    dst.tag = "d1"
+    bye(dst, to_pbx)
+    bob.leaves()
+    end(gt)
+
+
+@pytest.mark.parametrize("to, code, reason", [("<sip:0900123@example.com>", "403", "right_barred"), ("<sip:bob@example.org>", "403", "right_no_route"),
+                                              ("<sip:nobody@example.com>", "404", "route_user_unknown"), ("<mailto:x@example.com>", "416", "sip_uri_scheme"),
+                                              ("<sip:bob@example.com;method=SUBSCRIBE>", "400", "transfer_refer_to")])
+def test_refused_by_route(gt, people, to, code, reason):
+    alice, bob, carol, src, dst = people
+    before = gt.reason(reason)
+    c, inv = call(alice, bob, "bob")
+    refer(c, to, code)
+    assert wait_for(lambda: gt.reason(reason) > before, 3)
+    talk(alice, c.peer_sdp, bob, inv.body)
+    c.bye()
+    bob.leaves()
+    end(gt)
+
+
+def test_refused_by_right(gt, people):
+    alice = people[0]
+    nat = Party(house.NATTED + "10", 5070, LANPROXY, "nat")
+    before = gt.reason("right_transfer")
+    c = Call(nat, "alice", nat.body())
+    c.invite(auth=False)
+    inv = alice.take()
+    c.answered()
+    refer(c, "<sip:bob@example.com>", "603")
+    assert wait_for(lambda: gt.reason("right_transfer") > before, 3)
+    c.bye()
+    alice.leaves()
+    nat.close()
+    end(gt)
+
+
+@pytest.mark.parametrize("code", [486, 603, 404])
+def test_target_does_not_answer_and_the_call_stays(gt, people, code):
+    alice, bob, carol, src, dst = people
+    c, inv = call(alice, bob, "bob")
+    refer(c, "<sip:carol@example.com>")
+    carol.take(code=code)
+    alice.notified(code)
+    talk(alice, c.peer_sdp, bob, inv.body)
+    c.bye()
+    bob.leaves()
+    end(gt)
+
+
+def test_no_subscription_wanted(gt, people):
+    alice, bob, carol, src, dst = people
+    c, inv = call(alice, bob, "bob")
+    m = refer(c, "<sip:carol@example.com>", extra="Refer-Sub: false\r\n")
+    assert m.get("refer-sub") == "false"
+    carol.take()
+    bob.take()
+    alice.leaves()
+    assert not any(m.method == "NOTIFY" for m in alice.kept)
+    bye(bob, inv)
+    carol.leaves()
+    end(gt)
+
+
+def test_attended(gt, people):
+    """src calls alice, alice asks carol, and joins the two."""
+    alice, bob, carol, src, dst = people
+    one, in_one = call(src, alice, "alice")
+    first_tag = alice.tag
+    two, in_two = call(alice, carol, "carol")
+    rep = f"{two.id};to-tag={two.remote_tag};from-tag={two.tag}".replace(";", "%3B").replace("=", "%3D").replace("@", "%40")
+    alice.cseq += 100
+    alice.request("REFER", in_one.uri("contact"), in_one.get("from").split(";tag=")[0], in_one.get("call-id"), first_tag, in_one.tag("from"), from_=in_one.get("to"),
+                  extra=f"Refer-To: <sip:carol@example.com?Replaces={rep}>\r\n")
+    alice.expect("202")
+    at_carol, at_src = carol.take(), src.take()
+    alice.notified(200)
+    alice.leaves(), alice.leaves()
+    talk(src, at_src.body, carol, at_carol.body)
+    one.within("BYE")
+    src.expect("200")
+    carol.leaves()
+    end(gt)
+
+
+def test_invite_with_replaces(gt, people):
+    """The PBX takes alice's place in her call by itself, after its own fashion."""
+    alice, bob, carol, src, dst = people
+    c, inv = call(dst, alice, "alice")
+    ours = c.remote_tag
+    new = Call(dst, "alice", dst.body(), extra=f"Replaces: {c.id};to-tag={ours};from-tag={c.tag}\r\n")
+    new.invite(auth=False)
+    re = alice.take()
+    new.answered()
+    dst.leaves(where=lambda m: m.get("call-id") == c.id)
+    talk(dst, new.ok.body, alice, re.body)
+    new.bye()
+    alice.leaves()
+    stale = Call(dst, "alice", dst.body(), extra=f"Replaces: {c.id};to-tag={ours};from-tag={c.tag}\r\n")
+    stale.invite(auth=False)
+    stale.ack(dst.expect("603"))
+    end(gt)
+
+
+def test_refer_outside_of_a_call(gt, people):
+    src = people[3]
+    before = gt.reason("transfer_outside")
+    src.request("REFER", "sip:alice@example.com", "<sip:alice@example.com>", os.urandom(8).hex(), "x1", extra="Refer-To: <sip:bob@example.com>\r\n")
+    src.expect("403")
+    assert wait_for(lambda: gt.reason("transfer_outside") > before, 3)
+
+
+def test_redirect_is_followed(gt, people):
+    """bob's phone forwards to the PBX: with bob's rights, and told in the record."""
+    alice, bob, carol, src, dst = people
+    c = Call(alice, "bob", alice.body())
+    c.invite()
+    inv = bob.expect("INVITE")
+    bob.reply(inv, 302, "Moved", "b1", contact=False, extra="Contact: <sip:0900777@example.com>;q=0.9, <sip:1005@example.com>;q=0.5\r\n")
+    bob.expect("ACK")
+    to_pbx = dst.take()
+    assert "1005@" in to_pbx.start
+    c.answered()
+    talk(alice, c.ok.body, dst, to_pbx.body)
+    c.bye()
+    dst.leaves()
+    end(gt)
+    assert gt.cdr(c.id)["transferred_by"] == "bob@example.com"
