@@ -29,8 +29,8 @@ struct verdict gate_route(const struct gate_env *e, struct request *r, struct as
         return gate_refuse(REASON_route_user_unknown);
     out_put(&o, policy_text(e->policy, r->route->prefix)); /* as fork.c does it */
     out_put(&o, str_skip(str_of(text, n), r->route->strip));
-    if (o.full || !directory_find(e->directory, out_str(&o),
-                                  policy_text(e->policy, e->policy->domains[0])))
+    if (o.full ||
+        !directory_find(e->directory, out_str(&o), policy_text(e->policy, e->policy->domains[0])))
         return gate_refuse(REASON_route_user_unknown);
     return gate_pass();
 }
