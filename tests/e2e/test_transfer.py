@@ -1,7 +1,8 @@
 """Transfers: REFER and Replaces, which the gateway carries out itself; phones on UDP, PBXs, audio to where it belongs."""
-import os, re, shutil, time
+import json, os, shutil, socket, time
 import pytest
 import house
+from baresip import Baresip, hears
 from gateway import Gateway, wait_for
 from house import LAN, PHONES
 from rtp import Rtp, packet, where
@@ -298,3 +299,41 @@ def test_redirect_is_followed(gt, people):
     dst.leaves()
     end(gt)
     assert gt.cdr(c.id)["transferred_by"] == "bob@example.com"
+
+
+class Softphone(Baresip):
+    """baresip that takes commands on TCP."""
+    def __init__(self, gt, user, n, hz):
+        self.ip, self.user = PHONES + str(30 + n), user
+        super().__init__(self.ip, f'<sip:{user}@example.com>;auth_user={user};auth_pass={gt.passwords[user]};outbound="sip:{PHONES}1:5060";regint=60', hz, rtp=32000 + 100 * n)
+        with open(os.path.join(self.dir, "config"), "a") as f:
+            f.write(f"module_app ctrl_tcp.so\nctrl_tcp_listen {self.ip}:4444\n")
+
+    def command(self, name, params=""):
+        text = json.dumps({"command": name, "params": params, "token": "t"}).encode()
+        with socket.create_connection((self.ip, 4444), 3) as s:
+            s.sendall(b"%d:%s," % (len(text), text))
+            time.sleep(0.3)
+
+
+@pytest.mark.skipif(not shutil.which("baresip"), reason="baresip is not installed")
+def test_baresip_transfers_blind(gt):
+    """alice's baresip calls bob's and transfers him to carol's: bob and carol hear each other."""
+    alice, bob, carol = phones = [Softphone(gt, u, i, hz) for i, (u, hz) in enumerate((("alice", 440), ("bob", 1000), ("carol", 1700)))]
+    try:
+        for p in phones:
+            p.start(seconds=16)
+            assert p.saw("200 OK", 8), p.text()[-2500:]
+        alice.command("dial", "sip:bob@example.com")
+        assert alice.saw("Call established", 8), alice.text()[-2500:]
+        alice.command("transfer", "sip:carol@example.com")
+        assert carol.saw("Call established", 8), alice.text()[-2500:] + gt.run("explain", "--state", gt.state).stdout
+        assert wait_for(lambda: len([c for e in gt.ask("calls")["engines"] for c in e["calls"]]) == 1, 5), gt.ask("calls")
+        time.sleep(3.2)
+        bob.stop(), carol.stop()
+        assert hears(carol, 1000, 440)[0], hears(carol, 1000, 440)
+        assert hears(bob, 1700, 440)[0], hears(bob, 1700, 440)
+    finally:
+        for p in phones:
+            p.close()
+    end(gt)
