@@ -249,6 +249,36 @@ static void a_call_becomes_a_fax_and_a_call_again(void **state)
     rig_close(&r);
 }
 
+/* A fax machine behind NAT: its datagrams must come from where its audio came from. */
+static void a_fax_comes_from_where_the_audio_came(void **state)
+{
+    (void)state;
+    struct media_policy a = rig_policy(false, true, false, true);
+    a.kinds = ALL;
+    rig_open(&r, 8, 64);
+    r.a = media_leg_open(r.m, &a, 1);
+    r.b = media_leg_open(r.m, &a, 1);
+    call("v=0\r\no=a 1 1 IN IP4 10.1.2.3\r\ns=-\r\nc=IN IP4 10.1.2.3\r\nt=0 0\r\n"
+         "m=audio 4000 RTP/AVP 8\r\n",
+         AUDIO_B);
+    uint16_t to_a = port_of(r.said_a, 0);
+    assert_true(sent("192.0.2.77", 33000, to_a, rig_rtp(buf, 7, 1, 160)) > 0);
+    call("v=0\r\no=a 1 1 IN IP4 10.1.2.3\r\ns=-\r\nc=IN IP4 10.1.2.3\r\nt=0 0\r\n"
+         "m=image 4002 " FAX,
+         V_B "m=image 5000 " FAX);
+    memset(buf, 0, 60);
+    assert_int_equal(sent("203.0.113.66", 33000, to_a, 60), 0);
+    assert_true(sent("192.0.2.77", 33001, to_a, 60) > 0);
+    assert_int_equal(sent("192.0.2.77", 33000, to_a, 60), 0);
+    struct pkt pk = {.data = buf,
+                     .len = 60,
+                     .port = port_of(r.said_b, 0),
+                     .peer = rig_addr("198.51.100.20", 5000)};
+    assert_true(rig_turn(&r, &pk) > 0);
+    assert_int_equal(pk.peer.port, 33001);
+    rig_close(&r);
+}
+
 /* --- rates --- */
 
 /* Packets that pass of n sent at once. */
@@ -376,6 +406,7 @@ int main(void)
         cmocka_unit_test(fax_datagrams_cross),
         cmocka_unit_test(fax_needs_kind_and_waiver_on_both_legs),
         cmocka_unit_test(a_call_becomes_a_fax_and_a_call_again),
+        cmocka_unit_test(a_fax_comes_from_where_the_audio_came),
         cmocka_unit_test(a_stream_has_its_rate),
         cmocka_unit_test(strangers_use_up_nothing),
         cmocka_unit_test(a_key_ends_with_its_lifetime),

@@ -38,6 +38,8 @@ static bool may_latch(const struct stream *s, const struct addr *from)
         return false;
     if (s->secure)
         return true;
+    if (s->pinned)
+        return s->symmetric && addr_eq_ip(from, &s->rtp);
     return s->symmetric && (addr_eq_ip(from, &s->said.rtp) || inside_only(&s->said.rtp));
 }
 

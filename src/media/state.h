@@ -36,6 +36,7 @@ struct stream {
     bool mux, secure, symmetric, rtp_latched, rtcp_latched;
     bool opaque;           /* datagrams of UDPTL */
     bool quiet;            /* hold by a zero address: nothing is sent there */
+    bool pinned;           /* rtp's ip was latched before the line became a fax: it stays */
     struct addr rtp, rtcp; /* in force: expected sources and destinations */
     struct addr source;    /* ip that our packets come from */
     uint32_t gap_us;       /* between packets at the highest rate; 0: no limit */

@@ -155,7 +155,12 @@ enum reason stream_commit(struct media *m, struct stream *s, const struct remote
     bool moved = !s->on || s->secure != r->secure || s->said.mux != r->mux || s->opaque != opaque ||
                  !addr_eq(&s->said.rtp, &said.rtp) || !addr_eq(&s->said.rtcp, &said.rtcp);
     if (moved) {
-        s->rtp = said.rtp;
+        /* Any datagram looks like UDPTL: what the call's RTP has shown of the peer stays true. */
+        s->pinned = opaque && s->on && s->rtp_latched && addr_eq_ip(&s->said.rtp, &said.rtp);
+        if (s->pinned)
+            s->rtp.port = said.rtp.port;
+        else
+            s->rtp = said.rtp;
         s->rtcp = said.rtcp;
         s->rtp_latched = s->rtcp_latched = false;
     }
