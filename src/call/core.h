@@ -40,12 +40,12 @@ void intents_reset(struct intents *i);
 
 struct core_cfg {
     uint8_t engine, engines;
-    const struct policy *policy;       /* keeps until core_policy gives another */
-    const struct directory *directory; /* keeps; may be NULL */
-    struct location_shard *shards[64]; /* keeps; [engine] is ours to write */
+    const struct policy *policy;         /* keeps until core_policy gives another */
+    const struct directory *directory;   /* keeps; may be NULL */
+    struct location_shard *shards[64];   /* keeps; [engine] is ours to write */
     const struct targets_board *targets; /* keeps; NULL: names of peers are not looked up */
     size_t targets_bytes;
-    struct token_keys token_keys;      /* shared by the engines */
+    struct token_keys token_keys; /* shared by the engines */
     struct sipkey hash_key, nonce_key;
     uint8_t seed[32];
     uint32_t calls_cap, trans_cap, pending_cap, ports_cap_pairs; /* tables of this engine */
@@ -68,7 +68,7 @@ void core_send_failed(struct core *c, struct handle ref,
 /* Transaction of an INTENT_SEND that went out on a connection which has now closed. */
 void core_flow_lost(struct core *c, struct handle ref, struct now now);
 void core_flow_closed(struct core *c, const struct flow *f,
-                      struct now now);          /* a connection of this engine has gone */
+                      struct now now); /* a connection of this engine has gone */
 /* Something below requests was refused: counted, and told in sums by reason, seldom. source may be
  * ADDR_NONE. */
 void core_refused(struct core *c, enum reason why, const struct addr *source, struct now now);

@@ -88,7 +88,8 @@ static const struct rule rules[] = {
     /* MSG_FASTOPEN would dial without connect(), past Landlock too */
     CALL1(sendmmsg, ENGINE, 3, MSG_FASTOPEN, 0),
     CALL1(sendto, NET, 3, MSG_FASTOPEN, 0),
-    CALL1(sendmsg, ALL_ROLES, 2, MSG_FASTOPEN, 0),
+    CALL1(sendmsg, ALL_ROLES & ~FETCH, 2, MSG_FASTOPEN, 0),
+    CALL(sendmsg, FETCH), /* which may dial, and whose library does so */
     /* memory: never executable */
     CALL1(mmap, ALL_ROLES, 2, PROT_EXEC, 0),
     CALL1(mprotect, ALL_ROLES, 2, PROT_EXEC, 0),
@@ -191,6 +192,7 @@ static const struct rule rules[] = {
     FETCHES(SOL_SOCKET, SO_REUSEADDR),
     FETCHES(IPPROTO_TCP, TCP_MAXSEG),
     FETCHES(IPPROTO_IP, IP_MTU_DISCOVER),
+    FETCHES(IPPROTO_IP, 24 /* IP_BIND_ADDRESS_NO_PORT */),
     FETCHES(IPPROTO_IPV6, IPV6_V6ONLY),
     FETCHES(IPPROTO_IPV6, IPV6_MTU),
     FETCHES(IPPROTO_IPV6, IPV6_MTU_DISCOVER),

@@ -2,7 +2,7 @@
 import json, os, select, signal, time
 import pytest
 from gateway import Gateway, wait_for
-from house import Server, answer_to, final
+from house import Authority, Server, answer_to, final
 from ua import Call, Ua, sdp
 from zone import SERVER, Zone, sign
 
@@ -263,6 +263,45 @@ def test_fetch_runs_only_while_a_peer_has_a_name(close, src):
     assert g.run("reload", "--state", g.state).returncode == 0
     assert wait_for(lambda: "fetch" not in g.pids(), 5), g.status()
     assert g.status()["state"] == "running" and "ALERT" not in open(g.log).read().upper().replace("CONFIG", "")
+
+
+def test_tls_peer_by_name_shows_the_name_that_was_asked_for(close, src, tmp_path):
+    """RFC 5922: the certificate must hold the configured name; that of the SRV target does not count."""
+    auth = Authority(tmp_path)
+    text = config({"1": ("good", "wall", "tls.test", ", tls_name: tls.test"), "2": ("bad", "wall", "other.test", ", tls_name: other.test")})
+    text = text.replace("zones:", "  - {{name: wall, transport: tls, address: \"127.0.73.1:5061\"}}\nzones:", 1)
+    text = text.replace("waivers:", "  - {{name: wall, listeners: [wall], sources: [127.0.73.0/24], media: srtp, authenticate: no}}\nwaivers:", 1)
+    text = text.replace("media: {{", "certificates:\n  default: {{chain: server.pem, key: server}}\nmedia: {{", 1).replace("zone: lan, listener: wall", "zone: wall, listener: wall")
+    close(Zone(["_sips._tcp.tls.test. 60 IN SRV 1 0 5061 host.test.", "_sips._tcp.other.test. 60 IN SRV 1 0 5062 host.test.", "host.test. 60 IN A 127.0.73.20"])).start()
+    g = close(Gateway(config=text, ports="26000-26399"))
+    with open(os.path.join(g.state, "trusted.pem"), "w") as f:
+        f.write(open(auth.cert).read())
+    g.start()
+    assert settled(g, "good", ["127.0.73.20:5061"]) and settled(g, "bad", ["127.0.73.20:5062"]), open(g.log).read()
+    good = close(Server("127.0.73.20", 5061, auth.issue("tls.test")))
+    bad = close(Server("127.0.73.20", 5062, auth.issue("host.test")))
+    c = call(src, "100")
+    conn, inv = good.expect("INVITE")
+    assert inv.start == "INVITE sip:100@tls.test;transport=tls SIP/2.0", inv.start
+    conn.reply(inv, 486, "Busy", "p")
+    m = final(src)
+    assert m.code in (480, 486)
+    c.ack(m)
+    before = g.reason("tls_peer_cert")
+    c = call(src, "200")
+    assert bad.recv(1.5) is None
+    assert final(src).code == 503
+    assert g.reason("tls_peer_cert") > before
+
+
+def test_ipv6_peer_and_an_answer_too_long_for_a_datagram(close):
+    """AAAA for a listener of IPv6; 30 SRV records come by TCP."""
+    text = config({"1": ("six", "lan6", "six.test", "")}).replace("zones:", "  - {{name: lan6, transport: udp, address: \"[::1]:5060\"}}\nzones:", 1)
+    text = text.replace("[lan, lan-tcp]", "[lan, lan-tcp, lan6]").replace("[127.0.72.0/24]", "[127.0.72.0/24, \"::1/128\"]")
+    long = [f"_sip._udp.six.test. 60 IN SRV {n} 0 51{n:02} a-rather-long-name-of-a-host-{n}.six.test." for n in range(10, 40)]
+    close(Zone(long + [f"a-rather-long-name-of-a-host-{n}.six.test. 60 IN {t}" for n in range(10, 14) for t in ("AAAA ::1", "A 127.0.72.20")])).start()
+    g = close(Gateway(config=text, ports="26000-26399")).start()
+    assert settled(g, "six", [f"[::1]:51{n}" for n in range(10, 14)]), (g.ask("peers"), open(g.log).read())
 
 
 SIGNED = ["_sip._udp.sec.example.net. 60 IN SRV 1 0 5101 pbx.sec.example.net.", "pbx.sec.example.net. 60 IN A 127.0.72.60"]

@@ -3,7 +3,6 @@
 #include "call/facts.h"
 #include "io/clock.h"
 #include "io/file.h"
-#include "io/sock.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -323,17 +322,6 @@ static void ended(void *ctx, int fd, uint32_t events)
     }
 }
 
-/* So many a second, and so many at once. */
-static bool take_token(struct tokens *t, struct instant now, int64_t rate)
-{
-    int64_t earned = instant_sub(now, t->at).us * rate / 1000000;
-    if (earned > 0) {
-        t->n = MIN(t->n + earned, rate);
-        t->at = now;
-    }
-    return t->n > 0 && t->n-- > 0;
-}
-
 /* -- what they say -- */
 
 static void say_ready(struct monitor *m)
@@ -394,7 +382,7 @@ static void on_running(struct monitor *m, struct program *p)
 
 static void on_note(struct monitor *m, struct program *p)
 {
-    if (!take_token(&p->notes, now_of(m), NOTES_PER_S)) {
+    if (!tokens_take(&p->notes, now_of(m), NOTES_PER_S)) {
         p->notes_lost++;
         return;
     }
@@ -426,55 +414,6 @@ static void on_directory(struct monitor *m, struct program *p)
     supply_all(m, ATTACH_DIRECTORY, 0);
 }
 
-/* An address of the policy, or one that fetch found for the peer's name (or had found: a call that
- * runs may need it again). */
-static bool is_target(const struct monitor *m, uint8_t peer, const struct addr *a)
-{
-    const struct policy *pol = &m->conf->policy;
-    struct targets_row row;
-    for (uint32_t i = 0; i < pol->peers[peer].n_targets; i++)
-        if (addr_eq(&pol->peers[peer].targets[i], a))
-            return true;
-    if (!pol->peers[peer].host.len ||
-        targets_get(m->board, sizeof *m->board, pol, peer, &row) != OK)
-        return false;
-    for (uint32_t i = 0; i < row.n_past; i++)
-        if (addr_eq(&row.past[i].a, a))
-            return true;
-    return targets_find(&row, a) >= 0;
-}
-
-/* The engine cannot dial; it names a peer and an address of it and gets a socket. So a captured
- * engine reaches nobody else by TCP. */
-static int dial(struct monitor *m, struct program *p, const struct msg_connect *c, int *ret_fd)
-{
-    const struct policy *pol = &m->conf->policy;
-    if (c->generation != m->generation)
-        return ESTALE;
-    if (c->peer >= pol->n_peers || !is_target(m, c->peer, &c->target))
-        return EACCES;
-    const struct policy_peer *peer = &pol->peers[c->peer];
-    if ((peer->proto != PROTO_TCP && peer->proto != PROTO_TLS) ||
-        peer->listener >= pol->n_listeners)
-        return EACCES;
-    if (!take_token(&p->dial, now_of(m), DIAL_PER_S))
-        return EAGAIN;
-    if (sock_connect(&pol->listeners[peer->listener].bind, &c->target, ret_fd) == OK)
-        return 0;
-    return errno ? errno : EIO;
-}
-
-static void on_connect(struct monitor *m, struct program *p)
-{
-    int fd = -1;
-    struct msg_connected r = {m->msg.u.connect.req, 0};
-    r.error = dial(m, p, &m->msg.u.connect, &fd);
-    (void)program_send(m, p, MSG_CONNECTED, str_of((const char *)&r, sizeof r), STR_NONE,
-                       r.error ? -1 : fd);
-    if (fd >= 0)
-        (void)close(fd);
-}
-
 static void on_msg(struct monitor *m, struct program *p)
 {
     switch (m->msg.type) {
@@ -494,7 +433,7 @@ static void on_msg(struct monitor *m, struct program *p)
         on_directory(m, p);
         return;
     case MSG_CONNECT:
-        on_connect(m, p);
+        connect_for(m, p);
         return;
     case MSG_DRAINED:
         p->drained = true;

@@ -148,6 +148,10 @@ bool programs_gone(const struct monitor *m);
 void monitor_fact(struct monitor *m, const struct program *p, int32_t pid, int32_t status,
                   const char *what);
 
+/* dial.c */
+bool tokens_take(struct tokens *t, struct instant now, int64_t rate);
+void connect_for(struct monitor *m, struct program *p); /* answers the CONNECT in m->msg */
+
 /* reload.c */
 enum err monitor_reload(struct monitor *m); /* logs; keeps the old one on any error; m->errors and
                                                m->reload_problem say why */

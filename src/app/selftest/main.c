@@ -132,6 +132,7 @@ static bool find_plan(const struct policy *p, struct plan *ret)
         for (unsigned i = 0; i < p->n_routes; i++) {
             const struct policy_route *r = &p->routes[i];
             if (r->to != ROUTE_PEERS || !r->n_peers || p->peers[r->peers[0]].proto != PROTO_UDP ||
+                !p->peers[r->peers[0]].n_targets ||
                 !number_for(policy_text(p, r->pattern), ret->number, sizeof ret->number))
                 continue;
             if (policy_route(p, z, POLICY_NONE, 0, str_c(ret->number)) != r)
@@ -371,7 +372,8 @@ static bool prepare(struct st *s, struct plan *plan)
     size_t n;
     if (!find_plan(p, plan))
         return stage(s, false, "plan",
-                     "no rule sends a number from an authenticated TLS zone to a plain UDP peer; "
+                     "no rule sends a number from an authenticated TLS zone to a plain UDP peer "
+                     "with an address; "
                      "there is nothing to prove a call with");
     const struct policy_peer *peer = &p->peers[plan->peer];
     char at[ADDR_TEXT_MAX];
