@@ -53,14 +53,24 @@ static struct str host_for(const struct leg *b)
     return policy_text(p, p->domains[0]);
 }
 
-/* The user part of a party, escaped as it came; what cannot be one is "anonymous". */
-static struct str user_of(struct str uri_text)
+#define USER_CHARS 384u /* a number of a tel URI, escaped */
+
+/* The user part of a party as it stands in a SIP URI, without parameters and without what could be
+ * a host: peers put "200%4010.1.2.3" there. What cannot be one is "anonymous". buf: USER_CHARS. */
+static struct str user_of(struct str uri_text, char *buf)
 {
     struct sip_uri u;
-    struct str user = STR("anonymous");
-    if (sip_uri_parse(uri_text, &u) == OK && u.scheme <= URI_TEL && u.user.n)
+    struct addr a;
+    struct str user = STR_NONE;
+    struct out escaped = out_of(buf, USER_CHARS);
+    if (sip_uri_parse(uri_text, &u) == OK && u.scheme <= URI_TEL)
         str_cut(u.user, ';', &user);
-    return user;
+    if (user.n && u.scheme == URI_TEL) { /* '#' has no place in a SIP URI */
+        sip_escape_user(&escaped, user);
+        user = escaped.full ? STR_NONE : out_str(&escaped);
+    }
+    user = str_head(user, str_search(user, STR("%40")));
+    return user.n && addr_parse(user, &a) != OK ? user : STR("anonymous");
 }
 
 /* A display name passes if it holds nothing that could be an address: peers put "name@10.1.2.3"
@@ -144,11 +154,11 @@ static bool identity_put(const struct leg *b, const struct sip_msg *m, struct ou
     struct sip_list it = {0};
     struct sip_nameaddr na = {0};
     struct str v, user;
-    char buf[3 * REQUEST_USER_MAX];
+    char buf[USER_CHARS];
     struct out escaped = out_of(buf, sizeof buf);
     if (trusted(k->a) && sip_list_next(m, HDR_P_ASSERTED_IDENTITY, &it, &v) &&
         sip_nameaddr_parse(v, &na) == OK) {
-        party_put(o, na.display, user_of(na.uri), host_for(b));
+        party_put(o, na.display, user_of(na.uri, buf), host_for(b));
         return true;
     }
     if (!k->user.n)
@@ -166,7 +176,7 @@ enum err hide_dialog(struct leg *b, const struct sip_msg *invite, struct str tar
 {
     struct call *k = b->call;
     struct core *c = k->core;
-    char from[512], to[512], id[TOKEN_CHARS], tag[TOKEN_CHARS];
+    char from[512], to[512], id[TOKEN_CHARS], tag[TOKEN_CHARS], user[USER_CHARS];
     struct out of = out_of(from, sizeof from), ot = out_of(to, sizeof to);
     struct sip_nameaddr na = {0};
     if (sip_nameaddr_parse(sip_get(invite, HDR_FROM), &na) != OK)
@@ -175,7 +185,7 @@ enum err hide_dialog(struct leg *b, const struct sip_msg *invite, struct str tar
     if ((wants & PRIVACY_USER) || ((wants & PRIVACY_ID) && !trusted(b)))
         OUT_LIT(&of, "\"Anonymous\" <sip:anonymous@anonymous.invalid>");
     else
-        party_put(&of, na.display, user_of(na.uri), host_for(b));
+        party_put(&of, na.display, user_of(na.uri, user), host_for(b));
     party_put(&ot, STR_NONE, k->dialled, host_for(b));
     token_mint(&c->cfg.token_keys, (struct token){TOKEN_CALL_ID, c->cfg.engine, leg_handle(b)}, id);
     tag_of(c, leg_handle(b), tag);
@@ -307,7 +317,8 @@ static void diversion_put(const struct leg *b, const struct sip_nameaddr *na, st
 {
     static const struct str names[] = {
         {"reason", 6}, {"counter", 7}, {"limit", 5}, {"privacy", 7}, {"screen", 6}};
-    party_put(o, na->display, user_of(na->uri), host_for(b));
+    char user[USER_CHARS];
+    party_put(o, na->display, user_of(na->uri, user), host_for(b));
     params_put(o, na->params, names, ARRAY_LEN(names), word_ok);
 }
 
@@ -345,10 +356,11 @@ static void history_put(const struct leg *b, const struct sip_nameaddr *na, stru
 {
     static const struct str names[] = {{"index", 5}, {"rc", 2}, {"mp", 2}, {"np", 2}};
     static const struct str cause[] = {{"cause", 5}}; /* RFC 4458 */
+    char user[USER_CHARS];
     struct sip_uri u = {0};
     (void)!sip_uri_parse(na->uri, &u);
     OUT_LIT(o, "<sip:");
-    out_put(o, user_of(na->uri));
+    out_put(o, user_of(na->uri, user));
     out_ch(o, '@');
     out_put(o, host_for(b));
     params_put(o, u.params, cause, ARRAY_LEN(cause), word_ok);

@@ -68,7 +68,12 @@ static void test_parties(void **state)
         {"\"198.51.100.10\" <sip:200@pbx.test>;tag=4", "<sip:200@example.com>;tag="},
         {"\"J. R.\" <sip:200@pbx.test>;tag=5", "\"J. R.\" <sip:200@example.com>;tag="},
         {"<tel:+4930123;phone-context=pbx.test>;tag=6", "<sip:+4930123@example.com>;tag="},
+        {"<tel:#31#4930>;tag=12", "<sip:%2331%234930@example.com>;tag="},
         {"<sip:198.51.100.10>;tag=7", "<sip:anonymous@example.com>;tag="},
+        {"<sip:;x=y@pbx.test>;tag=8", "<sip:anonymous@example.com>;tag="},
+        {"<sip:200%40198.51.100.10@pbx.test>;tag=9", "<sip:200@example.com>;tag="},
+        {"<sip:198.51.100.10@pbx.test>;tag=10", "<sip:anonymous@example.com>;tag="},
+        {"<sip:%40pbx.test@pbx.test>;tag=11", "<sip:anonymous@example.com>;tag="},
     };
     register_alice(x);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
