@@ -215,9 +215,12 @@ static void text_step(struct scrub *x)
     }
 }
 
-/* Moves behind the next `what`; what never comes is bad. */
+/* Moves behind the next `what`; what never comes is bad. A space stays, so that nothing is joined
+ * that was apart when it was looked at. */
 static void skip_behind(struct scrub *x, struct str what)
 {
+    if (x->o->n)
+        out_ch(x->o, ' ');
     struct str rest = str_skip(x->s, x->i);
     size_t n = str_search(rest, what);
     x->bad |= n == rest.n;
@@ -307,9 +310,10 @@ static void xml_step(struct scrub *x)
         return;
     }
     if (starts_at(x->s, x->i, STR("<?"))) {
-        if (!x->o->n)
-            OUT_LIT(x->o, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>");
+        bool first = !x->o->n;
         skip_behind(x, STR("?>"));
+        if (first)
+            OUT_LIT(x->o, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>");
         return;
     }
     x->tag = c == '<';

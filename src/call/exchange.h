@@ -95,16 +95,12 @@ void exchange_close(struct exchange *x); /* what is under way answers nobody any
  * begin is gone with it. */
 void exchange_abandon(struct exchange *x);
 void exchange_answer(struct exchange *x, unsigned code, struct str fields); /* and closes */
-/* What the sender is told instead of the code that came. */
-uint16_t exchange_told(const struct exchange *x, uint16_t code, enum reason *ret_why);
-void exchange_refuse(struct exchange *x, uint16_t code); /* the same */
+void exchange_refuse(struct exchange *x, uint16_t code);                    /* the same */
 /* A request of that method in the transaction that is begun for it: then goes on with o. */
 struct handle exchange_client(struct exchange *x, char ret_branch[BRANCH_CHARS]);
 enum reason exchange_send(struct exchange *x, struct handle t, const struct flow *f,
                           const struct out *o);
 void exchange_retry(struct core *c, struct handle x, struct str authorization);
-enum reason exchange_body(const struct exchange *x, uint8_t peer, struct out *type,
-                          struct out *body);
 
 /* --- exchange_out.c: what is written --- */
 struct str host_towards(const struct core *c, uint8_t peer); /* host part of our URIs to it */
@@ -119,6 +115,12 @@ void peer_uri_put(const struct core *c, const struct exchange *x, struct out *o)
 void event_put(enum event_package p, struct str id, struct out *o);
 /* Expires of a request or response; def if there is none or it is no number. */
 uint32_t expires_of(const struct sip_msg *m, uint32_t def);
+
+/* The body as that peer, or a phone, may see it; both empty if there is none. */
+enum reason exchange_body(const struct exchange *x, uint8_t peer, struct out *type,
+                          struct out *body);
+/* What the sender is told instead of the code that came. */
+uint16_t exchange_told(const struct exchange *x, uint16_t code, enum reason *ret_why);
 
 /* --- subscription.c --- */
 /* A SUBSCRIBE outside of a dialog: its subscription, with the dialog towards who subscribed. */

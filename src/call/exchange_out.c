@@ -174,3 +174,29 @@ void fields_put(const struct exchange *x, const struct target *g, struct out *o)
     out_ch(o, '>');
     sip_eol(o);
 }
+
+enum reason exchange_body(const struct exchange *x, uint8_t peer, struct out *type,
+                          struct out *body)
+{
+    const struct core *c = x->core;
+    const struct sip_msg *m = x->held->m;
+    struct str raw = sip_text(m, m->body), content = sip_get(m, HDR_CONTENT_TYPE), id;
+    struct event_side side = {host_towards(c, peer), &c->cfg.hash_key};
+    if (!raw.n || x->method == SIP_SUBSCRIBE)
+        return REASON_NONE; /* what a SUBSCRIBE would filter by, it gets whole */
+    if (x->method == SIP_MESSAGE) {
+        out_put(body, raw);
+        return event_text_type(content, type);
+    }
+    enum event_package p = event_of(m, &id);
+    out_put(type, event_type(p));
+    return event_body(p, content, raw, &side, body);
+}
+
+/* What the sender is told instead of the code that came. */
+uint16_t exchange_told(const struct exchange *x, uint16_t code, enum reason *ret_why)
+{
+    bool own = code == 489 || code == 423 || (code == 412 && x->method == SIP_PUBLISH);
+    uint16_t hidden = hide_code(code, x->peer != POLICY_NONE, ret_why);
+    return own ? code : hidden;
+}

@@ -40,7 +40,7 @@ SUMMARY, DIALOG, PIDF = "application/simple-message-summary", "application/dialo
 
 @pytest.fixture(scope="module")
 def g():
-    g = Gateway(config=CONFIG, ports="25600-25999")
+    g = Gateway(config=CONFIG, ports="28000-28399")
     for u in ("alice", "bob", "carol"):
         g.user(u)
     g.start()
