@@ -139,9 +139,10 @@ static void names_cannot_be_smuggled(void **state)
     legs(0, "pcma opus", 0, NULL);
     /* The second name of a payload type, and another name for one that RFC 3551 fixes. */
     assert_why(rig_offer(&r, true,
-                         STR(V_A "m=audio 4000 RTP/AVP 8 96 0 98 99\r\n"
+                         STR(V_A "m=audio 4000 RTP/AVP 8 96 0 97 98 99\r\n"
                                  "a=rtpmap:96 opus/48000/2\r\na=rtpmap:96 evil/8000\r\n"
                                  "a=rtpmap:0 PCMA/8000\r\na=rtpmap:98 evil\r\n"
+                                 "a=rtpmap:97 PCM/8000\r\n"
                                  "a=rtpmap:99 OPUS /48000\r\n")),
                REASON_NONE);
     assert_has(r.said_b, "RTP/AVP 8 96\r\n");
@@ -184,7 +185,7 @@ static void what_stood_on_a_removed_codec_goes_too(void **state)
     legs(0, "opus pcma red rtx", 0, "pcma red rtx");
     assert_why(
         rig_offer(&r, true,
-                  STR(V_A "m=audio 4000 RTP/AVP 63 111 8 64 65\r\na=rtpmap:111 opus/48000\r\n"
+                  STR(V_A "m=audio 4000 RTP/AVP 65 63 111 8 64\r\na=rtpmap:111 opus/48000\r\n"
                           "a=rtpmap:63 red/48000\r\na=fmtp:63 111/111\r\n"
                           "a=rtpmap:64 red/8000\r\na=fmtp:64 8/8\r\n"
                           "a=rtpmap:65 rtx/48000\r\na=fmtp:65 apt=63\r\n")),
@@ -224,6 +225,23 @@ static void answers_keep_to_the_lists(void **state)
                 fail_msg("row %zu: %s", i, reason_info(got)->name.p);
             rig_close(&r);
         }
+}
+
+/* Whoever was offered what, nothing is told to a leg that is not on its own zone's list. */
+static void a_leg_is_told_its_own_list_only(void **state)
+{
+    (void)state;
+    legs(0, "pcma", 0, NULL);
+    assert_why(media_offer_in(r.m, r.a, STR(AUDIO_A)), REASON_NONE);
+    struct out o = out_of(r.to_b, sizeof r.to_b);
+    assert_why(media_offer_out(r.m, r.b, STR(V_A "m=audio 4000 RTP/AVP 8 0\r\n"), r.now, &o),
+               REASON_NONE);
+    assert_why(rig_answer(&r, true, STR(V_B "m=audio 5000 RTP/AVP 0 8\r\n")), REASON_NONE);
+    assert_has(r.said_a, "RTP/AVP 8\r\n");
+    struct media_view v;
+    assert_true(media_leg_view(r.a, 0, &v));
+    assert_string_equal(v.codec, "PCMA/8000");
+    rig_close(&r);
 }
 
 /* The offer of a call is offered again much later to another leg, when others have made the same.
@@ -395,6 +413,7 @@ int main(void)
         cmocka_unit_test(names_cannot_be_smuggled),
         cmocka_unit_test(what_stood_on_a_removed_codec_goes_too),
         cmocka_unit_test(answers_keep_to_the_lists),
+        cmocka_unit_test(a_leg_is_told_its_own_list_only),
         cmocka_unit_test(an_old_offer_is_still_judged_by_its_own_zone),
         cmocka_unit_test(lists_are_shared_and_given_back),
         cmocka_unit_test(ice_and_bundle_are_left_out),

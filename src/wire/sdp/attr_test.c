@@ -78,12 +78,46 @@ static void payload_types_and_clocks(void **state)
     assert_err(sdp_rtpmap(&s, t, &s.media[0], 127, &hz, &name), ERR_NOT_FOUND);
 }
 
+static void intervals_and_fixed_names(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint8_t ms;
+    } rows[] = {
+        {HEAD AUDIO, 0},
+        {HEAD AUDIO "a=ptime:20\r\n", 20},
+        {HEAD AUDIO "a=ptime: 30 \r\n", 30},
+        {HEAD AUDIO "a=ptime:2.5\r\n", 2},
+        {HEAD AUDIO "a=ptime:255\r\n", 255},
+        {HEAD AUDIO "a=ptime:256\r\n", 0},
+        {HEAD AUDIO "a=ptime:-1\r\n", 0},
+        {HEAD AUDIO "a=ptime\r\n", 0},
+        {HEAD AUDIO "a=ptime:\r\n", 0},
+        {HEAD "a=ptime:10\r\n" AUDIO, 0}, /* it is a line's */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct str t = parsed(rows[i].text);
+        assert_int_equal(sdp_ptime_ms(&s, t, &s.media[0]), rows[i].ms);
+    }
+    uint32_t hz = 0;
+    struct str name = STR_NONE;
+    assert_ok(sdp_static_type(0, &hz, &name));
+    assert_str(name, "PCMU/8000");
+    assert_ok(sdp_static_type(34, &hz, &name));
+    assert_int_equal(hz, 90000);
+    static const uint8_t none[] = {1, 2, 19, 35, 96, 127, 255};
+    for (size_t i = 0; i < ARRAY_LEN(none); i++)
+        assert_err(sdp_static_type(none[i], &hz, &name), ERR_NOT_FOUND);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(directions),
         cmocka_unit_test(rtcp_attribute),
         cmocka_unit_test(payload_types_and_clocks),
+        cmocka_unit_test(intervals_and_fixed_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
