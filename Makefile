@@ -26,6 +26,11 @@ test: ## install what the tests need, build with sanitizers, run everything
 	@tools/deps.sh test
 	@tools/test.sh $(BUILDTEST) $(BUILD)
 
+interop: ## run the matrix of real phones and proxies and write docs/interop.md
+	@tools/deps.sh test
+	@$(MAKE) --no-print-directory compile
+	@tools/interop.sh $(BUILD)
+
 lint: ## layers, format, static checks
 	@tools/deps.sh test
 	@tools/lint.sh
@@ -50,4 +55,4 @@ uninstall: ## remove what install put there; the state folder stays
 clean: ## remove the build folders
 	rm -rf build build-*
 
-.PHONY: help run build compile test lint fuzz bench diagrams install uninstall clean
+.PHONY: help run build compile test interop lint fuzz bench diagrams install uninstall clean

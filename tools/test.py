@@ -51,7 +51,7 @@ def e2e():
     if os.path.exists(report):
         os.unlink(report)
     env = dict(os.environ, RINGWALL_BUILD=os.path.abspath(release), RINGWALL_BUILD_SANITIZED=os.path.abspath(sanitized))
-    r = subprocess.run(alone() + ["/usr/bin/python3", "-m", "pytest", "-q", "-rs", "--junitxml", report, "-p", "no:cacheprovider", "tests/e2e", "tests/cost", "tests/race"], env=env)
+    r = subprocess.run(alone() + ["/usr/bin/python3", "-m", "pytest", "-q", "-rs", "--junitxml", report, "-p", "no:cacheprovider", "tests/e2e", "tests/cost", "tests/race", "tests/interop"], env=env)
     if not os.path.exists(report):
         totals["failed"] += 1
         bad.append(("tests/e2e", "pytest ended with %d and wrote no report" % r.returncode))
