@@ -103,8 +103,8 @@ static void act_answer(struct call *k, const struct sip_msg *m, struct leg *b, e
         join_answered(k);
         return;
     }
-    if (k->a->rel.uas.waiting && (k->a->flags & LEG_REL_SDP)) {
-        k->a->flags |= LEG_ANSWER_WAITS; /* RFC 3262 section 3 */
+    if ((k->a->rel.uas.waiting && (k->a->flags & LEG_REL_SDP)) || k->a->ask) {
+        k->a->flags |= LEG_ANSWER_WAITS; /* RFC 3262 sections 3 and 5 */
         return;
     }
     leg_answer(k->a, k->a->held->answer);
@@ -446,6 +446,11 @@ enum err call_hand_over(struct leg *t, struct call *to, struct leg *place)
     if (place) {
         if (!to->payer.n && side == 'a')
             to->payer = to->user;
+        struct leg *far = leg_other(place);
+        if (far && far->ask) {
+            leg_reply(far, far->ask, 500, STR_NONE);
+            held_free(&far->ask);
+        }
         leg_part(place, false, REASON_NONE, 200);
         leg_free(place);
     }

@@ -37,11 +37,13 @@ size_t core_bytes(const struct core_cfg *cfg)
            round64(pool_bytes(sizeof(struct call), cfg->calls_cap)) +
            round64(pool_bytes(sizeof(struct leg), legs)) +
            round64(pool_bytes(sizeof(struct pending), pending_cap(cfg))) +
-           round64(4 * legs * sizeof(struct ended)) + round64(cfg->trans_cap * sizeof(uint64_t)) +
+           round64(parting_bytes()) + round64(4 * legs * sizeof(struct ended)) +
+           round64(cfg->trans_cap * sizeof(uint64_t)) +
            round64(pending_cap(cfg) * sizeof(uint32_t)) + round64(media_bytes(&mc)) +
            round64(sizeof(struct ports)) + round64(ports_bytes(cfg->ports_cap_pairs)) +
            round64(rate_bytes(rate_cap(cfg))) + round64(exchange_bytes(cfg)) +
-           round64(upstream_bytes(cfg)) + round64(quiet_bytes()) + round64(cfg->blocks_bytes / 2) * 2 + 64;
+           round64(upstream_bytes(cfg)) + round64(quiet_bytes()) +
+           round64(cfg->blocks_bytes / 2) * 2 + 64;
 }
 
 static void *carve(uint8_t **at, size_t bytes)
@@ -80,6 +82,9 @@ static void on_response(void *ctx, uint64_t user, struct handle t, const struct 
     case USER_UPSTREAM:
         upstream_response(c, user, t, m);
         return;
+    case USER_PARTING:
+        parting_response(c, user, m);
+        return;
     }
     struct leg *l = user >> 48 == USER_LEG ? pool_get(&c->legs, handle_unpack(user)) : NULL;
     if (!l) {
@@ -105,6 +110,9 @@ static void on_failed(void *ctx, uint64_t user, struct handle t, enum reason why
         return;
     case USER_UPSTREAM:
         upstream_failed(c, user, t, why);
+        return;
+    case USER_PARTING:
+        parting_failed(c, user, why);
         return;
     }
     struct leg *l = user >> 48 == USER_LEG ? pool_get(&c->legs, handle_unpack(user)) : NULL;
@@ -136,6 +144,7 @@ static void memory_init(struct core *c, void *mem)
     pool_init(&c->legs, carve(&at, pool_bytes(sizeof(struct leg), legs)), sizeof(struct leg), legs);
     pool_init(&c->pendings, carve(&at, pool_bytes(sizeof(struct pending), pending_cap(cfg))),
               sizeof(struct pending), pending_cap(cfg));
+    parting_init(c, carve(&at, parting_bytes()));
     c->ended_n = 4 * legs;
     c->ended = carve(&at, 4 * legs * sizeof(struct ended));
     c->pending_gen = carve(&at, pending_cap(cfg) * sizeof(uint32_t));

@@ -37,7 +37,7 @@ enum timer_owner {
     OWNER_UPSTREAM,
 };
 /* What a transaction's user number says: who, and the handle of it below. */
-enum user_kind { USER_NONE, USER_LEG, USER_PENDING, USER_PEER, USER_EXCHANGE, USER_UPSTREAM };
+enum user_kind { USER_NONE, USER_LEG, USER_PENDING, USER_PEER, USER_EXCHANGE, USER_UPSTREAM, USER_PARTING };
 #define USER(kind, h) (((uint64_t)(kind) << 48) | handle_pack(h))
 
 /* A request that is kept until it has its final answer (INVITE: until the ACK). */
@@ -85,7 +85,8 @@ enum serves {
     FOR_REFRESH,
     FOR_UPSTREAM,
     FOR_TRANSFER,
-    FOR_EXCHANGE
+    FOR_EXCHANGE,
+    FOR_BYE
 };
 
 struct call;
@@ -252,7 +253,7 @@ struct core {
     struct gate_env env;
     struct registrar registrar;
     struct quiet quiet;
-    struct pool calls, legs, pendings;
+    struct pool calls, legs, pendings, partings;
     struct ended *ended;
     uint32_t ended_n;
     uint32_t *pending_gen; /* by pending index: generation of the one that asked last */
@@ -393,6 +394,8 @@ void stray_answer(struct core *c, const struct sip_msg *m, const struct flow *f)
 /* --- early.c: provisional responses to A, PRACK both ways --- */
 void early_progress(struct call *k, struct leg *b, const struct sip_msg *m);
 void early_prack(struct core *c, struct incoming *in);
+/* The 2xx to A that waited for a PRACK or an early UPDATE of A. */
+void early_answer_due(struct leg *a);
 void early_tick(struct leg *a); /* its resend timer, while a reliable response is open */
 
 /* --- fork.c --- */
@@ -547,6 +550,16 @@ struct replaces {
 MUST_CHECK enum err replaces_parse(struct str value, struct replaces *ret_r);
 /* The leg that it names from its peer's view. NULL: *ret_why. */
 struct leg *replaces_leg(struct core *c, const struct replaces *r, enum reason *ret_why);
+
+/* --- parting.c: BYEs that are challenged --- */
+#define PARTINGS_MAX 64u
+size_t parting_bytes(void);
+void parting_init(struct core *c, void *mem); /* keeps mem, zeroed */
+/* Takes over transaction t of a BYE just sent to l's peer, if that may want credentials. */
+void parting_keep(const struct leg *l, struct handle t, struct str bytes);
+void parting_response(struct core *c, uint64_t user, const struct sip_msg *m);
+void parting_failed(struct core *c, uint64_t user, enum reason why);
+void parting_retry(struct core *c, struct handle h, struct str authorization);
 
 /* --- cdr.c --- */
 void cdr_start(struct call *k);

@@ -76,20 +76,23 @@ void early_prack(struct core *c, struct incoming *in)
         reply_reason(c, in, why);
         return;
     }
-    /* A second offer before the answer to the first INVITE is not passed on. */
-    enum reason body = REASON_NONE;
-    if (sdp_of(in->m, &body).n)
-        body = REASON_media_not_acceptable;
     if (fresh)
         timer_stop(&c->wheel, &a->resend);
-    if (body != REASON_NONE)
-        reply_reason(c, in, body);
-    else
-        reply(c, in->m, &in->r->flow, in->t, 200, STR_NONE);
-    if (fresh && (a->flags & LEG_ANSWER_WAITS)) {
-        a->flags &= (uint16_t)~LEG_ANSWER_WAITS;
-        leg_answer(a, a->held->answer);
+    if (in->m->body.len && fresh) { /* RFC 3262 section 5: the next offer */
+        relay_request(c, in);
+        early_answer_due(a);
+        return;
     }
+    reply(c, in->m, &in->r->flow, in->t, 200, STR_NONE);
+    early_answer_due(a);
+}
+
+void early_answer_due(struct leg *a)
+{
+    if (!(a->flags & LEG_ANSWER_WAITS) || a->rel.uas.waiting || a->ask)
+        return;
+    a->flags &= (uint16_t)~LEG_ANSWER_WAITS;
+    leg_answer(a, a->held->answer);
 }
 
 /* --- from B --- */

@@ -133,7 +133,13 @@ static void peer_uri(struct call *k, uint8_t peer, uint8_t target, struct out *o
     out_ch(o, '@');
     if (realm.n)
         out_put(o, realm);
-    else
+    else if (pp->host.len) { /* the name stays, whatever it means now (RFC 3263 4) */
+        out_put(o, policy_text(p, pp->host));
+        if (pp->host_port) {
+            out_ch(o, ':');
+            out_u64(o, pp->host_port);
+        }
+    } else
         addr_put(o, peers_address(k->core, peer, target));
     if (pp->proto != PROTO_UDP) {
         OUT_LIT(o, ";transport=");
@@ -363,7 +369,9 @@ enum reason fork_answer_in(struct call *k, struct leg *b, struct str sdp)
     struct leg *a = k->a;
     enum reason why = REASON_NONE;
     uint64_t hash = siphash(&c->cfg.hash_key, sdp);
-    if ((b->flags & LEG_ANSWER_GIVEN) && hash == b->sdp_hash)
+    /* Given reliably on both sides it stands: what a 2xx says again does not count. */
+    bool firm = b->rel.uac.have && (a->flags & LEG_REL_SDP) && !a->rel.uas.waiting;
+    if ((b->flags & LEG_ANSWER_GIVEN) && (hash == b->sdp_hash || firm))
         return REASON_NONE;
     struct str offer = sdp_of(a->held->m, &why);
     struct out o = out_of(c->sdp, sizeof c->sdp);

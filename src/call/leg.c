@@ -36,6 +36,12 @@ void leg_free(struct leg *l)
     *ended_slot(c, h) = (struct ended){h, instant_add(c->now.mono, DUR_MS(ENDED_MS)).us};
     timer_stop(&c->wheel, &l->resend);
     timer_stop(&c->wheel, &l->session);
+    if (k->a && k->a->ask && k->a != l && k->b != l && handle_is(l->nict) &&
+        l->nict_for == FOR_ASK) {
+        leg_reply(k->a, k->a->ask, 500, STR_NONE); /* a fork that A's early offer went to */
+        held_free(&k->a->ask);
+        early_answer_due(k->a);
+    }
     media_leg_close(c->media, l->media, c->now.mono);
     held_free(&l->held);
     held_free(&l->ask);
@@ -190,7 +196,8 @@ void leg_send_bye(struct leg *l, enum reason why)
         sip_eol(&o);
     }
     sip_end(&o, STR_NONE, STR_NONE);
-    (void)leg_request_send(l, t, &o);
+    if (leg_request_send(l, t, &o))
+        parting_keep(l, t, out_str(&o));
 }
 
 /* The same bytes each time (RFC 3261 13.2.2.4), so its branch is made, not drawn. It is no token of
@@ -472,6 +479,7 @@ static void part_held(struct leg *l, enum reason why, uint16_t code)
     }
     if (l->ask)
         leg_reply(l, l->ask, 481, STR_NONE);
+    held_free(&l->ask);
 }
 
 void leg_part(struct leg *l, bool told, enum reason why, uint16_t code)

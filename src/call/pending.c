@@ -174,6 +174,10 @@ static void respond_none(struct core *c, struct pending *p, enum reason why)
         upstream_retry(c, h, STR_NONE);
         return;
     }
+    if (what == FOR_BYE) {
+        parting_retry(c, h, STR_NONE);
+        return;
+    }
     if (what == FOR_EXCHANGE) {
         exchange_retry(c, h, STR_NONE);
         return;
@@ -243,12 +247,14 @@ void core_answer(struct core *c, const struct answer *a, struct now now)
     enum serves what = (enum serves)p->serves;
     struct handle h = p->leg_h;
     pending_close(c, p);
-    bool leg = what != FOR_UPSTREAM && what != FOR_EXCHANGE;
+    bool leg = what != FOR_UPSTREAM && what != FOR_EXCHANGE && what != FOR_BYE;
     struct leg *b = leg ? pool_get(&c->legs, h) : NULL;
     if (what == FOR_UPSTREAM)
         upstream_retry(c, h, out_str(&o));
     else if (what == FOR_EXCHANGE)
         exchange_retry(c, h, out_str(&o));
+    else if (what == FOR_BYE)
+        parting_retry(c, h, out_str(&o));
     else if (b && what == FOR_CALL)
         fork_retry(b, out_str(&o));
     else if (b)

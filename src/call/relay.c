@@ -14,9 +14,41 @@ static bool info_body_ok(const struct sip_msg *m)
            (str_ieq(t.subtype, STR("dtmf-relay")) || str_ieq(t.subtype, STR("dtmf")));
 }
 
-/* RFC 3261 14.1-2 and RFC 3311 5.2: may an offer of x pass now? */
-static enum reason offer_may_pass(const struct leg *x, const struct leg *y)
+/* The leg at the other end, or before the answer the early one whose description was taken. */
+static struct leg *across(const struct leg *x)
 {
+    struct leg *y = leg_other(x);
+    if (x->side == 'b')
+        return x->flags & LEG_ANSWER_GIVEN || x == x->call->b ? y : NULL;
+    for (struct leg *b = x->call->forks; b && !y; b = b->next)
+        if (b->flags & LEG_ANSWER_GIVEN)
+            y = b;
+    return y;
+}
+
+/* Before the answer, once the first offer was answered reliably on both sides (RFC 3262 5, 3311
+ * 5.1), an UPDATE may carry the next one. */
+static bool settled(const struct leg *x, const struct leg *y)
+{
+    const struct leg *a = x->side == 'a' ? x : y, *b = a == x ? y : x;
+    return x->call->state == CALL_EARLY && (a->flags & LEG_REL_SDP) && !a->rel.uas.waiting &&
+           b->rel.uac.have;
+}
+
+/* RFC 3261 14.1-2 and RFC 3311 5.2: may an offer of x pass now? */
+static enum reason offer_may_pass(const struct leg *x, const struct leg *y, const struct sip_msg *m)
+{
+    if (m->method != SIP_INVITE && y && settled(x, y)) {
+        if (x->ask)
+            return REASON_sip_busy_invite;
+        if (y->ask || handle_is(x->nict) || handle_is(y->nict))
+            return REASON_sip_glare;
+        return y->flags & LEG_ALLOWS_UPDATE ? REASON_NONE : REASON_media_not_acceptable;
+    }
+    if (m->method == SIP_PRACK)
+        return REASON_media_not_acceptable;
+    if (x->side == 'b' && handle_is(x->ict)) /* our offer to it has no answer yet */
+        return REASON_sip_glare;
     if (x->call->x.step >= TRANSFER_FAR || handle_is(x->call->origin))
         return REASON_transfer_busy;
     if (x->held || x->ask)
@@ -39,7 +71,7 @@ static enum reason may_pass(const struct leg *x, const struct leg *y, const stru
         return REASON_NONE;
     }
     (void)sdp_of(m, &why);
-    return why != REASON_NONE ? why : offer_may_pass(x, y);
+    return why != REASON_NONE ? why : offer_may_pass(x, y, m);
 }
 
 /* An UPDATE without offer is a session refresh of that leg alone. */
@@ -82,6 +114,8 @@ static enum reason pass_on(struct leg *x, struct leg *y, struct held *h, struct 
             return why;
         body = out_str(&sdp);
         type = STR("application/sdp");
+        if (method == SIP_PRACK)
+            method = SIP_UPDATE;
         if (method == SIP_UPDATE && !(y->flags & LEG_ALLOWS_UPDATE))
             method = SIP_INVITE; /* says the same to who does not know UPDATE */
     }
@@ -122,7 +156,7 @@ static enum reason prepare(struct core *c, struct incoming *in)
 {
     struct leg *x = in->leg;
     enum reason why = REASON_NONE;
-    if (in->m->method != SIP_INFO) {
+    if (in->m->method != SIP_INFO && in->m->method != SIP_PRACK) {
         leg_note(x, in->m);
         why = stimer_request_in(&x->st, in->m);
         enum err e = dialog_target(&x->d, &x->call->text, in->m);
@@ -137,7 +171,7 @@ static enum reason prepare(struct core *c, struct incoming *in)
 
 void relay_request(struct core *c, struct incoming *in)
 {
-    struct leg *x = in->leg, *y = leg_other(x);
+    struct leg *x = in->leg, *y = across(x);
     bool waited = in->held != NULL, invite = in->m->method == SIP_INVITE;
     enum reason why = REASON_NONE;
     if (in->m->method == SIP_UPDATE && !in->m->body.len) {
@@ -180,7 +214,8 @@ static void update_ok(struct leg *x, struct str sdp)
     struct held *h = x->ask;
     struct out o = intents_room(c->out);
     sip_reply(&o, h->m, 200, STR_NONE, x->d.local_tag, &h->flow.peer);
-    if (h->m->method != SIP_INFO) {
+    bool update = h->m->method == SIP_UPDATE;
+    if (update) {
         hide_contact(x, &o);
         sip_put(&o, HDR_ALLOW, STR(ALLOW));
         sip_put(&o, HDR_SUPPORTED, STR(SUPPORTED));
@@ -189,7 +224,9 @@ static void update_ok(struct leg *x, struct str sdp)
     sip_end(&o, sdp.n ? STR("application/sdp") : STR_NONE, sdp);
     reply_send(c, &h->flow, h->t, 200, &o);
     held_free(&x->ask);
-    session_arm(x);
+    if (update && x->state >= LEG_ANSWERED)
+        session_arm(x);
+    early_answer_due(x);
 }
 
 static void stop(struct leg *l, enum reason why)
@@ -278,16 +315,19 @@ static void invite_ok(struct leg *y, const struct sip_msg *m)
 static void refuse(struct leg *y, uint8_t what, uint16_t code)
 {
     struct core *c = y->call->core;
-    struct leg *x = leg_other(y);
+    struct leg *x = across(y);
     enum reason why;
     struct held **h = x ? waiting(x, what) : NULL;
     if (h && *h) {
+        bool early = x->state < LEG_ANSWERED;
         bool offer = (*h)->m->method != SIP_INFO;
         uint16_t told = code == 491 || code == 487 ? code : hide_code(code, true, &why);
         leg_reply(x, *h, told, STR_NONE);
         held_free(h);
         if (offer)
             rollback(x, y);
+        if (early)
+            early_answer_due(x);
     }
     if (code == 408 || code == 481) /* RFC 3261 12.2.1.2 */
         stop(y, code == 408 ? REASON_sip_timeout : REASON_sip_no_dialog);
@@ -327,7 +367,7 @@ void relay_retry(struct leg *y, enum serves what, struct str authorization)
 static void other_final(struct leg *y, const struct sip_msg *m)
 {
     struct core *c = y->call->core;
-    struct leg *x = leg_other(y);
+    struct leg *x = across(y);
     uint8_t what = y->nict_for;
     struct out o = out_of(c->sdp, sizeof c->sdp);
     y->nict = HANDLE_NONE;
@@ -343,8 +383,9 @@ static void other_final(struct leg *y, const struct sip_msg *m)
     if (!x || !x->ask)
         return;
     enum reason why = REASON_NONE;
-    if (x->ask->m->method == SIP_UPDATE) {
-        session_response(y, m);
+    if (x->ask->m->method != SIP_INFO) {
+        if (y->state >= LEG_ANSWERED)
+            session_response(y, m);
         why = answered(x, y, x->ask, m, &o);
     }
     if (why != REASON_NONE)

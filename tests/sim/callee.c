@@ -124,7 +124,7 @@ static void check_auth(struct sim *s, const struct sip_msg *m)
         return;
     if (sip_auth_parse(sip_get(m, HDR_AUTHORIZATION), &a) != OK ||
         digest_ha1(DIGEST_SHA256, a.username, a.realm, STR("secret"), ha1) != OK ||
-        digest_ha2(DIGEST_SHA256, STR("INVITE"), a.uri, false, STR_NONE, ha2) != OK ||
+        digest_ha2(DIGEST_SHA256, sip_method_name(m->method), a.uri, false, STR_NONE, ha2) != OK ||
         digest_response(DIGEST_SHA256, str_of(ha1, 64), a.nonce, a.nc, a.cnonce, a.qop,
                         str_of(ha2, 64), r) != OK ||
         !str_eq(str_of(r, 64), a.response) || !str_eq(a.uri, sip_text(m, m->uri)))
@@ -257,6 +257,7 @@ static void in_dialog(struct sim *s, struct ua *u, struct dlg *d, const struct s
         return;
     case SIP_BYE:
         t = tx_server(s, u, d, m);
+        check_auth(s, m);
         d->got_bye = true;
         if (d->empty_ack_us && s->g.now.mono.us - d->empty_ack_us > 8000000)
             sim_fail(s, "a late offer was not answered and the call went on", m->bytes);
@@ -266,6 +267,14 @@ static void in_dialog(struct sim *s, struct ua *u, struct dlg *d, const struct s
                 msg_reply(s, d, d->invite, request_of(d->invite), 487, "", "");
         }
         d->state = DLG_DONE;
+        if (u->pbx && !sip_has(m, HDR_AUTHORIZATION) && sim_chance(s, 10)) {
+            s->challenges++;
+            msg_reply(s, d, t, m, 401,
+                      "WWW-Authenticate: Digest realm=\"pbx\", nonce=\"last\", "
+                      "algorithm=SHA-256, qop=\"auth\"\r\n",
+                      "");
+            return;
+        }
         msg_reply(s, d, t, m, 200, "", "");
         return;
     case SIP_UPDATE:
