@@ -5,9 +5,8 @@
 
 bool gate_extension_known(struct str tag)
 {
-    static const struct str known[] = {
-        {"100rel", 6}, {"timer", 5}, {"path", 4}, {"outbound", 8}, {"replaces", 8},
-        {"norefersub", 10}};
+    static const struct str known[] = {{"100rel", 6},   {"timer", 5},    {"path", 4},
+                                       {"outbound", 8}, {"replaces", 8}, {"norefersub", 10}};
     for (size_t i = 0; i < ARRAY_LEN(known); i++)
         if (str_ieq(tag, known[i]))
             return true;

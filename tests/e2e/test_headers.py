@@ -354,3 +354,22 @@ def test_strangers_hear_the_same(gw, ua):
     # Some names, known or not, are challenged for MD5 alone (phones by waiver, and as many strangers); there is no third answer.
     assert len(shapes) <= 2, shapes
     assert all(b not in repr(s).lower() for s in shapes for b in ("ringwall", "engine", "0.1")), shapes
+
+
+def test_wrong_credentials_tell_nothing(gw, ua):
+    """A wrong password, a name that does not exist, a name of another role: the same refusal, to the byte."""
+    u, shapes = ua("bob"), set()
+    for user in ("carol", "nobody7", "ivan", "nobody8"):
+        u.user = user
+        for method in ("REGISTER", "INVITE", "OPTIONS"):
+            i, uri = os.urandom(6).hex(), f"sip:{DOMAIN}" if method != "INVITE" else f"sip:200@{DOMAIN}"
+            u.request(method, uri, f"<sip:{user}@{DOMAIN}>", i, i)
+            ch = [c for c in u.expect("401").all("www-authenticate")]
+            a = u.authorization(ch[0], method, uri, password="wrong-" + user)
+            u.request(method, uri, f"<sip:{user}@{DOMAIN}>", i, i, extra=f"Authorization: {a}\r\n")
+            m = u.expect("403", skip=("100",))
+            shapes.add(shape(m))
+            if method == "INVITE":
+                u.send(f"ACK {uri} SIP/2.0\r\nVia: {m.get('via')}\r\nMax-Forwards: 70\r\nFrom: {m.get('from')}\r\nTo: {m.get('to')}\r\n"
+                       f"Call-ID: {m.get('call-id')}\r\nCSeq: {m.get('cseq').split()[0]} ACK\r\n")
+    assert len(shapes) == 1, shapes
