@@ -284,6 +284,7 @@ static enum reason setup_media(struct call *k)
     struct leg *a = k->a;
     enum reason why = REASON_NONE;
     struct media_policy mp = policy_media(c->policy, a->zone, &a->flow, c->now.wall);
+    media_turn(c->media, NULL, 0, c->now.mono); /* its clock: ports that rested are free again */
     a->media = media_leg_open(c->media, &mp, k->session);
     if (!a->media)
         return REASON_capacity_ports;

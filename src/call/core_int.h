@@ -332,6 +332,10 @@ void pending_timer(struct core *c, struct timer *t);
 void pending_cancel(struct core *c, struct pending *p);
 void fact_verdict(struct core *c, const struct request *r, const struct verdict *v);
 
+/* --- room.c: the last of every table is kept for running and emergency calls --- */
+enum reason room_for(const struct core *c, const struct request *r); /* REASON_NONE: there is */
+void room_refuse(struct core *c, struct incoming *in, enum reason why); /* says so, in the fact too */
+
 /* --- dispatch.c --- */
 /* Answers statelessly (t NONE) or in its transaction; fields: whole header lines, may be empty. */
 void reply(struct core *c, const struct sip_msg *m, const struct flow *f, struct handle t,

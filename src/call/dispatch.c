@@ -250,6 +250,12 @@ static void new_request(struct core *c, const struct sip_msg *m, const struct fl
         return;
     env_set(c);
     struct verdict v = gates_run(&c->env, r, &c->ask);
+    enum reason full =
+        v.kind == VERDICT_WAIT || v.kind == VERDICT_PASS ? room_for(c, r) : REASON_NONE;
+    if (full != REASON_NONE) {
+        room_refuse(c, &in, full);
+        return;
+    }
     if (v.kind == VERDICT_WAIT) {
         pending_wait(c, &in, &c->ask);
         return;
@@ -257,7 +263,7 @@ static void new_request(struct core *c, const struct sip_msg *m, const struct fl
     if (v.kind == VERDICT_PASS) {
         in.t = trans_server(c->trans, m, f, 0, c->now.mono);
         if (!handle_is(in.t)) {
-            reply(c, m, f, HANDLE_NONE, 503, STR_NONE);
+            reply(c, m, f, HANDLE_NONE, 503, STR("Retry-After: 5\r\n"));
             return;
         }
     }

@@ -76,9 +76,9 @@ def other_ports(config):
 
 
 class Gateway:
-    def __init__(self, config=CONFIG, engines=2, expires="2099-01-01", ports="21000-21999", limits="calls: 2000", build=None):
+    def __init__(self, config=CONFIG, engines=2, expires="2099-01-01", ports="21000-21999", limits="calls: 2000", build=None, at=None):
         self.cli = os.path.join(build, "src", "app", "cli", "ringwall") if build else CLI
-        self.dir = tempfile.mkdtemp(prefix="ringwall-test-")
+        self.dir = tempfile.mkdtemp(prefix="ringwall-test-", dir=at)
         os.chmod(self.dir, 0o755)
         self.state = os.path.join(self.dir, "state")
         self.log = os.path.join(self.dir, "log")
