@@ -121,12 +121,10 @@ static void attached(struct engine *e)
             return;
         }
         core_policy(e->core, e->policy, e->loop.now);
-        streams_contexts(e);
+        streams_contexts(e); /* chains and authorities of a reload came before it */
     } else if (kind == ATTACH_DIRECTORY) {
         const struct directory *d = e->child.directory.p;
         core_directory(e->core, directory_valid(d, e->child.directory.n) == OK ? d : NULL);
-    } else if (kind == ATTACH_CHAIN || kind == ATTACH_CA) {
-        streams_contexts(e);
     } else if (kind == ATTACH_RING_ASK) {
         streams_sign_again(e);
     }

@@ -418,7 +418,8 @@ static void make_contexts(struct engine *e)
                               .chain_pem = chain_of(e, l->key),
                               .ca_pem = ca,
                               .verify = (enum tls_verify)l->client_cert,
-                              .key = l->key};
+                              /* the vault keeps the keys of the configuration before */
+                              .key = (uint16_t)(l->key | (e->policy->generation & 0xff) << 8)};
         struct tls_ctx *fresh;
         if (tls_ctx_new(&cfg, &fresh) != OK) {
             child_note(&e->child, SEV_ALERT,
@@ -430,7 +431,10 @@ static void make_contexts(struct engine *e)
             tls_ctx_free(e->server[i]);
         e->server[i] = fresh;
     }
-    struct tls_cfg cfg = {.chain_pem = chain_of(e, 0), .ca_pem = ca, .verify = TLS_VERIFY_REQUIRED};
+    struct tls_cfg cfg = {.chain_pem = chain_of(e, 0),
+                          .ca_pem = ca,
+                          .verify = TLS_VERIFY_REQUIRED,
+                          .key = (uint16_t)((e->policy->generation & 0xff) << 8)};
     struct tls_ctx *fresh;
     if (tls_ctx_new(&cfg, &fresh) != OK)
         return;

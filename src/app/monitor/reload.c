@@ -1,9 +1,12 @@
 /* Reload: the new file is judged whole; what cannot change while serving is named; only then the
  * new snapshot goes out. */
 #include "app/monitor/state.h"
+#include "crypto/cert.h"
 #include "io/clock.h"
 #include "io/file.h"
 #include <stdarg.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static bool same_text(const struct policy *a, struct span x, const struct policy *b, struct span y)
 {
@@ -71,6 +74,112 @@ static enum err refuse(struct monitor *m, enum err e, const char *fmt, ...)
     return e;
 }
 
+/* -- certificates: a bad one would take TLS away at the next handshake -- */
+
+enum { FITS = 0, NO_KEY, NO_P256_KEY, FITS_NOT, NOT_KNOWN };
+
+/* Keys belong to the vault: a child that ends at once looks at this one for us. */
+static int key_fits(const struct monitor *m, const struct config_cert *c, struct str chain)
+{
+    char path[CONFIG_PATH + CONFIG_NAME + 32];
+    static char pem[CHAIN_MAX];
+    size_t n = 0;
+    int st = 0;
+    struct key *k = NULL;
+    (void)snprintf(path, sizeof path, "%s/vault/keys/%s.pem", m->state, c->key);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (file_read(path, pem, sizeof pem, &n) != OK)
+            _exit(NO_KEY);
+        if (key_load(str_of(pem, n), &k) != OK)
+            _exit(NO_P256_KEY);
+        _exit(cert_fits(chain, k) == OK ? FITS : FITS_NOT);
+    }
+    if (pid < 0 || waitpid(pid, &st, 0) != pid || !WIFEXITED(st))
+        return NOT_KNOWN;
+    return WEXITSTATUS(st);
+}
+
+/* The line of the file that names the certificate. */
+static uint32_t line_of(const struct monitor *m, const struct config_cert *c)
+{
+    char *text = malloc(CONFIG_BYTES);
+    size_t n = 0;
+    uint32_t line = 0, found = 0;
+    bool section = false;
+    struct str rest = STR_NONE;
+    char name[CONFIG_NAME + 2];
+    (void)snprintf(name, sizeof name, "%s:", c->name);
+    if (text && file_read(m->cfg->config, text, CONFIG_BYTES, &n) == OK)
+        rest = str_of(text, n);
+    while (rest.n && !found) {
+        struct str l = str_head(rest, str_find(rest, '\n'));
+        rest = str_skip(rest, l.n + 1);
+        line++;
+        section = section || str_starts(l, STR("certificates:"));
+        if (section && str_search(l, str_c(name)) < l.n)
+            found = line;
+    }
+    free(text);
+    return found;
+}
+
+static void cert_problem(struct monitor *m, const struct config_cert *c, const char *hint,
+                         const char *fmt, ...) PRINTF(4, 5);
+static void cert_problem(struct monitor *m, const struct config_cert *c, const char *hint,
+                         const char *fmt, ...)
+{
+    struct config_errors *e = m->errors;
+    if (e->n == CONFIG_PROBLEMS)
+        return;
+    struct config_problem *p = &e->at[e->n++];
+    *p = (struct config_problem){.line = line_of(m, c), .column = 1};
+    int at = snprintf(p->text, sizeof p->text, "certificate \"%s\": ", c->name);
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(p->text + at, sizeof p->text - (size_t)at, fmt, ap);
+    va_end(ap);
+    (void)snprintf(p->hint, sizeof p->hint, "%s", hint);
+    e->n_errors++;
+}
+
+static void cert_judge(struct monitor *m, const struct config_cert *c)
+{
+    static char pem[CHAIN_MAX];
+    size_t n = 0;
+    struct cert_facts f;
+    struct wall now = clock_now().wall;
+    if (file_read(c->chain, pem, sizeof pem, &n) != OK || cert_read(str_of(pem, n), &f) != OK) {
+        cert_problem(m, c, "it must hold the server's certificate first, in PEM",
+                     "there is no certificate in %.120s", c->chain);
+        return;
+    }
+    if (f.until.us <= now.us || f.from.us > now.us)
+        cert_problem(m, c, "put one there that is valid today, and look at this machine's clock",
+                     "%.120s is %s", c->chain, f.until.us <= now.us ? "expired" : "not valid yet");
+    int fits = key_fits(m, c, str_of(pem, n));
+    if (fits == FITS)
+        return;
+    static const char *const why[] = {
+        [NO_KEY] = "there is no such key in vault/keys of the state folder",
+        [NO_P256_KEY] = "that file is no ECDSA key on P-256 without passphrase",
+        [FITS_NOT] = "the chain does not belong to it",
+        [NOT_KNOWN] = "it cannot be looked at",
+    };
+    cert_problem(m, c,
+                 fits == FITS_NOT ? "replace both files, chain and key, and reload again"
+                                  : "put the key there, owned by the vault's user",
+                 "key %.63s: %s", c->key, why[MIN((unsigned)fits, (unsigned)NOT_KNOWN)]);
+}
+
+/* Also said where the file itself is sound: it names files that changed. */
+static enum err certs_judge(struct monitor *m)
+{
+    for (uint32_t i = 0; i < m->next->n_certs; i++)
+        cert_judge(m, &m->next->certs[i]);
+    return m->errors->n_errors ? ERR_SYNTAX : OK;
+}
+
 /* Everything is made before anything is replaced. */
 static enum err swap(struct monitor *m)
 {
@@ -112,6 +221,20 @@ static void tell(struct monitor *m)
     supply_all(m, ATTACH_POLICY, 0);
 }
 
+static enum err refuse_file(struct monitor *m, enum err e)
+{
+    static char text[CONFIG_PROBLEMS * 512];
+    struct out all = out_of(text, sizeof text);
+    const struct config_problem *first = NULL;
+    config_errors_put(&all, m->errors);
+    (void)fwrite(text, 1, all.n, stderr);
+    for (uint32_t i = m->errors->n; i-- > 0;)
+        first = m->errors->at[i].warning ? first : &m->errors->at[i];
+    return refuse(m, e, "%s: %u error%s; first: line %u: %s", m->cfg->config,
+                  (unsigned)m->errors->n_errors, m->errors->n_errors == 1 ? "" : "s",
+                  first ? (unsigned)first->line : 0, first ? first->text : "cannot be read");
+}
+
 enum err monitor_reload(struct monitor *m)
 {
     struct config_opts o = {.now = clock_now().wall,
@@ -119,19 +242,14 @@ enum err monitor_reload(struct monitor *m)
                             .generation = m->generation + 1,
                             .cpus = m->conf->policy.engines}; /* "auto" stays what it was */
     enum err e = config_load(m->cfg->config, &o, m->next, m->errors);
-    if (e != OK) {
-        static char text[CONFIG_PROBLEMS * 512];
-        struct out all = out_of(text, sizeof text);
-        config_errors_put(&all, m->errors);
-        (void)fwrite(text, 1, all.n, stderr);
-        return refuse(m, e, "%s: %u error%s; first: line %u: %s", m->cfg->config,
-                      (unsigned)m->errors->n_errors, m->errors->n_errors == 1 ? "" : "s",
-                      m->errors->n ? (unsigned)m->errors->at[0].line : 0,
-                      m->errors->n ? m->errors->at[0].text : "cannot be read");
-    }
+    if (e != OK)
+        return refuse_file(m, e);
     const char *what = cold(m->conf, m->next);
     if (what)
         return refuse(m, ERR_STATE, "%s cannot change while serving; restart for it", what);
+    e = certs_judge(m);
+    if (e != OK)
+        return refuse_file(m, e);
     e = swap(m);
     if (e != OK)
         return refuse(m, e, "certificates or memory: see the lines above");

@@ -11,6 +11,7 @@
 #define TURN         DUR_MS(200) /* from commit to commit */
 #define LOOK_IDLE    DUR_MS(50)  /* from one look at the rings to the next */
 #define LOOK_BUSY    DUR_MS(10)
+#define LINGER       DUR_MS(500) /* after the monitor's death */
 #define BUSY         256u        /* records found in one look */
 #define BURST        4096u       /* records taken from one ring before the next */
 #define ANSWER_BYTES (64u << 20) /* address space; only what is used becomes memory */
@@ -21,7 +22,8 @@ struct program {
     struct store store;
     struct loop loop;
     char *answer;
-    bool stop, told, busy, full;
+    bool stop, told, busy, full, orphan;
+    struct instant orphan_until;
     bool resumed[IPC_ENGINES_MAX]; /* its ring was taken up where the last commit was */
     struct binding *restored;      /* waiting for room in the rings */
     uint32_t restored_n, restored_cap;
@@ -234,8 +236,12 @@ static void channel_in(void *ctx, int fd, uint32_t events)
             break;
         }
     }
-    if (r != ERR_AGAIN)
-        p->stop = true; /* the monitor has gone: write what we hold and end */
+    if (r == ERR_AGAIN || p->orphan)
+        return;
+    p->orphan =
+        true; /* the monitor has gone, and the engines with it: what they still say counts */
+    p->orphan_until = instant_add(p->loop.now.mono, LINGER);
+    loop_del(&p->loop, p->child.ch.fd);
 }
 
 static void wake_in(void *ctx, int fd, uint32_t events)
@@ -258,6 +264,7 @@ static void turn(struct program *p, struct instant *next)
     if (p->loop.now.mono.us < next->us && !p->stop && !p->full)
         return;
     *next = instant_add(p->loop.now.mono, TURN);
+    p->stop = p->stop || (p->orphan && p->loop.now.mono.us >= p->orphan_until.us);
     restore_some(p);
     commit(p);
     child_flush(&p->child);

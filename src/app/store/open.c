@@ -175,8 +175,7 @@ bool open_forget(struct store *s)
     return ok;
 }
 
-/* One store at a time: the one of a gateway that was killed may still be putting things away. */
-static enum err file_open(struct store *s)
+enum err open_lock(struct store *s)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     struct head h = {.magic = MAGIC, .record = sizeof(struct open_call)}, had;
@@ -249,11 +248,8 @@ static enum err leave_out_ended(struct store *s)
 /* fresh: nothing of them can still run. When they ended is not known: now is the latest. */
 enum err open_load(struct store *s, bool fresh)
 {
-    enum err e = file_open(s);
-    if (e != OK)
-        return e;
     file_read(s);
-    e = leave_out_ended(s);
+    enum err e = leave_out_ended(s);
     for (uint32_t i = 0; fresh && i < STORE_OPEN; i++) {
         if (!s->open[i].used)
             continue;

@@ -94,7 +94,10 @@ enum err store_open(struct store *s, const struct store_cfg *cfg, struct now now
     *ret_why = "no memory";
     if (!s->recent || open_init(s) != OK)
         return ERR_SYSTEM;
-    enum err e = db_open(&s->db, cfg->folder, ret_why);
+    *ret_why = "open.calls cannot be opened";
+    enum err e = open_lock(s);
+    if (e == OK)
+        e = db_open(&s->db, cfg->folder, ret_why);
     if (e == OK)
         e = logs_open(s, cfg, ret_why);
     if (e != OK)

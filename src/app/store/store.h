@@ -163,5 +163,8 @@ bool open_forget(struct store *s); /* after it: calls that ended */
 void open_close(struct store *s);
 void abort_call(struct store *s, const struct open_call *c, int64_t at_us);
 MUST_CHECK enum err open_init(struct store *s);
+/* Waits: one store at a time. That of a gateway that was killed may still be putting things away.
+ */
+MUST_CHECK enum err open_lock(struct store *s);
 MUST_CHECK enum err open_load(struct store *s, bool fresh);
 #endif

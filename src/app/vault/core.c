@@ -32,7 +32,7 @@ void vault_free(struct vault *v)
         return;
     users_done(&v->users);
     for (unsigned i = 0; i < VAULT_KEYS; i++)
-        key_free(v->keys[i]);
+        key_free(v->keys[i]), key_free(v->keys_before[i]);
     free(v->nonces);
     mem_wipe(v, sizeof(*v));
     free(v);
@@ -196,11 +196,30 @@ static void respond(struct vault *v, const struct vault_env *env, const struct a
     mem_wipe(ha1, sizeof(ha1));
 }
 
+void vault_keys(struct vault *v, struct key *const keys[], uint8_t generation)
+{
+    for (unsigned i = 0; i < VAULT_KEYS; i++) {
+        key_free(v->keys_before[i]);
+        v->keys_before[i] = v->keys[i];
+        v->keys[i] = keys[i];
+    }
+    v->generation_before = v->generation;
+    v->generation = generation;
+}
+
+bool vault_knows(const struct vault *v, const struct ask *q)
+{
+    uint8_t generation = (uint8_t)(q->key >> 8);
+    return q->kind != ASK_SIGN || generation == v->generation || generation == v->generation_before;
+}
+
 static void sign(struct vault *v, const struct vault_env *env, const struct ask *q,
                  struct answer *a)
 {
     size_t n = 0;
-    struct key *k = q->key < VAULT_KEYS ? v->keys[q->key] : NULL;
+    uint8_t number = (uint8_t)q->key, generation = (uint8_t)(q->key >> 8);
+    bool before = generation != v->generation && generation == v->generation_before;
+    struct key *k = number >= VAULT_KEYS ? NULL : before ? v->keys_before[number] : v->keys[number];
     a->reason = REASON_auth_unavailable;
     if (!k || !bucket_take(&v->signs[env->engine], env->now.mono, VAULT_SIGN_RATE))
         return;

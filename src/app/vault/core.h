@@ -26,6 +26,10 @@ struct vault {
     struct users users;
     struct peers peers;
     struct key *keys[VAULT_KEYS]; /* NULL: not given */
+    /* Of the configuration before: handshakes that began with its certificates end with its keys.
+     * generation: low byte of the configuration's that keys belongs to. */
+    struct key *keys_before[VAULT_KEYS];
+    uint8_t generation, generation_before;
     struct sipkey nonce_key, hash_key;
     struct nc_table *nonces;
     struct bucket asks[VAULT_ENGINES], signs[VAULT_ENGINES];
@@ -37,6 +41,11 @@ struct vault {
 MUST_CHECK enum err vault_new(const struct sipkey *nonce_key, const uint8_t seed[32],
                               struct vault **ret_v);
 void vault_free(struct vault *v); /* wipes */
+/* Takes keys (VAULT_KEYS of them; takes ownership) as those of a new configuration. */
+void vault_keys(struct vault *v, struct key *const keys[], uint8_t generation);
+/* Is that the generation of a question to sign (high byte of ask.key)? false: the asker knows a
+ * configuration that we have not heard of. */
+bool vault_knows(const struct vault *v, const struct ask *q);
 /* The name of peer number index in the policy; STR_NONE if there is none. */
 typedef struct str vault_peer_fn(void *arg, uint16_t index);
 struct vault_env {

@@ -19,7 +19,10 @@ struct service {
     struct disk disk;
     struct rng rng;
     struct now now;
-    const struct policy *policy; /* NULL: none that is valid */
+    const struct policy *policy;   /* NULL: none that is valid */
+    struct key *fresh[VAULT_KEYS]; /* loaded, and not yet used */
+    bool has_fresh;
+    bool stop, over; /* told to end; must end */
     bool told_ring[VAULT_ENGINES], told_ask[VAULT_ENGINES];
 };
 
@@ -55,7 +58,8 @@ static enum err publish(struct service *s)
 }
 
 /* strict: a key that is missing is an error, as when the vault starts. After a reload it leaves its
- * number without a key and is told: the others go on. */
+ * number without a key and is told: the others go on. They are used from the policy on that comes
+ * with them: until then engines ask for signatures of the old ones. */
 static enum err load_keys(struct service *s, bool strict)
 {
     const char *names = s->c.keys.p;
@@ -63,21 +67,29 @@ static enum err load_keys(struct service *s, bool strict)
     if (n > VAULT_KEYS)
         return ERR_LIMIT;
     for (size_t i = 0; i < VAULT_KEYS; i++) {
-        struct key *k = NULL;
-        key_free(s->v->keys[i]);
-        s->v->keys[i] = NULL;
+        key_free(s->fresh[i]);
+        s->fresh[i] = NULL;
         if (i >= n || names[i * IPC_KEY_NAME] == '\0')
             continue;
         const char *name = names + i * IPC_KEY_NAME;
-        enum err e = disk_key_load(&s->disk, str_of(name, strnlen(name, IPC_KEY_NAME)), &k);
-        if (e == OK)
-            s->v->keys[i] = k;
-        else if (strict)
+        enum err e =
+            disk_key_load(&s->disk, str_of(name, strnlen(name, IPC_KEY_NAME)), &s->fresh[i]);
+        if (e != OK && strict)
             return e;
-        else
+        if (e != OK)
             child_note(&s->c, SEV_ALERT, "%s", s->disk.why);
     }
+    s->has_fresh = true;
     return OK;
+}
+
+static void use_keys(struct service *s)
+{
+    if (!s->has_fresh)
+        return;
+    vault_keys(s->v, s->fresh, s->policy ? (uint8_t)s->policy->generation : 0);
+    memset(s->fresh, 0, sizeof s->fresh);
+    s->has_fresh = false;
 }
 
 static void query(struct service *s)
@@ -104,26 +116,35 @@ static void query(struct service *s)
 }
 
 /* false: end the program. */
-static bool messages(struct service *s, bool *ret_stop)
+static bool messages(struct service *s)
 {
     enum child_event ev;
     enum err e;
     while ((e = child_next(&s->c, &ev)) == OK) {
         if (ev == CHILD_STOP)
-            return *ret_stop = true, false;
+            return s->stop = true, false;
         if (ev == CHILD_QUERY)
             query(s);
         if (ev != CHILD_ATTACHED)
             continue;
         const struct msg_attach *a = &s->c.msg.u.attach;
-        if (a->kind == ATTACH_POLICY)
+        if (a->kind == ATTACH_POLICY) {
             take_policy(s);
-        else if (a->kind == ATTACH_RING_ASK && a->a < VAULT_ENGINES)
+            use_keys(s);
+        } else if (a->kind == ATTACH_RING_ASK && a->a < VAULT_ENGINES)
             s->told_ring[a->a] = s->told_ask[a->a] = false; /* another engine */
         else if (a->kind == ATTACH_KEYS && load_keys(s, false) != OK)
             child_note(&s->c, SEV_ALERT, "vault: too many keys");
+        if (a->kind == ATTACH_KEYS && !s->policy)
+            use_keys(s);
     }
     return e == ERR_AGAIN;
+}
+
+static void look(struct service *s)
+{
+    if (!messages(s))
+        s->over = true;
 }
 
 /* Answers up to BATCH questions of one engine; how many there were. */
@@ -151,6 +172,8 @@ static uint32_t serve(struct service *s, uint8_t engine)
             s->told_ask[engine] = true;
             continue;
         }
+        if (!vault_knows(s->v, &q)) /* the monitor told us before it told the engine */
+            look(s);
         vault_answer(s->v, &env, &q, &a);
         if (child_put(&s->c.answer[engine], &a, answer_size(&a)) == OK)
             stat_add(s->c.stats, STAT_answers, 1);
@@ -178,8 +201,7 @@ static uint32_t serve_all(struct service *s)
 
 static int run(struct service *s)
 {
-    bool stop = false;
-    for (uint32_t turn = 1;; turn++) {
+    for (uint32_t turn = 1; !s->over; turn++) {
         uint32_t n = serve_all(s);
         stat_add(s->c.stats, STAT_turns, 1);
         if (n == 0 && child_sleep(&s->c)) {
@@ -188,12 +210,13 @@ static int run(struct service *s)
             (void)poll(p, ARRAY_LEN(p), SLEEP_MS);
             child_awake(&s->c);
             s->now = clock_now();
-            if (p[1].revents && !messages(s, &stop))
-                return stop ? 0 : 1;
-        } else if (turn % LOOK_TURNS == 0 && !messages(s, &stop)) {
-            return stop ? 0 : 1;
+            if (p[1].revents)
+                look(s);
+        } else if (turn % LOOK_TURNS == 0) {
+            look(s);
         }
     }
+    return s->stop ? 0 : 1;
 }
 
 static int failed(struct service *s, const char *what, const char *why)
@@ -217,6 +240,7 @@ static int prepare(struct service *s)
         disk_peers_load(&s->disk, &s->v->peers) != OK || load_keys(s, true) != OK)
         return failed(s, "cannot begin", s->disk.why);
     take_policy(s);
+    use_keys(s);
     if (publish(s) != OK || child_running(&s->c) != OK)
         return failed(s, "the monitor does not listen", "");
     return 0;
