@@ -37,7 +37,15 @@ enum timer_owner {
     OWNER_UPSTREAM,
 };
 /* What a transaction's user number says: who, and the handle of it below. */
-enum user_kind { USER_NONE, USER_LEG, USER_PENDING, USER_PEER, USER_EXCHANGE, USER_UPSTREAM, USER_PARTING };
+enum user_kind {
+    USER_NONE,
+    USER_LEG,
+    USER_PENDING,
+    USER_PEER,
+    USER_EXCHANGE,
+    USER_UPSTREAM,
+    USER_PARTING
+};
 #define USER(kind, h) (((uint64_t)(kind) << 48) | handle_pack(h))
 
 /* A request that is kept until it has its final answer (INVITE: until the ACK). */
@@ -334,7 +342,8 @@ void fact_verdict(struct core *c, const struct request *r, const struct verdict 
 
 /* --- room.c: the last of every table is kept for running and emergency calls --- */
 enum reason room_for(const struct core *c, const struct request *r); /* REASON_NONE: there is */
-void room_refuse(struct core *c, struct incoming *in, enum reason why); /* says so, in the fact too */
+void room_refuse(struct core *c, struct incoming *in,
+                 enum reason why); /* says so, in the fact too */
 
 /* --- dispatch.c --- */
 /* Answers statelessly (t NONE) or in its transaction; fields: whole header lines, may be empty. */

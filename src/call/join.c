@@ -5,6 +5,7 @@
 
 #define AGAIN_MS    400 /* the leg is busy with an offer of its own */
 #define AGAIN_TIMES 20u
+#define GLARE_MS    2100 /* RFC 3261 14.1: up to 4 s if the Call-ID is ours */
 
 /* No offer is open between l and its call's other side. */
 static bool ready(const struct leg *l)
@@ -165,6 +166,18 @@ void join_response(struct leg *l, const struct sip_msg *m)
     }
 }
 
+/* Both asked at once: a while later it will do, while the stand-in holds the target. */
+static bool glare_again(struct call *k, uint16_t code)
+{
+    struct core *c = k->core;
+    struct call *to = transfer_target(k);
+    if (code != 491 || !to || k->x.kind != TRANSFER_BLIND || k->x.tries++ >= AGAIN_TIMES)
+        return false;
+    int64_t ms = GLARE_MS + rng_below(&c->rng, 1900);
+    timer_arm(&c->wheel, &to->a->resend, instant_add(c->now.mono, DUR_MS(ms)));
+    return true;
+}
+
 void join_failed(struct leg *l, enum reason why, uint16_t code)
 {
     struct call *k = l->call, *from = transfer_origin(k);
@@ -175,9 +188,11 @@ void join_failed(struct leg *l, enum reason why, uint16_t code)
     media_rollback(k->core->media, l->media);
     if (code == 408 || code == 481) /* RFC 3261 12.2.1.2 */
         stop(l, code == 408 ? REASON_sip_timeout : REASON_sip_no_dialog);
+    else if (back && code == 491) /* its peer is about to say itself what it wants */
+        core_count(k->core, REASON_sip_glare);
     else if (back)
         stop(l, why);
-    else if (k->x.step == TRANSFER_NEAR && l == transfer_leaves(k))
+    else if (k->x.step == TRANSFER_NEAR && l == transfer_leaves(k) && !glare_again(k, code))
         transfer_failed(k, why, told);
     else if (from && from->x.step == TRANSFER_FAR && l == transfer_partner(from))
         transfer_failed(from, why, told);

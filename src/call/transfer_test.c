@@ -228,6 +228,67 @@ static void test_near_refuses(void **state)
     still_up(x, &s);
 }
 
+/* The caller's side offers at the same time: asked again later. */
+static void test_near_glare(void **state)
+{
+    struct fixture *x = *state;
+    struct scene s;
+    scene(x, &s);
+    refer(x, &s, "Refer-To: <sip:bob@example.com>\r\n");
+    answer_from(x, BOB, s.far, 200, SDP_B);
+    (void)snprintf(s.near, sizeof s.near, "%s", sent(x, PBX, "INVITE "));
+    answer_from(x, PBX, s.near, 491, "");
+    assert_null(sent(x, BOB, "BYE "));
+    for (int i = 0; i < 41 && !sent(x, PBX, "INVITE "); i++) {
+        assert_true(i >= 20 || !sent(x, PBX, "INVITE "));
+        pass_ms(x, 100);
+    }
+    (void)snprintf(s.near, sizeof s.near, "%s", sent(x, PBX, "INVITE "));
+    answer_from(x, PBX, s.near, 200, SDP_P);
+    assert_non_null(strstr(sent(x, ALICE, "NOTIFY "), "SIP/2.0 200 "));
+    assert_int_equal(core_usage(x->g.core[0]).calls, 1);
+    pbx(x, &s, "BYE", 2);
+    nothing_left(x);
+}
+
+/* A trunk wants credentials for the re-INVITE. */
+static void test_near_challenged(void **state)
+{
+    struct fixture *x = *state;
+    struct flow fp = flow_of(PBX, LISTEN_IN_UDP);
+    struct scene s;
+    char text[4096], rest[4096];
+    scene(x, &s);
+    refer(x, &s, "Refer-To: <sip:bob@example.com>\r\n");
+    answer_from(x, BOB, s.far, 200, SDP_B);
+    (void)snprintf(s.near, sizeof s.near, "%s", sent(x, PBX, "INVITE "));
+    (void)snprintf(text, sizeof text, "%s", answer(s.near, 401, "t9", "x@198.51.100.10", ""));
+    char *at = strstr(text, "Server: ");
+    (void)snprintf(rest, sizeof rest, "%s", at);
+    (void)snprintf(at, sizeof text - (size_t)(at - text),
+                   "WWW-Authenticate: Digest realm=\"pbx\", nonce=\"n\", algorithm=SHA-256, "
+                   "qop=\"auth\"\r\n%s",
+                   rest);
+    message(x, &fp, text);
+    struct ask q = {0};
+    for (size_t i = 0; i < x->n_got; i++)
+        if (x->got[i].kind == INTENT_ASK)
+            memcpy(&q, x->text[i], MIN(sizeof q, sizeof x->text[i]));
+    struct answer a = {.id = q.id, .kind = ASK_RESPOND, .n = 64};
+    memset(a.bytes, 'd', 64);
+    core_answer(x->g.core[0], &a, x->g.now);
+    collect(x);
+    const char *re = sent(x, PBX, "INVITE ");
+    assert_non_null(re);
+    assert_non_null(strstr(re, "Authorization: Digest "));
+    (void)snprintf(s.near, sizeof s.near, "%s", re);
+    answer_from(x, PBX, s.near, 200, SDP_P);
+    assert_non_null(sent(x, ALICE, "NOTIFY "));
+    assert_int_equal(core_usage(x->g.core[0]).calls, 1);
+    pbx(x, &s, "BYE", 2);
+    nothing_left(x);
+}
+
 /* Bob hangs up while the caller is asked: its yes comes too late and it is led back to alice. */
 static void test_target_leaves_in_between(void **state)
 {
@@ -567,6 +628,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_target_busy, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_answer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_near_refuses, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_near_glare, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_near_challenged, setup, teardown),
         cmocka_unit_test_setup_teardown(test_target_leaves_in_between, setup, teardown),
         cmocka_unit_test_setup_teardown(test_caller_leaves, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
