@@ -46,84 +46,82 @@ enum reason line_allowed(const struct media_policy *p, uint8_t kind)
 
 /* --- formats --- */
 
-/* One m-line whose formats are judged. */
+/* One format, looked up once: what follows compares names only, however formats lean on each other.
+ */
+struct format {
+    struct str token, encoding, parameters; /* of a=rtpmap or RFC 3551; of a=fmtp */
+    uint8_t pt;
+    bool valid;
+};
 struct judge {
     const struct media *m;
-    const struct sdp *sdp;
-    struct str text;
-    const struct sdp_media *ml;
     uint8_t list_a, list_b;
     const uint64_t *pts; /* payload types of the offer that is answered; NULL: this is an offer */
+    unsigned n;
+    struct format f[SDP_FMTS_MAX];
 };
 
-static bool listed(const struct judge *j, struct str name)
+static struct str encoding_of(struct str name)
 {
     struct str encoding;
     str_cut(name, '/', &encoding);
+    return encoding;
+}
+
+/* Every a=fmtp goes to its format; the first counts. */
+static void judge_parameters(struct judge *j, const struct sdp *sdp, struct str text,
+                             const struct sdp_media *ml)
+{
+    uint16_t it = 0;
+    const struct sdp_attr *a;
+    while ((a = sdp_attr_next(sdp, text, &ml->sec, STR("fmtp"), &it)) != NULL) {
+        struct str rest = sdp_attr_value(text, a), token = sdp_token_next(&rest);
+        for (unsigned i = 0; i < j->n; i++)
+            if (j->f[i].parameters.p == NULL && str_eq(j->f[i].token, token))
+                j->f[i].parameters = rest;
+    }
+}
+
+static void judge_init(struct judge *j, const struct sdp *sdp, struct str text,
+                       const struct sdp_media *ml)
+{
+    struct str rest = span_str(text, ml->fmts), name;
+    uint32_t rate_hz;
+    j->n = 0;
+    while (rest.n > 0 && j->n < SDP_FMTS_MAX) {
+        struct format *f = &j->f[j->n++];
+        *f = (struct format){.token = sdp_token_next(&rest)};
+        f->valid = sdp_payload_type(f->token, &f->pt) == OK;
+        if (f->valid && sdp_rtpmap(sdp, text, ml, f->pt, &rate_hz, &name) == OK)
+            f->encoding = encoding_of(name);
+    }
+    judge_parameters(j, sdp, text, ml);
+}
+
+static bool listed(const struct judge *j, struct str encoding)
+{
     return codecs_has(j->m, j->list_a, encoding) && codecs_has(j->m, j->list_b, encoding);
 }
 
 /* A payload type that RFC 3551 fixes must be listed by that name, too, whatever a=rtpmap calls it:
- * a peer may go by either. */
-static bool pt_listed(const struct judge *j, uint8_t pt)
+ * a peer may go by either. An answer may leave out names that the offer gave. */
+static bool format_passes(const struct judge *j, const struct format *f)
 {
     uint32_t rate_hz;
     struct str name;
-    if (sdp_rtpmap(j->sdp, j->text, j->ml, pt, &rate_hz, &name) != OK || !listed(j, name))
+    if (!f->valid)
         return false;
-    return sdp_static_type(pt, &rate_hz, &name) != OK || listed(j, name);
-}
-
-static struct str encoding_of(const struct judge *j, struct str format);
-
-/* An answer may leave out names that the offer gave. */
-static bool format_passes(const struct judge *j, struct str format)
-{
-    uint8_t pt;
-    if (sdp_payload_type(format, &pt) != OK)
+    if (f->encoding.n == 0)
+        return j->pts != NULL && f->pt >= PT_DYNAMIC && (j->pts[f->pt / 64] >> f->pt % 64 & 1) != 0;
+    if (!listed(j, f->encoding))
         return false;
-    if (j->pts != NULL && pt >= PT_DYNAMIC && encoding_of(j, format).n == 0)
-        return (j->pts[pt / 64] >> pt % 64 & 1) != 0;
-    return pt_listed(j, pt);
+    return sdp_static_type(f->pt, &rate_hz, &name) != OK || listed(j, encoding_of(name));
 }
 
-/* The i-th format. */
-static struct str format_at(const struct judge *j, unsigned i)
+static bool kept(const struct judge *j, uint32_t keep, struct str token)
 {
-    struct str rest = span_str(j->text, j->ml->fmts), token = STR_NONE;
-    for (unsigned k = 0; k <= i; k++)
-        token = sdp_token_next(&rest);
-    return token;
-}
-
-static struct str encoding_of(const struct judge *j, struct str format)
-{
-    uint8_t pt;
-    uint32_t rate_hz;
-    struct str name = STR_NONE, encoding = STR_NONE;
-    if (sdp_payload_type(format, &pt) == OK &&
-        sdp_rtpmap(j->sdp, j->text, j->ml, pt, &rate_hz, &name) == OK)
-        str_cut(name, '/', &encoding);
-    return encoding;
-}
-
-/* All after the payload type in a format's a=fmtp. */
-static struct str parameters_of(const struct judge *j, struct str format)
-{
-    uint16_t it = 0;
-    const struct sdp_attr *a;
-    while ((a = sdp_attr_next(j->sdp, j->text, &j->ml->sec, STR("fmtp"), &it)) != NULL) {
-        struct str rest = sdp_attr_value(j->text, a);
-        if (str_eq(sdp_token_next(&rest), format))
-            return rest;
-    }
-    return STR_NONE;
-}
-
-static bool kept(const struct judge *j, uint32_t keep, struct str format)
-{
-    for (unsigned i = 0; i < j->ml->n_fmts; i++)
-        if ((keep >> i & 1) != 0 && str_eq(format_at(j, i), format))
+    for (unsigned i = 0; i < j->n; i++)
+        if ((keep >> i & 1) != 0 && str_eq(j->f[i].token, token))
             return true;
     return false;
 }
@@ -147,23 +145,38 @@ static bool red_kept(const struct judge *j, uint32_t keep, struct str parameters
     struct str one;
     if (parameters.n == 0 || !ascii_digit(parameters.p[0]))
         return true;
-    while (parameters.n > 0) {
+    for (unsigned i = 0; parameters.n > 0; i++) {
         parameters = str_cut(parameters, '/', &one);
-        if (!kept(j, keep, str_trim(one)))
+        if (i == SDP_FMTS_MAX || !kept(j, keep, str_trim(one)))
             return false;
     }
     return true;
 }
 
 /* Whether what a format stands on is kept. */
-static bool footing(const struct judge *j, uint32_t keep, struct str format)
+static bool footing(const struct judge *j, uint32_t keep, const struct format *f)
 {
-    struct str encoding = encoding_of(j, format);
-    if (str_ieq(encoding, STR("rtx")))
-        return kept(j, keep, apt_of(parameters_of(j, format)));
-    if (str_ieq(encoding, STR("red")))
-        return red_kept(j, keep, parameters_of(j, format));
+    if (str_ieq(f->encoding, STR("rtx")))
+        return kept(j, keep, apt_of(f->parameters));
+    if (str_ieq(f->encoding, STR("red")))
+        return red_kept(j, keep, f->parameters);
     return true;
+}
+
+/* An rtx may stand on a red and so on: each round takes at least one away, and past a few they
+ * stand on nothing that anybody means. */
+#define ROUNDS_MAX 4u
+static uint32_t without_orphans(const struct judge *j, uint32_t keep)
+{
+    for (unsigned round = 0; round < ROUNDS_MAX; round++) {
+        uint32_t before = keep;
+        for (unsigned i = 0; i < j->n; i++)
+            if ((keep >> i & 1) != 0 && !footing(j, keep, &j->f[i]))
+                keep &= ~(1u << i);
+        if (before == keep)
+            return keep;
+    }
+    return 0;
 }
 
 /* Formats that serve others and are no medium by themselves. */
@@ -180,35 +193,24 @@ static bool helper(struct str encoding)
 
 static bool medium_left(const struct judge *j, uint32_t keep)
 {
-    for (unsigned i = 0; i < j->ml->n_fmts; i++)
-        if ((keep >> i & 1) != 0 && !helper(encoding_of(j, format_at(j, i))))
+    for (unsigned i = 0; i < j->n; i++)
+        if ((keep >> i & 1) != 0 && !helper(j->f[i].encoding))
             return true;
     return false;
-}
-
-/* One rtx may stand on one red: each round takes at least one away. */
-static uint32_t without_orphans(const struct judge *j, uint32_t keep)
-{
-    for (uint32_t before = 0; before != keep;) {
-        before = keep;
-        for (unsigned i = 0; i < j->ml->n_fmts; i++)
-            if ((keep >> i & 1) != 0 && !footing(j, keep, format_at(j, i)))
-                keep &= ~(1u << i);
-    }
-    return keep;
 }
 
 uint32_t line_formats(const struct media *m, const struct sdp *sdp, struct str text,
                       const struct sdp_media *ml, uint8_t list_a, uint8_t list_b,
                       const uint64_t *pts)
 {
-    const struct judge j = {m, sdp, text, ml, list_a, list_b, pts};
+    struct judge j = {.m = m, .list_a = list_a, .list_b = list_b, .pts = pts};
+    uint32_t keep = 0, all = 0;
     if (list_a == 0 && list_b == 0)
         return FORMATS_ALL;
-    uint32_t keep = 0, all = 0;
-    for (unsigned i = 0; i < ml->n_fmts; i++) {
+    judge_init(&j, sdp, text, ml);
+    for (unsigned i = 0; i < j.n; i++) {
         all |= 1u << i;
-        if (format_passes(&j, format_at(&j, i)))
+        if (format_passes(&j, &j.f[i]))
             keep |= 1u << i;
     }
     if (keep == all)
@@ -221,11 +223,12 @@ bool line_answer_formats(const struct media *m, const struct sdp *sdp, struct st
                          const struct sdp_media *ml, uint8_t list_a, uint8_t list_b,
                          const uint64_t *pts)
 {
-    const struct judge j = {m, sdp, text, ml, list_a, list_b, pts};
+    struct judge j = {.m = m, .list_a = list_a, .list_b = list_b, .pts = pts};
     if (list_a == 0 && list_b == 0)
         return true;
-    for (unsigned i = 0; i < ml->n_fmts; i++)
-        if (!format_passes(&j, format_at(&j, i)))
+    judge_init(&j, sdp, text, ml);
+    for (unsigned i = 0; i < j.n; i++)
+        if (!format_passes(&j, &j.f[i]))
             return false;
     return true;
 }
