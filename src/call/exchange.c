@@ -59,6 +59,9 @@ static struct handle handle_of(const struct exchange *x)
 enum reason exchange_open(struct core *c, struct incoming *in, struct exchange **ret_x)
 {
     struct handle h;
+    /* A quarter of the memory for held requests is the calls' alone. */
+    if (!in->held && blocks_used(&c->large) >= c->large.count - c->large.count / 4)
+        return REASON_capacity_memory;
     enum err e = incoming_hold(c, in);
     if (e != OK)
         return e == ERR_LIMIT ? REASON_sip_too_large : REASON_capacity_memory;

@@ -110,7 +110,9 @@ enum reason sub_new(struct exchange *x, const struct request *r)
 {
     struct core *c = x->core;
     struct handle h;
-    struct sub *s = pool_new(&c->exchanges->subs, &h);
+    /* What lives for hours leaves half of the memory to calls. */
+    bool room = blocks_used(&c->small) < c->small.count / 2;
+    struct sub *s = room ? pool_new(&c->exchanges->subs, &h) : NULL;
     if (!s)
         return REASON_capacity_subscriptions;
     s->core = c;
