@@ -93,6 +93,8 @@ static void whole_way(void **state)
     naptr(80, 60, "s", "sip+d2t", "_sip._tcp.second.example.net");
     naptr(80, 50, "s", "sip+d2t", "_sip._tcp.first.example.net");
     naptr(10, 10, "u", "sip+d2t", "_sip._tcp.uri.example.net");
+    naptr(9, 10, "s", "sip+d2t", "_sip._tcp.rewritten.example.net");
+    msg.rr[msg.n - 1].regexp = true;
     naptr(100, 50, "s", "sip+d2u", "_sip._udp.example.net");
     reply(0, DNS_NOERROR, true);
     assert_int_equal(l.n_names, 2);

@@ -61,6 +61,30 @@ static bool ask(void *ctx, const struct names_question *nq, const struct dns_nam
     return false;
 }
 
+/* Whoever calls from an address outside the zone's sources is a stranger, name or not. */
+static void note_sources(struct program *p, const struct targets_row *row)
+{
+    const struct policy *pol = p->names.policy;
+    struct locate_ask ask;
+    char at[ADDR_TEXT_MAX];
+    for (uint8_t i = 0; i < pol->n_peers; i++) {
+        const struct policy_peer *r = &pol->peers[i];
+        if (!targets_ask(pol, i, &ask) || !targets_same(&ask, &row->ask))
+            continue;
+        for (unsigned k = 0; k < row->n; k++) {
+            struct out o = out_of(at, sizeof at);
+            if (policy_zone_of(pol, r->listener, &row->entry[k].a) == r->zone)
+                continue;
+            addr_put(&o, &row->entry[k].a);
+            child_note(&p->child, SEV_WARN,
+                       "peer " STR_FMT ": " STR_FMT " lies in no source of zone " STR_FMT
+                       ", so its own calls are refused",
+                       STR_ARG(policy_text(pol, r->name)), STR_ARG(out_str(&o)),
+                       STR_ARG(policy_text(pol, pol->zones[r->zone].name)));
+        }
+    }
+}
+
 static void note(void *ctx, enum severity sev, const struct targets_row *row)
 {
     struct program *p = ctx;
@@ -76,6 +100,8 @@ static void note(void *ctx, enum severity sev, const struct targets_row *row)
     if (row->state == TARGETS_GOOD)
         child_note(&p->child, (uint8_t)sev, STR_FMT " is " STR_FMT "%s", STR_ARG(host),
                    STR_ARG(out_str(&o)), row->secure ? " (signed)" : "");
+    if (row->state == TARGETS_GOOD)
+        note_sources(p, row);
     else
         child_note(&p->child, (uint8_t)sev, STR_FMT ": " STR_FMT " (" STR_FMT ")%s", STR_ARG(host),
                    STR_ARG(why->text), STR_ARG(why->name),

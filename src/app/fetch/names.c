@@ -171,15 +171,17 @@ static void bad(const struct names *n, struct name *x, struct now now)
 
 static void settle(struct names *n, struct name *x, struct now now)
 {
-    uint8_t state = x->row.state;
-    uint16_t why = x->row.why;
+    struct targets_row was = x->row;
     x->busy = false;
     if (x->l.n)
         good(n, x, now);
     if (!x->l.n)
         bad(n, x, now);
     targets_put(n->board, (uint32_t)(x - n->v), &x->row);
-    if (x->row.state != state || x->row.why != why)
+    bool news = x->row.state != was.state || x->row.why != was.why || x->row.n != was.n;
+    for (unsigned i = 0; i < x->row.n; i++)
+        news = news || targets_find(&was, &x->row.entry[i].a) < 0;
+    if (news)
         n->note(n->ctx, x->row.state == TARGETS_GOOD ? SEV_INFO : SEV_WARN, &x->row);
 }
 

@@ -149,6 +149,7 @@ static void a_change_is_taken_and_the_past_kept(void **state)
     struct targets_row r = row();
     struct addr gone;
     assert_ok(addr_parse(STR("192.0.2.30:5070"), &gone));
+    assert_int_equal(noted, 2);
     assert_int_equal(targets_find(&r, &gone), -1);
     assert_int_equal(r.n_past, 1);
     assert_true(targets_was(&r, &gone, now.wall));
