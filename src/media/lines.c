@@ -1,8 +1,6 @@
 /* Which m-lines pass a zone, and which of their formats. */
 #include "media/state.h"
 
-#define PT_DYNAMIC 96u
-
 static bool over_rtp(struct str proto)
 {
     return str_ieq(proto, STR("RTP/AVP")) || str_ieq(proto, STR("RTP/SAVP")) ||
@@ -112,7 +110,7 @@ static bool format_passes(const struct judge *j, const struct format *f)
     if (!f->valid)
         return false;
     if (f->encoding.n == 0)
-        return j->pts != NULL && f->pt >= PT_DYNAMIC && (j->pts[f->pt / 64] >> f->pt % 64 & 1) != 0;
+        return j->pts != NULL && (j->pts[f->pt / 64] >> f->pt % 64 & 1) != 0;
     if (!listed(j, f->encoding))
         return false;
     return sdp_static_type(f->pt, &rate_hz, &name) != OK || listed(j, encoding_of(name));
