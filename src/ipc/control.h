@@ -6,7 +6,7 @@
  * many bytes of one JSON document; then the monitor closes. Text for people is the CLI's business.
  *
  * {"cmd": ...}, who answers, and with what:
- *   status   monitor  {"version","state":"starting|running|draining|stopping","uptime_s","started_us","pid","config","folder",
+ *   status   monitor  {"version","state":"starting|running|draining|drained|stopping","uptime_s","started_us","pid","config","folder",
  *                      "generation","config_error":null or text of the last refused reload,
  *                      "programs":[{"name","role","engine","pid","state":"down|locking in|being set up|running","restarts","uptime_s",
  *                        "drained","last_exit":null or exit code or -signal,
@@ -17,7 +17,7 @@
  *   metrics  monitor  {"programs":[{"name","stats":{},"reasons":{}}]}
  *   reload   monitor  {"generation"}; refused: {"error","generation","problems":{as config_errors_json}} (problems: when the file is bad)
  *   drain    monitor  {"draining":true}; with "off":true {"draining":false}
- *   stop     monitor  {"stopping":true}
+ *   stop     monitor  {"stopping":true}; with "drain":true when no call is left
  *   user-... peer-... key-... vault-...               vault, whole request forwarded
  *   cdr explain bindings events facts store-...       store
  *   calls peers transactions engine-...               engines: all are asked, or one named by "engine":N; {"engines":[reply of each, null

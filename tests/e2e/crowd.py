@@ -28,7 +28,7 @@ peers:
 roles:
   - {{name: user, outbound: yes}}
 routes:
-  - {{name: dst, pattern: "1X.", to: {{peers: [dst]}}}}
+  - {{name: dst, pattern: "1.", to: {{peers: [dst]}}}}
   - {{name: users, pattern: "*", to: users}}
 limits: {{register_min: 10s, {limits}}}
 """

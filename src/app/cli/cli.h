@@ -31,7 +31,7 @@ struct cli { /* what the command line says; strings borrow from argv */
     const char *names[CLI_LIST], *users[CLI_LIST];
     unsigned n_names, n_users;
     bool state_said; /* by option or environment */
-    bool password_stdin, any_password, off, quiet, live, aborted, no_wait, verbose;
+    bool password_stdin, any_password, off, quiet, live, aborted, no_wait, drain, verbose;
     char state_buf[512], config_buf[600];
 };
 typedef int command_fn(struct cli *c);

@@ -419,15 +419,17 @@ static void show_stop(FILE *to, const struct cli *c, const json_t *doc)
 {
     (void)doc;
     if (c->no_wait)
-        (void)fprintf(to, "stopping\n");
+        (void)fprintf(to, c->drain ? "stopping when no call is left\n" : "stopping\n");
 }
 
 int cmd_stop(struct cli *c)
 {
-    int e = ask_and_show(c, STR("{\"cmd\":\"stop\"}"), show_stop);
+    int e = ask_and_show(
+        c, c->drain ? STR("{\"cmd\":\"stop\",\"drain\":true}") : STR("{\"cmd\":\"stop\"}"),
+        show_stop);
     if (e != EXIT_OK || c->no_wait)
         return e;
-    for (int i = 0; i < 300; i++) {
+    for (int i = 0; i < 300; i += !c->drain) {
         if (!gateway_runs(c)) {
             if (!c->json)
                 printf("stopped\n");

@@ -32,6 +32,7 @@ enum opt {
     O_LIVE,
     O_ABORTED,
     O_NO_WAIT,
+    O_DRAIN,
     O_VERBOSE,
     O_VERSION
 };
@@ -62,6 +63,7 @@ static const struct option OPTIONS[] = {
     {"live", no_argument, NULL, O_LIVE},
     {"aborted", no_argument, NULL, O_ABORTED},
     {"no-wait", no_argument, NULL, O_NO_WAIT},
+    {"drain", no_argument, NULL, O_DRAIN},
     {"verbose", no_argument, NULL, O_VERBOSE},
     {"version", no_argument, NULL, O_VERSION},
     {NULL, 0, NULL, 0}};
@@ -160,8 +162,11 @@ static const struct command COMMANDS[] = {
      "take the changed configuration, or tell why not", ""},
     {"drain", cmd_drain, 0, 0, ASKS | BIT(O_OFF), "[--off]",
      "refuse new calls and let running ones end", ""},
-    {"stop", cmd_stop, 0, 0, ASKS | BIT(O_NO_WAIT), "[--no-wait]",
-     "end the gateway; running calls end", ""},
+    {"stop", cmd_stop, 0, 0, ASKS | BIT(O_NO_WAIT) | BIT(O_DRAIN), "[--drain] [--no-wait]",
+     "end the gateway; running calls end",
+     "  --drain    take no new calls, and end when no call is left (ringwall drain --off: never "
+     "mind)\n"
+     "  --no-wait  do not wait for the end\n"},
     {"selftest", cmd_selftest, 0, 0, ASKS | BIT(O_VERBOSE) | BIT(O_PROGRAMS), "[--state DIR]",
      "one secured call through the running gateway, by own test peers",
      "A caller by TLS and SRTP, a callee as plain PBX in the waived zone; tones both ways, checked "
@@ -235,6 +240,7 @@ static bool flag(struct cli *c, int o)
                      : o == O_LIVE    ? &c->live
                      : o == O_ABORTED ? &c->aborted
                      : o == O_NO_WAIT ? &c->no_wait
+                     : o == O_DRAIN   ? &c->drain
                      : o == O_VERBOSE ? &c->verbose
                                       : NULL;
     if (at)

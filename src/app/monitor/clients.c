@@ -161,9 +161,8 @@ static void cmd_reload(struct monitor *m, struct client *c, struct str req)
     free(text);
 }
 
-static void cmd_drain(struct monitor *m, struct client *c, struct str req)
+static void drain(struct monitor *m, bool off)
 {
-    bool off = str_eq(control_member(req, "off"), STR("true"));
     struct msg_drain on = {!off};
     m->draining = !off;
     for (uint32_t i = 0; i < m->n_programs; i++) {
@@ -174,14 +173,25 @@ static void cmd_drain(struct monitor *m, struct client *c, struct str req)
     }
     monitor_log(m, SEV_NOTICE, off ? "no longer draining" : "draining: no new calls");
     monitor_fact(m, NULL, 0, 0, off ? "drain off" : "draining");
+    m->stop_drained = m->stop_drained && !off;
+}
+
+static void cmd_drain(struct monitor *m, struct client *c, struct str req)
+{
+    bool off = str_eq(control_member(req, "off"), STR("true"));
+    drain(m, off);
     answer(m, c, CONTROL_OK, off ? STR("{\"draining\":false}") : STR("{\"draining\":true}"), -1, 0);
 }
 
 static void cmd_stop(struct monitor *m, struct client *c, struct str req)
 {
-    (void)req;
-    m->stopping = true;
-    monitor_log(m, SEV_NOTICE, "told to stop");
+    m->stop_drained = str_eq(control_member(req, "drain"), STR("true"));
+    monitor_log(m, SEV_NOTICE,
+                m->stop_drained ? "told to stop when no call is left" : "told to stop");
+    if (m->stop_drained)
+        drain(m, false);
+    else
+        m->stopping = true;
     answer(m, c, CONTROL_OK, STR("{\"stopping\":true}"), -1, 0);
 }
 
@@ -462,6 +472,8 @@ enum err clients_open(struct monitor *m)
 
 void clients_turn(struct monitor *m)
 {
+    if (m->stop_drained && !m->stopping && status_drained(m))
+        m->stopping = true;
     for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
         struct client *c = &m->client[i];
         if (c->fd < 0 || instant_before(m->loop.now.mono, c->due))

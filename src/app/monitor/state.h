@@ -86,6 +86,7 @@ struct monitor {
     struct instant started;
     struct wall started_wall;
     bool starting, draining, stopping, failed, ready_told;
+    bool stop_drained; /* stop as soon as no call is left */
     struct instant stop_due;
     char reload_problem[256]; /* of the last reload; "" = none */
     uint32_t generation;
@@ -167,4 +168,5 @@ void clients_close(struct monitor *m);
 /* status.c: documents of the commands that the monitor answers itself */
 void status_put(const struct monitor *m, struct out *o);
 void metrics_put(const struct monitor *m, struct out *o);
+bool status_drained(const struct monitor *m);
 #endif

@@ -1,11 +1,23 @@
 #include "app/monitor/state.h"
 
+/* Every engine runs, has said so, and has no call now (an emergency call may have come since). */
+bool status_drained(const struct monitor *m)
+{
+    bool empty = m->draining;
+    for (uint32_t i = ENGINE_SLOT(0); i < m->n_programs && empty; i++) {
+        const struct program *p = &m->program[i];
+        empty = p->state == PROGRAM_RUNNING && p->drained && stat_get(p->stats, STAT_calls) == 0;
+    }
+    return empty;
+}
+
 static struct str state_name(const struct monitor *m)
 {
-    return m->stopping   ? STR("stopping")
-           : m->starting ? STR("starting")
-           : m->draining ? STR("draining")
-                         : STR("running");
+    return m->stopping         ? STR("stopping")
+           : m->starting       ? STR("starting")
+           : status_drained(m) ? STR("drained")
+           : m->draining       ? STR("draining")
+                               : STR("running");
 }
 
 static struct str program_state_name(const struct program *p)
