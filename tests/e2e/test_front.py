@@ -232,6 +232,6 @@ def test_wrong_credentials_are_told(fgw, pbx):
     assert r.returncode == 0, r.stdout + r.stderr
     assert wait_for(lambda: peer(fgw, "trunk").get("register_reason") == "upstream_auth", 40), peer(fgw, "trunk")
     assert fgw.reason("upstream_auth") >= 1
-    events = [e for e in fgw.ask("events")["events"] if e.get("event") == "upstream"]
-    assert any(e.get("reason") == "upstream_auth" and e.get("peer") == "trunk" for e in events), events
+    told = lambda: any(e.get("reason") == "upstream_auth" and e.get("peer") == "trunk" for e in fgw.ask("events")["events"])
+    assert wait_for(told, 5), fgw.ask("events")["events"][-5:]
     assert wait_for(lambda: not peer(fgw, "trunk")["registered"], 25)
