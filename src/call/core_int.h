@@ -23,7 +23,7 @@
 #define ASK_LIFE_MS   2000  /* a vault that has not answered by then is unavailable */
 #define ENDED_MS      32000 /* how long a BYE to an ended leg still gets its 200 (64*T1) */
 #define SUPPORTED     "100rel, timer, replaces, norefersub"
-#define ALLOW         "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REFER, REGISTER"
+#define ALLOW         "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REFER, MESSAGE, REGISTER"
 
 enum timer_owner {
     OWNER_TRANS = 1,
@@ -485,6 +485,7 @@ size_t exchange_bytes(const struct core_cfg *cfg);
 struct exchanges *exchange_init(void *mem, struct core *c); /* keeps mem, zeroed */
 /* MESSAGE, SUBSCRIBE, PUBLISH, NOTIFY or INFO outside of a call, passed by the gates. */
 void exchange_request(struct core *c, struct incoming *in);
+void exchange_within(struct core *c, struct incoming *in); /* MESSAGE in a call, the same */
 void exchange_response(struct core *c, uint64_t user, struct handle t, const struct sip_msg *m);
 void exchange_failed(struct core *c, uint64_t user, struct handle t, enum reason why);
 void exchange_timer(struct core *c, struct timer *t);

@@ -70,7 +70,8 @@ enum reason event_right(const struct policy *p, uint8_t zone, const struct sip_m
             return REASON_sip_event_unknown;
     }
     uint8_t need = event_service(m->method, package);
-    return p->zones[zone].services & need ? REASON_NONE : REASON_right_service;
+    return zone < p->n_zones && (p->zones[zone].services & need) ? REASON_NONE
+                                                                 : REASON_right_service;
 }
 
 enum reason event_text_type(struct str content_type, struct out *o)

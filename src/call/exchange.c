@@ -155,209 +155,6 @@ enum reason exchange_send(struct exchange *x, struct handle t, const struct flow
     return REASON_NONE;
 }
 
-static void id_new(struct core *c, char ret[16])
-{
-    uint64_t r = rng_u64(&c->rng);
-    hex_encode((const uint8_t *)&r, 8, ret);
-}
-
-static void head_put(struct exchange *x, const struct target *g, struct str branch, struct out *o)
-{
-    struct core *c = x->core;
-    const struct sip_msg *m = x->held->m;
-    struct str method = sip_method_name((enum sip_method)x->method);
-    sip_request_line(o, method, g->uri);
-    via_put(c, &g->flow, branch, o);
-    if (g->path.n)
-        sip_put(o, HDR_ROUTE, g->path);
-    /* Lowered, so that a ring of gateways ends. */
-    sip_put_u32(o, HDR_MAX_FORWARDS, m->max_forwards == 255 ? 69u : m->max_forwards - 1u);
-    sip_begin(o, HDR_FROM);
-    from_put(c, m, g->peer, o);
-    OUT_LIT(o, ";tag=");
-    out_put(o, str_of(x->tag, sizeof x->tag));
-    sip_eol(o);
-    sip_begin(o, HDR_TO);
-    OUT_LIT(o, "<sip:");
-    out_put(o, x->dialled);
-    out_ch(o, '@');
-    out_put(o, host_towards(c, g->peer));
-    out_ch(o, '>');
-    sip_eol(o);
-    sip_put(o, HDR_CALL_ID, str_of(x->id, sizeof x->id));
-    sip_put_cseq(o, ++x->cseq, method);
-}
-
-/* The same rights hold for where a peer's request goes as for where it comes from. */
-static bool serves_target(const struct exchange *x, const struct target *g)
-{
-    return g->zone != POLICY_NONE &&
-           (x->from_peer == POLICY_NONE ||
-            event_right(x->core->policy, g->zone, x->held->m) == REASON_NONE);
-}
-
-static enum reason send_to(struct exchange *x, const struct target *g, struct str authorization)
-{
-    struct core *c = x->core;
-    char branch[BRANCH_CHARS], type_text[96];
-    struct out o, body = out_of(c->sdp2, sizeof c->sdp2),
-                  type = out_of(type_text, sizeof type_text);
-    if (!serves_target(x, g))
-        return g->zone == POLICY_NONE ? REASON_zone_unknown_source : REASON_right_service;
-    enum reason why = exchange_body(x, g->peer, &type, &body);
-    if (why == REASON_NONE &&
-        (body.full ||
-         (x->method == SIP_MESSAGE && g->flow.proto == PROTO_UDP && body.n > MESSAGE_UDP_MAX)))
-        why = REASON_sip_too_large;
-    if (why != REASON_NONE)
-        return why;
-    struct handle t = exchange_client(x, branch);
-    if (!handle_is(t))
-        return REASON_capacity_transactions;
-    if (!authorization.n) {
-        id_new(c, x->id);
-        id_new(c, x->tag);
-        x->cseq = rng_below(&c->rng, 9999);
-    }
-    o = intents_room(c->out);
-    if (x->method == SIP_SUBSCRIBE) {
-        why = sub_ask(x, g, str_of(branch, sizeof branch), authorization.n > 0, &o);
-        if (why != REASON_NONE) {
-            trans_drop(c->trans, t);
-            return why;
-        }
-    } else {
-        head_put(x, g, str_of(branch, sizeof branch), &o);
-    }
-    fields_put(x, g, &o);
-    out_put(&o, authorization);
-    sip_end(&o, body.n ? out_str(&type) : STR_NONE, out_str(&body));
-    if (!str_eq(x->uri, g->uri))
-        x->uri = arena_str(&x->held->arena, g->uri);
-    return exchange_send(x, t, &g->flow, &o);
-}
-
-/* --- where it goes --- */
-
-static enum reason send_users(struct exchange *x)
-{
-    struct core *c = x->core;
-    char aor[LOCATION_AOR_MAX], user[LOCATION_AOR_MAX];
-    const struct sip_msg *m = x->held->m;
-    size_t n;
-    struct out o = out_of(user, sizeof user);
-    if (!aor_of_uri(c->policy, sip_text(m, m->uri), aor, sizeof aor, &n))
-        return REASON_route_user_unknown;
-    sip_unescape(&o, x->dialled);
-    out_put(&o, str_skip(str_of(aor, n), str_rfind(str_of(aor, n), '@')));
-    if (o.full)
-        return REASON_route_user_unknown;
-    n = location_lookup(c->cfg.shards, c->cfg.engines, &c->cfg.hash_key, out_str(&o), c->now.wall,
-                        c->bindings, FORKS_MAX);
-    enum reason why = REASON_route_not_registered;
-    for (size_t i = 0; i < n; i++) {
-        const struct binding *b = &c->bindings[i];
-        if ((b->flags & BINDING_RESTORED) && flow_reliable(&b->flow)) {
-            why = REASON_route_flow_gone;
-            continue;
-        }
-        struct target g = {.flow = b->flow,
-                           .uri = str_of(b->contact, b->contact_len),
-                           .aor = str_of(b->aor, b->aor_len),
-                           .path = binding_path(b),
-                           .zone = policy_zone_of(c->policy, b->flow.listener, &b->flow.peer),
-                           .peer = POLICY_NONE,
-                           .target = POLICY_NONE};
-        why = send_to(x, &g, STR_NONE);
-        if (why == REASON_NONE && x->method == SIP_SUBSCRIBE)
-            break; /* one dialog, with the phone that the user likes best */
-    }
-    return x->n ? REASON_NONE : why;
-}
-
-static enum reason send_peer(struct exchange *x, struct str authorization)
-{
-    struct core *c = x->core;
-    char buf[400];
-    struct out o = out_of(buf, sizeof buf);
-    peer_uri_put(c, x, &o);
-    if (o.full)
-        return REASON_sip_uri_too_long;
-    struct target g = {.flow = peers_flow(c, x->peer, x->target),
-                       .uri = out_str(&o),
-                       .zone = c->policy->peers[x->peer].zone,
-                       .peer = x->peer,
-                       .target = x->target};
-    return send_to(x, &g, authorization);
-}
-
-/* Next peer target in order; REASON_NONE when the request went out. */
-static enum reason send_next(struct exchange *x)
-{
-    struct core *c = x->core;
-    enum reason why = REASON_route_peer_down;
-    if (x->policies != c->policies)
-        return why; /* the route's numbers mean nothing any more */
-    for (; x->next_peer < x->n_peers; x->next_peer++, x->next_target = 0) {
-        uint8_t peer = x->peers[x->next_peer];
-        if (!peers_targets(c, peer))
-            why = peers_none(c, peer);
-        while (x->next_target < peers_targets(c, peer)) {
-            x->target = peers_pick(c, peer, x->salt, x->next_target++);
-            if (!peers_usable(c, peer, x->target))
-                continue;
-            x->peer = peer;
-            x->tried_auth = false;
-            why = send_peer(x, STR_NONE);
-            if (why != REASON_NONE)
-                continue;
-            struct instant word = instant_add(c->now.mono, DUR_MS(EXCHANGE_WORD_MS));
-            timer_arm(&c->wheel, &x->timer, instant_before(word, x->end) ? word : x->end);
-            return why;
-        }
-    }
-    return why;
-}
-
-/* State lives at the PBX that a zone's phones are registered at, too: a phone's voice mail, the
- * lines it watches, its presence. Phones themselves rarely serve a subscription. */
-static uint8_t state_agent(const struct exchange *x, const struct request *r)
-{
-    const struct policy *p = x->core->policy;
-    if ((x->method != SIP_SUBSCRIBE && x->method != SIP_PUBLISH) || r->ident != IDENT_USER)
-        return POLICY_NONE;
-    for (uint8_t i = 0; i < p->n_peers; i++)
-        if ((p->peers[i].fronts >> r->zone) & 1)
-            return i;
-    return POLICY_NONE;
-}
-
-static enum reason route(struct exchange *x, const struct request *r)
-{
-    struct core *c = x->core;
-    char dialled[128], user[192], text[192];
-    size_t n;
-    struct out raw = out_of(user, sizeof user), o = out_of(text, sizeof text);
-    if (!r->route)
-        return REASON_right_no_route;
-    if (!dialled_of_uri(sip_text(r->m, r->m->uri), dialled, sizeof dialled, &n))
-        return REASON_route_user_unknown;
-    out_put(&raw, policy_text(c->policy, r->route->prefix));
-    out_put(&raw, str_skip(str_of(dialled, n), r->route->strip));
-    sip_escape_user(&o, out_str(&raw));
-    x->dialled = arena_str(&x->held->arena, out_str(&o));
-    if (raw.full || o.full || !raw.n || !x->dialled.p)
-        return REASON_route_user_unknown;
-    if (r->route->to == ROUTE_PEERS) {
-        x->n_peers = r->route->n_peers;
-        memcpy(x->peers, r->route->peers, x->n_peers);
-        return REASON_NONE;
-    }
-    x->peers[0] = state_agent(x, r);
-    x->n_peers = x->peers[0] != POLICY_NONE;
-    return !x->n_peers && x->method == SIP_PUBLISH ? REASON_right_no_route : REASON_NONE;
-}
-
 /* --- requests --- */
 
 static enum reason may_begin(const struct incoming *in)
@@ -381,11 +178,56 @@ void exchange_request(struct core *c, struct incoming *in)
     if (why == REASON_NONE)
         why = exchange_open(c, in, &x);
     if (why == REASON_NONE)
-        why = route(x, in->r);
+        why = exchange_route(x, in->r);
     if (why == REASON_NONE && x->method == SIP_SUBSCRIBE)
         why = sub_new(x, in->r);
     if (why == REASON_NONE)
-        why = x->n_peers ? send_next(x) : send_users(x);
+        why = x->n_peers ? exchange_next(x) : exchange_users(x);
+    if (why == REASON_NONE) {
+        exchange_keep(x, in);
+        return;
+    }
+    reply_reason(c, in, why);
+    if (x)
+        exchange_abandon(x);
+}
+
+/* In a call: by the dialog of the other leg, while both stand. */
+static enum reason send_within(struct exchange *x, struct leg *y)
+{
+    struct core *c = x->core;
+    char branch[BRANCH_CHARS], by[ADDR_TEXT_MAX], type_text[96];
+    struct out body = out_of(c->sdp2, sizeof c->sdp2), type = out_of(type_text, sizeof type_text);
+    enum reason why = exchange_body(x, y->peer, &type, &body);
+    if (why != REASON_NONE)
+        return why;
+    struct handle t = exchange_client(x, branch);
+    if (!handle_is(t))
+        return REASON_capacity_transactions;
+    struct out o = intents_room(c->out);
+    dialog_request(&y->d, &o, STR("MESSAGE"), 0, proto_name((enum sip_proto)y->flow.proto),
+                   hide_sent_by(c, &y->flow, by, sizeof by), str_of(branch, sizeof branch));
+    sip_end(&o, out_str(&type), out_str(&body));
+    x->peer = y->peer;
+    x->tried_auth = true; /* what a peer demands in the middle of a call it does not get */
+    return exchange_send(x, t, &y->flow, &o);
+}
+
+void exchange_within(struct core *c, struct incoming *in)
+{
+    struct leg *l = in->leg, *y = leg_other(l);
+    struct exchange *x = NULL;
+    enum reason why = may_begin(in);
+    if (why == REASON_NONE && (!y || l->call->state != CALL_UP))
+        why = REASON_sip_busy_invite;
+    if (why == REASON_NONE)
+        why = event_right(c->policy, l->zone, in->m);
+    if (why == REASON_NONE && l->peer != POLICY_NONE)
+        why = event_right(c->policy, y->zone, in->m);
+    if (why == REASON_NONE)
+        why = exchange_open(c, in, &x);
+    if (why == REASON_NONE)
+        why = send_within(x, y);
     if (why == REASON_NONE) {
         exchange_keep(x, in);
         return;
@@ -490,8 +332,8 @@ void exchange_retry(struct core *c, struct handle h, struct str authorization)
     if (why == REASON_NONE && x->policies != c->policies)
         why = REASON_route_peer_down;
     if (why == REASON_NONE)
-        why =
-            s && s->state != SUB_ASKED ? sub_again(x, authorization) : send_peer(x, authorization);
+        why = s && s->state != SUB_ASKED ? sub_again(x, authorization)
+                                         : exchange_peer(x, authorization);
     if (why == REASON_NONE)
         return;
     core_count(c, why);
@@ -524,7 +366,7 @@ void exchange_response(struct core *c, uint64_t user, struct handle t, const str
         why = REASON_peer_refused;
     core_count(c, why);
     remember(x, code, why);
-    if (m->code == 503 && x->n_peers && send_next(x) == REASON_NONE)
+    if (m->code == 503 && x->n_peers && exchange_next(x) == REASON_NONE)
         return;
     if (!x->open || code / 100 == 6)
         finish(x, m);
@@ -541,7 +383,7 @@ void exchange_failed(struct core *c, uint64_t user, struct handle t, enum reason
     if (x->peer == POLICY_NONE && why == REASON_sip_transport_failed)
         why = REASON_route_flow_gone;
     remember(x, reason_info(why)->code, why);
-    if (x->n_peers && send_next(x) == REASON_NONE)
+    if (x->n_peers && exchange_next(x) == REASON_NONE)
         return;
     if (!x->open)
         finish(x, NULL);
@@ -558,7 +400,7 @@ static void late(struct exchange *x)
         uint8_t peer = x->peer, target = x->target;
         for (unsigned i = 0; i < FORKS_MAX && !handle_is(was); i++)
             was = x->t[i];
-        if (send_next(x) == REASON_NONE) {
+        if (exchange_next(x) == REASON_NONE) {
             peers_heard(c, peer, target, false, REASON_sip_timeout);
             (void)settle(x, was);
             trans_drop(c->trans, was);

@@ -10,7 +10,7 @@
 #include "call/core_int.h"
 #include "call/event.h"
 
-#define ALLOW_OUTSIDE    ALLOW ", MESSAGE, SUBSCRIBE, NOTIFY, PUBLISH" /* outside of calls */
+#define ALLOW_OUTSIDE    ALLOW ", SUBSCRIBE, NOTIFY, PUBLISH" /* outside of calls */
 #define MESSAGE_UDP_MAX  1300u /* bytes of a body over UDP, RFC 3428 8 */
 #define EXCHANGE_LIFE_MS 28000 /* before the sender's own transaction gives up (64*T1 = 32 s) */
 #define EXCHANGE_WORD_MS 4000  /* a peer's target that is silent so long is passed over */
@@ -101,6 +101,14 @@ struct handle exchange_client(struct exchange *x, char ret_branch[BRANCH_CHARS])
 enum reason exchange_send(struct exchange *x, struct handle t, const struct flow *f,
                           const struct out *o);
 void exchange_retry(struct core *c, struct handle x, struct str authorization);
+
+/* --- exchange_route.c --- */
+/* By the rule that the gates found: fills dialled and the peers, none for the phones of a user. */
+enum reason exchange_route(struct exchange *x, const struct request *r);
+/* REASON_NONE: at least one request went out. */
+enum reason exchange_users(struct exchange *x);
+enum reason exchange_next(struct exchange *x); /* to the next address of the peers, in order */
+enum reason exchange_peer(struct exchange *x, struct str authorization); /* to the same, again */
 
 /* --- exchange_out.c: what is written --- */
 struct str host_towards(const struct core *c, uint8_t peer); /* host part of our URIs to it */

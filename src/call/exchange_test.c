@@ -514,6 +514,76 @@ static void test_info(void **state)
     none_left(x);
 }
 
+/* Within a call, both ways, and where it may not. */
+static void test_in_call(void **state)
+{
+    struct fixture *x = *state;
+    struct flow fa = flow_of(ALICE, LISTEN_OUT_UDP), fp = flow_of(PBX, LISTEN_IN_UDP);
+    char a[4096], p[4096], to[256], from[256], id[64], ours[256];
+    for (unsigned i = 0; i < x->g.policy.n_zones; i++)
+        x->g.policy.zones[i].services = ALL_SERVICES;
+    call_up(x, a, p, sizeof a);
+    struct say s = {.method = "MESSAGE",
+                    .uri = "sip:x@" TEST_INSIDE,
+                    .from = "<sip:200@198.51.100.10>;tag=p1",
+                    .id = "id-of-pbx",
+                    .type = "text/plain",
+                    .body = "in the call",
+                    .cseq = 5};
+    keep(ours, sizeof ours, field(p, "To").p);
+    s.to = ours;
+    message(x, &fp, said(&s));
+    const char *m = sent(x, ALICE, "MESSAGE sip:alice@203.0.113.5");
+    assert_non_null(m);
+    assert_true(str_eq(field(m, "Call-ID"), field(a, "Call-ID")));
+    assert_true(str_eq(field(m, "From"), field(a, "From")));
+    assert_non_null(strstr(m, "\r\n\r\nin the call"));
+    assert_null(strstr(m, "198.51.100"));
+    message(x, &fa, answered(m, "200 OK", "", ""));
+    assert_non_null(sent(x, PBX, "SIP/2.0 200 "));
+    (void)snprintf(from, sizeof from, "%s;tag=a1", field(a, "To").p);
+    keep(to, sizeof to, field(a, "From").p);
+    keep(id, sizeof id, field(a, "Call-ID").p);
+    s = (struct say){.method = "MESSAGE",
+                     .uri = "sip:x@" TEST_OUTSIDE,
+                     .from = from,
+                     .to = to,
+                     .id = id,
+                     .type = "text/plain",
+                     .body = "and back",
+                     .cseq = 7};
+    message(x, &fa, said(&s));
+    m = sent(x, PBX, "MESSAGE ");
+    assert_non_null(m);
+    message(x, &fp, answered(m, "401 Who", "", "WWW-Authenticate: Digest realm=\"p\"\r\n"));
+    assert_non_null(sent(x, ALICE, "SIP/2.0 502 "));
+    s.cseq++;
+    s.type = "text/html";
+    message(x, &fa, said(&s));
+    assert_non_null(sent(x, ALICE, "SIP/2.0 415 "));
+    s.cseq++;
+    s.type = "text/plain";
+    x->g.policy.zones[ZONE_PHONES].services = 0;
+    message(x, &fa, said(&s));
+    assert_non_null(sent(x, ALICE, "SIP/2.0 403 "));
+    x->g.policy.zones[ZONE_PHONES].services = ALL_SERVICES;
+    /* The call ends before the answer comes. */
+    s.cseq++;
+    message(x, &fa, said(&s));
+    char last[4096];
+    keep(last, sizeof last, sent(x, PBX, "MESSAGE "));
+    s.method = "BYE";
+    s.cseq++;
+    s.type = NULL;
+    s.body = "";
+    message(x, &fa, said(&s));
+    assert_non_null(sent(x, ALICE, "SIP/2.0 200 "));
+    message(x, &fp, answered(sent(x, PBX, "BYE "), "200 OK", "", ""));
+    message(x, &fp, answered(last, "200 OK", "", ""));
+    assert_non_null(sent(x, ALICE, "SIP/2.0 200 "));
+    none_left(x);
+}
+
 /* The table is full: refused with 503, and free again when answers have come. */
 static void test_full(void **state)
 {
@@ -585,6 +655,7 @@ int main(void)
         T(test_info),
         T(test_full),
         T(test_reload),
+        cmocka_unit_test_setup_teardown(test_in_call, setup, teardown),
     };
     return cmocka_run_group_tests_name("exchange", tests, NULL, NULL);
 }

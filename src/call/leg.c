@@ -442,10 +442,12 @@ void leg_request(struct core *c, struct incoming *in)
     case SIP_REFER:
         transfer_request(c, in);
         return;
+    case SIP_MESSAGE:
+        exchange_within(c, in);
+        return;
     case SIP_REGISTER:
     case SIP_NOTIFY:
     case SIP_SUBSCRIBE:
-    case SIP_MESSAGE:
     case SIP_PUBLISH:
     case SIP_ACK:
     case SIP_CANCEL:

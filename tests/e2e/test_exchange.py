@@ -2,7 +2,7 @@
 import os, re, time
 import pytest
 from gateway import Gateway
-from ua import Ua
+from ua import Call, Ua, sdp
 
 PHONES, LAN, MUTE = "127.0.66.", "127.0.67.", "127.0.68."
 CONFIG = """
@@ -196,6 +196,33 @@ def test_phone_whose_zone_takes_no_message_of_a_peer(g, phone, pbx):
     pbx.request("MESSAGE", "sip:carol@127.0.67.1", "<sip:carol@127.0.67.1>", os.urandom(4).hex(), "t1", body="x", ctype="text/plain")
     pbx.expect("403")
     c.silence(0.2)
+
+
+def test_message_within_a_call(g, phone, pbx):
+    a = phone("alice")
+    c = Call(a, "200", sdp(a.ip, 40000))
+    c.invite()
+    inv = pbx.expect("INVITE")
+    pbx.reply(inv, 200, "OK", "ptag", body=sdp(pbx.ip, 41000))
+    pbx.expect("ACK")
+    c.answered()
+    c.within("MESSAGE", "as we speak", ctype="text/plain")
+    m = pbx.expect("MESSAGE")
+    assert m.body == b"as we speak" and m.get("call-id") == inv.get("call-id") and m.tag("to") == "ptag"
+    hidden(m, PHONES, c.id)
+    pbx.reply(m, 200, "OK", contact=False)
+    a.expect("200")
+    pbx.cseq = 100
+    pbx.request("MESSAGE", inv.uri("contact"), inv.get("from").split(";tag=")[0], inv.get("call-id"), "ptag", inv.tag("from"), from_=inv.get("to"), body="yes?", ctype="text/plain")
+    m = a.expect("MESSAGE")
+    assert m.body == b"yes?" and m.get("call-id") == c.id
+    hidden(m, LAN)
+    a.reply(m, 200, "OK", contact=False)
+    pbx.expect("200")
+    c.within("BYE")
+    pbx.reply(pbx.expect("BYE"), 200)
+    a.expect("200")
+    assert g.idle()
 
 
 def test_publish(g, phone, pbx):
