@@ -150,6 +150,24 @@ static void test_reasons(void **state)
     }
 }
 
+/* A hang-up says why, on the other leg too, but in no words. */
+static void test_reason_of_bye(void **state)
+{
+    struct fixture *x = *state;
+    char to_alice[4096], to_pbx[4096];
+    struct flow f = flow_of(PBX, LISTEN_IN_UDP);
+    call_up(x, to_alice, to_pbx, sizeof to_pbx);
+    message(x, &f,
+            request("BYE", "sip:x@" TEST_INSIDE, "<sip:200@198.51.100.10>;tag=p1",
+                    field(to_pbx, "To").p, "id-of-pbx", 2,
+                    "Reason: Q.850;cause=31;text=\"pbx.test\"\r\n", ""));
+    const char *bye = sent(x, ALICE, "BYE ");
+    assert_non_null(bye);
+    assert_str(field(bye, "Reason"), "Q.850;cause=31");
+    assert_null(strstr(bye, "pbx.test"));
+    nothing_left(x);
+}
+
 /* The same from one trusted PBX to another, which here is itself. */
 static const char *across(struct fixture *x, const char *from, const char *more)
 {
@@ -400,6 +418,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_parties, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fields, setup, teardown),
         cmocka_unit_test(test_reasons),
+        cmocka_unit_test_setup_teardown(test_reason_of_bye, setup, teardown),
         cmocka_unit_test_setup_teardown(test_privacy, setup, teardown),
         cmocka_unit_test_setup_teardown(test_privacy_of_trusted, setup, teardown),
         cmocka_unit_test_setup_teardown(test_identity_of_phones, setup, teardown),
