@@ -23,6 +23,7 @@ struct program {
     struct loop loop;
     char *answer;
     bool stop, told, busy, full, orphan;
+    uint64_t lost; /* CDRs, told by the counter */
     struct instant orphan_until;
     bool resumed[IPC_ENGINES_MAX]; /* its ring was taken up where the last commit was */
     struct binding *restored;      /* waiting for room in the rings */
@@ -162,6 +163,8 @@ static void commit(struct program *p)
     bool ok = store_commit(&p->store, p->loop.now, &why);
     if (!ok)
         counters_hit(&p->child.stats->reasons, REASON_store_write);
+    for (; p->lost < p->store.n.sessions_lost; p->lost++)
+        counters_hit(&p->child.stats->reasons, REASON_cdr_lost);
     if (!ok && !p->told)
         child_note(&p->child, SEV_ALERT, "%s: records are lost until it can be (disk full?)", why);
     if (ok && p->told)

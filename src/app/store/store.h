@@ -53,6 +53,7 @@ struct open_call { /* what an aborted CDR needs; also a record of the file open.
 struct store_counts {
     uint64_t facts, bad, sessions, aborted, verdicts, refusals_skipped, bindings_written,
         bindings_deleted, write_errors, dropped;
+    uint64_t sessions_lost; /* in the log or the database, whichever lost more */
 };
 struct seen_slot { /* of a location board */
     uint32_t version;
@@ -71,6 +72,7 @@ struct store {
     struct store_counts n;
     struct now now;
     uint64_t write_error_shown;
+    uint64_t committed, log_lost; /* sessions of batches so far; lines that cdr.jsonl lost */
     /* newest verdicts */
     uint8_t *recent; /* records of RECENT_BYTES */
     uint32_t recent_at;

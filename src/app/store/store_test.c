@@ -657,11 +657,14 @@ static void full_disk_loses_and_recovers(void **state)
     assert_false(ok);
     assert_true(strlen(why) > 0);
     assert_true(store.cdrs.lost >= 1);
+    assert_in_range(store.n.sessions_lost, store.cdrs.lost, 200);
+    uint64_t lost = store.n.sessions_lost;
     e = end_of(7, "after");
     put(&e);
     commit();
     (void)ask(CONTROL_OK, "{\"cmd\":\"cdr\",\"call_id\":\"after\"}");
     have("\"session\":7");
+    assert_int_equal(store.n.sessions_lost, lost);
     done();
 }
 
