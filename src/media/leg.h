@@ -101,6 +101,11 @@ void media_leg_close(struct media *m, struct media_leg *l,
 MUST_CHECK enum reason media_offer_in(struct media *m, struct media_leg *from, struct str sdp);
 MUST_CHECK enum reason media_offer_out(struct media *m, struct media_leg *to, struct str other_sdp,
                                        struct instant now, struct out *o);
+/* The same for a description that no leg has taken: it speaks for from, whose zone judges, too
+ * (legs that are joined by a transfer). */
+MUST_CHECK enum reason media_offer_for(struct media *m, struct media_leg *to,
+                                       const struct media_leg *from, struct str other_sdp,
+                                       struct instant now, struct out *o);
 MUST_CHECK enum reason media_answer_in(struct media *m, struct media_leg *from, struct str sdp);
 MUST_CHECK enum reason media_answer_out(struct media *m, struct media_leg *to, struct str other_sdp,
                                         struct instant now, struct out *o);

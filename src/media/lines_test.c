@@ -244,6 +244,30 @@ static void a_leg_is_told_its_own_list_only(void **state)
     rig_close(&r);
 }
 
+static void joined_legs_keep_to_both_zones(void **state)
+{
+    (void)state;
+    legs(LINE_AUDIO, "pcma opus", LINE_AUDIO | LINE_VIDEO, NULL);
+    static const char words[] = V_A "m=video 9 RTP/AVP 31\r\nm=audio 9 RTP/AVP 0 8\r\n";
+    struct out o = out_of(r.to_b, sizeof r.to_b);
+    assert_why(media_offer_for(r.m, r.b, r.a, str_c(words), r.now, &o), REASON_NONE);
+    assert_has(out_str(&o), "m=video 0 RTP/AVP 31\r\n");
+    assert_has(out_str(&o), "RTP/AVP 8\r\n");
+    assert_why(
+        media_answer_in(r.m, r.b, STR(V_B "m=video 0 RTP/AVP 31\r\nm=audio 5000 RTP/AVP 8 0\r\n")),
+        REASON_media_answer_bad);
+    assert_why(
+        media_answer_in(r.m, r.b, STR(V_B "m=video 0 RTP/AVP 31\r\nm=audio 5000 RTP/AVP 8\r\n")),
+        REASON_NONE);
+    o = out_of(r.to_b, sizeof r.to_b);
+    assert_why(media_offer_for(r.m, r.b, r.a,
+                               STR(V_A "m=video 9 RTP/AVP 31\r\nm=audio 0 RTP/AVP 0\r\n"), r.now,
+                               &o),
+               REASON_media_not_acceptable);
+    assert_why(media_offer_for(r.m, r.b, r.a, STR("x"), r.now, &o), REASON_sdp_syntax);
+    rig_close(&r);
+}
+
 /* The offer of a call is offered again much later to another leg, when others have made the same.
  */
 static void an_old_offer_is_still_judged_by_its_own_zone(void **state)
@@ -414,6 +438,7 @@ int main(void)
         cmocka_unit_test(what_stood_on_a_removed_codec_goes_too),
         cmocka_unit_test(answers_keep_to_the_lists),
         cmocka_unit_test(a_leg_is_told_its_own_list_only),
+        cmocka_unit_test(joined_legs_keep_to_both_zones),
         cmocka_unit_test(an_old_offer_is_still_judged_by_its_own_zone),
         cmocka_unit_test(lists_are_shared_and_given_back),
         cmocka_unit_test(ice_and_bundle_are_left_out),

@@ -184,15 +184,6 @@ static enum reason make_offered(struct media *m, struct media_leg *l, struct bod
     return REASON_NONE;
 }
 
-/* What the leg that took this offer let pass. */
-static uint8_t mask_of_offerer(struct media *m, struct media_leg *to, struct str text)
-{
-    const struct media_leg *from = offer_find(m, to, text);
-    codecs_drop(m, to->far_codecs);
-    to->far_codecs = from != NULL ? codecs_share(m, from->codecs) : 0;
-    return from != NULL ? from->offer_mask : 0xff;
-}
-
 static bool wants_something(const struct sdp *sdp)
 {
     for (unsigned i = 0; i < sdp->n_media; i++)
@@ -201,12 +192,33 @@ static bool wants_something(const struct sdp *sdp)
     return false;
 }
 
-enum reason media_offer_out(struct media *m, struct media_leg *to, struct str other_sdp,
-                            struct instant now, struct out *o)
+/* All lines of an offer to one leg; the mask of those that are on goes to b. */
+static enum reason make_all_offered(struct media *m, struct media_leg *to, struct body *b)
+{
+    uint8_t mask = 0;
+    enum reason why = REASON_NONE;
+    for (unsigned i = 0; i < MEDIA_STREAMS; i++) {
+        struct stream *s = leg_stream(m, to, i);
+        if (s != NULL)
+            s->offered = false;
+    }
+    for (unsigned i = 0; why == REASON_NONE && i < b->sdp->n_media; i++) {
+        bool on = false;
+        why = make_offered(m, to, b, i, &on);
+        mask |= (uint8_t)(on ? 1u << i : 0);
+    }
+    b->mask = mask;
+    if (why == REASON_NONE && mask == 0 && (to->n_media == 0 || wants_something(b->sdp)))
+        why = REASON_media_not_acceptable;
+    return why;
+}
+
+/* from: whose zone judges, too; NULL: nobody else's. mask: the lines that it let pass. */
+static enum reason offer_to(struct media *m, struct media_leg *to, const struct media_leg *from,
+                            uint8_t mask, struct str text, struct out *o)
 {
     struct sdp sdp;
-    m->now = now;
-    enum reason why = parse(other_sdp, &sdp);
+    enum reason why = parse(text, &sdp);
     if (why != REASON_NONE)
         return why;
     if (!leg_offers_srtp(&to->policy) && !to->policy.plain_allowed)
@@ -214,22 +226,11 @@ enum reason media_offer_out(struct media *m, struct media_leg *to, struct str ot
     media_rollback(m, to);
     if (sdp.n_media < to->n_media)
         return REASON_media_not_acceptable;
-    struct body b = {.sdp = &sdp, .text = other_sdp, .mask = mask_of_offerer(m, to, other_sdp)};
+    struct body b = {.sdp = &sdp, .text = text, .mask = mask};
+    codecs_drop(m, to->far_codecs);
+    to->far_codecs = from != NULL ? codecs_share(m, from->codecs) : 0;
     to->pending = true;
-    uint8_t mask = 0;
-    for (unsigned i = 0; i < MEDIA_STREAMS; i++) {
-        struct stream *s = leg_stream(m, to, i);
-        if (s != NULL)
-            s->offered = false;
-    }
-    for (unsigned i = 0; why == REASON_NONE && i < sdp.n_media; i++) {
-        bool on = false;
-        why = make_offered(m, to, &b, i, &on);
-        mask |= (uint8_t)(on ? 1u << i : 0);
-    }
-    b.mask = mask;
-    if (why == REASON_NONE && mask == 0 && (to->n_media == 0 || wants_something(&sdp)))
-        why = REASON_media_not_acceptable;
+    why = make_all_offered(m, to, &b);
     if (why == REASON_NONE && body_write(m, to, &b, o) != OK)
         why = REASON_sdp_limit;
     if (why != REASON_NONE) {
@@ -239,6 +240,38 @@ enum reason media_offer_out(struct media *m, struct media_leg *to, struct str ot
     to->role = ROLE_OFFERER;
     to->n_media = sdp.n_media;
     return REASON_NONE;
+}
+
+enum reason media_offer_out(struct media *m, struct media_leg *to, struct str other_sdp,
+                            struct instant now, struct out *o)
+{
+    const struct media_leg *from = offer_find(m, to, other_sdp);
+    m->now = now;
+    return offer_to(m, to, from, from != NULL ? from->offer_mask : 0xff, other_sdp, o);
+}
+
+/* Lines of kinds that a leg's zone does not let pass are off. */
+static uint8_t mask_by_kind(const struct media_leg *l, const struct sdp *sdp, struct str text)
+{
+    uint8_t mask = 0;
+    for (unsigned i = 0; i < MEDIA_STREAMS && i < sdp->n_media; i++) {
+        enum reason why;
+        enum line_kind kind = line_kind(text, &sdp->media[i], &why);
+        if (kind != LINE_NONE && line_allowed(&l->policy, kind) == REASON_NONE)
+            mask |= (uint8_t)(1u << i);
+    }
+    return mask;
+}
+
+enum reason media_offer_for(struct media *m, struct media_leg *to, const struct media_leg *from,
+                            struct str other_sdp, struct instant now, struct out *o)
+{
+    struct sdp sdp;
+    enum reason why = parse(other_sdp, &sdp);
+    m->now = now;
+    return why != REASON_NONE
+               ? why
+               : offer_to(m, to, from, mask_by_kind(from, &sdp, other_sdp), other_sdp, o);
 }
 
 /* --- an answer comes in --- */
