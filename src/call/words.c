@@ -84,8 +84,9 @@ static void shorten(struct str sdp, struct out *o)
 
 static struct words *piece(struct arena *a, size_t n)
 {
-    size_t cap = MIN((n + 63) & ~(size_t)63, (size_t)WORDS_PIECE);
-    struct words *w = arena_take(a, sizeof *w + cap);
+    size_t head = offsetof(struct words, p),
+           cap = MIN(((n + head + 15) & ~(size_t)15) - head, (size_t)WORDS_PIECE);
+    struct words *w = arena_take(a, head + cap);
     if (w) {
         w->next = NULL;
         w->n = 0;
