@@ -309,6 +309,7 @@ enum err tls_new(struct tls_ctx *c, struct str name, struct tls **ret_t)
     if (!t)
         return ERR_SYSTEM;
     t->ctx = c;
+    c->held++;
     t->ssl = SSL_new(c->ssl);
     if (t->ssl)
         start(t);
@@ -337,6 +338,7 @@ void tls_free(struct tls *t)
     buf_drop(&t->rest, UINT32_MAX);
     free(t->name);
     free(t->words);
+    tls_ctx_free(t->ctx);
     free(t);
 }
 

@@ -133,6 +133,7 @@ enum err tls_ctx_new(const struct tls_cfg *cfg, struct tls_ctx **ret_c)
     struct tls_ctx *c = calloc(1, sizeof(*c));
     if (!c)
         return ERR_SYSTEM;
+    c->held = 1;
     c->server = cfg->server;
     c->verify = cfg->verify;
     c->key = cfg->key;
@@ -153,7 +154,7 @@ enum err tls_ctx_new(const struct tls_cfg *cfg, struct tls_ctx **ret_c)
 
 void tls_ctx_free(struct tls_ctx *c)
 {
-    if (!c)
+    if (!c || --c->held)
         return;
     SSL_CTX_free(c->ssl);
     EVP_PKEY_free(c->remote);

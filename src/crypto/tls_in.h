@@ -10,6 +10,7 @@ struct tls_ctx {
     SSL_CTX *ssl;
     BIO_METHOD *bio;
     EVP_PKEY *remote;    /* stand-in for the vault's key; NULL without a chain */
+    uint32_t held;       /* by its owner and by each connection */
     struct tls *running; /* whose handshake or reading libssl is in: one thread, one at a time */
     enum tls_verify verify;
     bool server;
