@@ -97,11 +97,11 @@ void exchange_close(struct exchange *x)
 {
     struct core *c = x->core;
     struct sub *s = sub_of_exchange(x);
-    if (s && s->open)
-        s->open--;
     timer_stop(&c->wheel, &x->timer);
     held_free(&x->held);
     pool_free(&c->exchanges->requests, x);
+    if (s && s->open && --s->open == 0 && s->over)
+        sub_free(s);
 }
 
 void exchange_abandon(struct exchange *x)
@@ -162,8 +162,6 @@ static enum reason may_begin(const struct incoming *in)
     const struct sip_msg *m = in->m;
     if (m->method == SIP_INFO)
         return REASON_sip_no_dialog;
-    if (!m->max_forwards)
-        return REASON_sip_max_forwards;
     if (m->method == SIP_MESSAGE && in->r->flow.proto == PROTO_UDP && m->body.len > MESSAGE_UDP_MAX)
         return REASON_sip_too_large;
     if (m->method == SIP_MESSAGE && !m->body.len)

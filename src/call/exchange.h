@@ -75,7 +75,7 @@ struct sub {
     struct str event_id;
     uint32_t policies, bucket;
     uint8_t package, state, open /* exchanges */;
-    bool over; /* the notifier said so, but the SUBSCRIBE's own answer is missing */
+    bool over; /* the notifier said so, but other requests wait for their answers */
 };
 
 struct exchanges {

@@ -1,5 +1,6 @@
 /* Where single requests go, one after the other or all at once, and how they look there. */
 #include "call/exchange.h"
+#include "call/hide.h"
 
 static void id_new(struct core *c, char ret[16])
 {
@@ -17,7 +18,7 @@ static void head_put(struct exchange *x, const struct target *g, struct str bran
     if (g->path.n)
         sip_put(o, HDR_ROUTE, g->path);
     /* Lowered, so that a ring of gateways ends. */
-    sip_put_u32(o, HDR_MAX_FORWARDS, m->max_forwards == 255 ? 69u : m->max_forwards - 1u);
+    sip_put_u32(o, HDR_MAX_FORWARDS, hide_max_forwards(m));
     sip_begin(o, HDR_FROM);
     from_put(c, m, g->peer, o);
     OUT_LIT(o, ";tag=");

@@ -296,6 +296,14 @@ static void test_services(void **state)
     s.id = "third";
     message(x, &fp, said(&s));
     assert_non_null(sent(x, PBX, "SIP/2.0 403 "));
+    z[ZONE_PBX].services = SERVICE_MESSAGE;
+    s.uri = "sip:300@" TEST_INSIDE; /* from peer to peer: nobody is asserted */
+    s.id = "fifth";
+    message(x, &fp, said(&s));
+    m = sent(x, PBX, "MESSAGE sip:300@");
+    assert_non_null(m);
+    assert_null(strstr(m, "P-Asserted-Identity"));
+    z[ZONE_PBX].services = 0;
     /* A user's message to the PBX: its own zone decides. */
     struct say p = to_pbx();
     p.id = "fourth";
@@ -388,6 +396,15 @@ static void test_privacy(void **state)
     m = sent(x, PBX, "MESSAGE ");
     assert_non_null(m);
     assert_true(str_starts(field(m, "From"), STR("\"Alice\" <sip:alice@example.com>")));
+    /* Anonymous by its own From: the PBX that is trusted hears who it was, apart from that. */
+    s = to_pbx();
+    s.from = "\"Anonymous\" <sip:anonymous@anonymous.invalid>;tag=a3";
+    s.id = "m3";
+    alice_says(x, s);
+    m = sent(x, PBX, "MESSAGE ");
+    assert_non_null(m);
+    assert_true(str_starts(field(m, "From"), STR("\"Anonymous\" <sip:anonymous@anonymous.inv")));
+    assert_str(field(m, "P-Asserted-Identity"), "<sip:alice@example.com>");
     none_left(x);
 }
 
@@ -437,6 +454,10 @@ static void test_unsolicited(void **state)
     message(x, &fp, said(&s));
     assert_non_null(sent(x, PBX, "SIP/2.0 403 "));
     x->g.policy.zones[ZONE_PBX].services = ALL_SERVICES;
+    s.id = "n6"; /* to a peer, not to a phone */
+    s.uri = "sip:200@" TEST_INSIDE;
+    message(x, &fp, said(&s));
+    assert_non_null(sent(x, PBX, "SIP/2.0 481 "));
     struct say a = to_bob;
     a.method = "NOTIFY";
     a.more = "Event: message-summary\r\n";
@@ -629,6 +650,16 @@ static void test_reload(void **state)
     message(x, &fp, answered(m, "503 Full", "p", ""));
     assert_non_null(sent(x, ALICE, "SIP/2.0 502 "));
     core_policy(x->g.core[0], &x->g.policy, x->g.now);
+    /* A challenge of a peer that may be another one by now. */
+    struct say s = to_pbx();
+    s.id = "m2";
+    alice_says(x, s);
+    keep(m, sizeof m, sent(x, PBX, "MESSAGE "));
+    core_policy(x->g.core[0], &x->g.policy, x->g.now);
+    message(x, &fp,
+            answered(m, "401 Who", "p",
+                     "WWW-Authenticate: Digest realm=\"pbx\", nonce=\"n1\", qop=\"auth\"\r\n"));
+    assert_non_null(sent(x, ALICE, "SIP/2.0 502 "));
     none_left(x);
 }
 

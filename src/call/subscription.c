@@ -1,6 +1,7 @@
 /* Subscriptions (RFC 6665): two dialogs with an end. SUBSCRIBE goes from who subscribed to the
  * notifier, NOTIFY back; whichever side falls silent or says goodbye ends both. */
 #include "call/exchange.h"
+#include "call/hide.h"
 
 #define SUB_NOTIFY_GONE "terminated;reason=timeout"
 
@@ -181,7 +182,7 @@ enum reason sub_ask(struct exchange *x, const struct target *g, struct str branc
     via_put(c, &g->flow, branch, o);
     if (g->path.n)
         sip_put(o, HDR_ROUTE, g->path);
-    sip_put_u32(o, HDR_MAX_FORWARDS, m->max_forwards == 255 ? 69u : m->max_forwards - 1u);
+    sip_put_u32(o, HDR_MAX_FORWARDS, hide_max_forwards(m));
     sip_begin(o, HDR_FROM);
     out_put(o, side->d.local_uri);
     OUT_LIT(o, ";tag=");
@@ -273,10 +274,6 @@ void sub_end(struct sub *s, bool tell_notifier)
 void sub_timer(struct core *c, struct timer *t)
 {
     struct sub *s = (struct sub *)(void *)((char *)t - offsetof(struct sub, timer));
-    if (s->over) {
-        sub_free(s);
-        return;
-    }
     if (s->state != SUB_ACTIVE)
         core_count(c, REASON_sip_notify_missing);
     sub_end(s, s->state == SUB_NEW);
@@ -289,8 +286,8 @@ void sub_over(struct sub *s)
         sub_free(s);
         return;
     }
-    s->over = true;
-    arm(s, SUB_SILENT_MS);
+    s->over = true; /* until the last of the others has its answer */
+    timer_stop(&s->core->wheel, &s->timer);
 }
 
 /* --- answers --- */
@@ -308,10 +305,11 @@ static void subscribed(struct exchange *x, struct sub *s, const struct sip_msg *
     sip_put_u32(&o, HDR_EXPIRES, granted);
     sip_end(&o, STR_NONE, STR_NONE);
     reply_send(c, &h->flow, h->t, 200, &o);
+    bool ended = s->over;
     exchange_close(x);
-    if (s->over) {
-        sub_free(s);
-    } else if (!granted) {
+    if (ended)
+        return;
+    if (!granted) {
         s->state = SUB_ENDING;
         arm(s, SUB_SILENT_MS);
     } else if (s->state == SUB_ACTIVE) {
@@ -341,8 +339,10 @@ void sub_accepted(struct exchange *x, const struct sip_msg *m)
     }
     enum reason why = sub_reason(e);
     core_count(x->core, why);
+    bool ended = s->over;
     exchange_refuse(x, why == REASON_capacity_memory ? 503 : 502);
-    sub_end(s, true);
+    if (!ended)
+        sub_end(s, true);
 }
 
 /* RFC 6665 4.1.2.3 and 4.2.2: answers after which there is no subscription any more. */
@@ -376,6 +376,8 @@ static void refused_first(struct exchange *x, struct sub *s, uint16_t code, cons
 
 void sub_refused(struct exchange *x, uint16_t code, const struct sip_msg *m)
 {
+    struct core *c = x->core;
+    struct handle h = x->sub;
     struct sub *s = sub_of_exchange(x);
     enum reason why;
     bool subscribe = x->method == SIP_SUBSCRIBE;
@@ -385,6 +387,7 @@ void sub_refused(struct exchange *x, uint16_t code, const struct sip_msg *m)
     }
     bool dead = !m || deadly(code);
     exchange_refuse(x, dead ? 481 : exchange_told(x, code, &why));
+    s = pool_get(&c->exchanges->subs, h); /* it may have been the last one */
     if (!s || !dead)
         return;
     /* A subscriber whose refresh failed has its 481; one that takes no NOTIFY hears nothing. */

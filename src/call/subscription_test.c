@@ -242,6 +242,55 @@ static void test_fetch(void **state)
     none_left(x);
 }
 
+/* The last NOTIFY overtakes another one that nobody has answered yet. */
+static void test_over(void **state)
+{
+    struct fixture *x = *state;
+    struct sides d;
+    char n[4096], last[4096];
+    up(x, &d);
+    notify(x, &d, "active", 2, n, sizeof n);
+    notify(x, &d, "terminated;reason=noresource", 3, last, sizeof last);
+    assert_int_equal(core_usage(x->g.core[0]).exchanges, 3);
+    struct flow fa = flow_of(ALICE, LISTEN_OUT_UDP), fp = flow_of(PBX, LISTEN_IN_UDP);
+    struct say s = alice_again(&d, 600, 10);
+    message(x, &fa, said(&s));
+    assert_non_null(sent(x, ALICE, "SIP/2.0 481 "));
+    s = pbx_says(&d, "active", 4, "");
+    message(x, &fp, said(&s));
+    assert_non_null(sent(x, PBX, "SIP/2.0 481 "));
+    take_notify(x, last);
+    assert_int_equal(core_usage(x->g.core[0]).exchanges, 2);
+    message(x, &fa, answered(n, "481 Gone", "", ""));
+    assert_non_null(sent(x, PBX, "SIP/2.0 481 "));
+    assert_int_equal(core_usage(x->g.core[0]).exchanges, 0);
+    /* And before the SUBSCRIBE itself has an answer, which then fails. */
+    for (int bad = 0; bad < 3; bad++) {
+        struct say q = to_mail;
+        q.id = fmt("over%d", bad);
+        char id[16];
+        keep(id, sizeof id, q.id);
+        q.id = id;
+        ask(x, &d, q);
+        notify(x, &d, "terminated", 1, n, sizeof n);
+        take_notify(x, n);
+        assert_int_equal(core_usage(x->g.core[0]).exchanges, 2);
+        static const char *const lines[] = {"500 No", "200 OK"};
+        if (bad < 2)
+            message(x, &fp, answered(d.ask, lines[bad], "p1", "")); /* 200 without Contact */
+        for (int i = 0; bad == 2 && !sent(x, ALICE, "SIP/2.0 408 "); i++) {
+            assert_true(i < 290);
+            pass_ms(x, 100);
+        }
+        assert_non_null(sent(x, ALICE,
+                             bad == 0   ? "SIP/2.0 500 "
+                             : bad == 1 ? "SIP/2.0 "
+                                        : "SIP/2.0 408 "));
+        assert_int_equal(core_usage(x->g.core[0]).exchanges, 0);
+    }
+    none_left(x);
+}
+
 static void test_refused(void **state)
 {
     static const struct {
@@ -892,6 +941,7 @@ int main(void)
         T(test_bad_answer),
         T(test_reload),
         T(test_silent_after_unsubscribe),
+        T(test_over),
         cmocka_unit_test(test_owner),
     };
     return cmocka_run_group_tests_name("subscription", tests, NULL, NULL);
