@@ -115,7 +115,7 @@ enum reason transfer_allowed(const struct leg *as, const struct sip_msg *m, stru
         if (v.kind != VERDICT_PASS)
             return v.reason;
     }
-    return REASON_NONE;
+    return room_for(c, r);
 }
 
 void transfer_dial(const struct leg *from, struct str uri, uint8_t max_forwards, struct str sdp,

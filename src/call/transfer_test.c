@@ -373,6 +373,18 @@ static void test_refused(void **state)
     still_up(x, &s);
 }
 
+/* No new calls, no transfers to one; joining those that are there goes on. */
+static void test_draining(void **state)
+{
+    struct fixture *x = *state;
+    struct scene s;
+    scene(x, &s);
+    core_drain(x->g.core[0], true);
+    alice(x, &s, "REFER", "Refer-To: <sip:bob@example.com>\r\n");
+    assert_non_null(strstr(sent(x, ALICE, "SIP/2.0 503 "), "Retry-After: "));
+    still_up(x, &s);
+}
+
 /* RFC 4488: no subscription was wanted. The second REFER is named in its notifications. */
 static void test_quiet_and_named(void **state)
 {
@@ -633,6 +645,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_target_leaves_in_between, setup, teardown),
         cmocka_unit_test_setup_teardown(test_caller_leaves, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_draining, setup, teardown),
         cmocka_unit_test_setup_teardown(test_quiet_and_named, setup, teardown),
         cmocka_unit_test_setup_teardown(test_outside, setup, teardown),
         cmocka_unit_test_setup_teardown(test_attended, setup, teardown),

@@ -337,3 +337,65 @@ def test_baresip_transfers_blind(gt):
         for p in phones:
             p.close()
     end(gt)
+
+
+def test_blind_of_a_party_on_hold(gt, people):
+    """alice puts src on hold first, as phones do: src and bob hear each other all the same."""
+    alice, bob, carol, src, dst = people
+    c, inv = call(alice, dst, "1001")
+    c.within("INVITE", body=alice.body().replace("a=sendrecv", "a=sendonly"))
+    hold = dst.expect("INVITE")
+    assert b"a=sendonly" in hold.body
+    dst.reply(hold, 200, "OK", body=dst.body().replace("a=sendrecv", "a=recvonly"))
+    dst.expect("ACK")
+    alice.expect("200")
+    c.invite_cseq = alice.cseq
+    c.ack2xx()
+    refer(c, "<sip:bob@example.com>")
+    to_bob = bob.take()
+    assert b"a=sendrecv" in to_bob.body
+    re = dst.take()
+    assert b"a=sendrecv" in re.body
+    alice.notified(200)
+    alice.leaves()
+    talk(dst, re.body, bob, to_bob.body)
+    bye(dst, inv)
+    bob.leaves()
+    end(gt)
+
+
+class Secure(Softphone):
+    """baresip on TLS and SRTP, or the PBX on plain UDP; takes commands."""
+    def __init__(self, account, ip, hz, rtp, sip_port=0, ca=None):
+        self.ip, self.user = ip, "x"
+        Baresip.__init__(self, ip, account, hz, sip_port=sip_port, rtp=rtp, cafile=ca)
+        with open(os.path.join(self.dir, "config"), "a") as f:
+            f.write(f"module_app ctrl_tcp.so\nctrl_tcp_listen {ip}:4444\n")
+
+
+@pytest.mark.skipif(not shutil.which("baresip"), reason="baresip is not installed")
+def test_plain_pbx_transfers_a_secure_phone_to_another(gw):
+    """The plain PBX (baresip) in the middle: mdora's encrypted call goes on to mdaniel's encrypted phone."""
+    account = lambda u: f'<sip:{u}@example.com;transport=tls>;auth_user={u};auth_pass={gw.passwords[u]};outbound="sip:127.0.1.1:5061;transport=tls";regint=60;mediaenc=srtp-mand'
+    ca = os.path.join(gw.state, "ca.pem")
+    a, b = Secure(account("mdora"), "127.0.1.20", 440, 32000, ca=ca), Secure(account("mdaniel"), "127.0.1.21", 1700, 34000, ca=ca)
+    p = Secure("<sip:8801@127.0.6.10:5070>;regint=0", "127.0.6.10", 1000, 33000, sip_port=5070)
+    try:
+        for x in (a, b, p):
+            x.start(seconds=18)
+            assert x.saw("200 OK" if x is not p else "baresip is ready", 8), x.text()[-2500:]
+        p.command("dial", "sip:mdora@127.0.2.1:5060")
+        assert p.saw("Call established", 8), p.text()[-2500:]
+        p.command("transfer", "sip:mdaniel@127.0.2.1:5060")
+        assert b.saw("Call established", 8), p.text()[-2500:]
+        live = lambda: [c for e in gw.ask("calls")["engines"] for c in e["calls"]]
+        assert wait_for(lambda: len(live()) == 1, 5), live()
+        assert str(live()).count("AES_") == 2, live()
+        time.sleep(3.2)
+        a.stop(), b.stop()
+        assert hears(a, 1700, 1000)[0], hears(a, 1700, 1000)
+        assert hears(b, 440, 1000)[0], hears(b, 440, 1000)
+    finally:
+        for x in (a, b, p):
+            x.close()
+    assert gw.idle()
