@@ -3,6 +3,7 @@
  */
 #include "call/exchange.h"
 #include "call/gate.h"
+#include "call/hide.h"
 
 struct str host_towards(const struct core *c, uint8_t peer)
 {
@@ -147,7 +148,10 @@ void fields_put(const struct exchange *x, const struct target *g, struct out *o)
     char state[96];
     struct out st = out_of(state, sizeof state);
     bool ended;
-    uint32_t expires = expires_of(m, UINT32_MAX);
+    uint32_t expires = expires_of(m, UINT32_MAX), breadth = hide_max_breadth(m);
+    bool one =
+        x->method == SIP_SUBSCRIBE || g->peer != POLICY_NONE; /* after the other, if at all */
+    sip_put_u32(o, HDR_MAX_BREADTH, one ? breadth : MAX(breadth / FORKS_MAX, 1u));
     if (x->method != SIP_SUBSCRIBE && x->method != SIP_NOTIFY && expires != UINT32_MAX)
         sip_put_u32(o, HDR_EXPIRES, expires);
     if (x->method == SIP_PUBLISH || x->method == SIP_NOTIFY)

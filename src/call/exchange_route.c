@@ -101,6 +101,7 @@ enum reason exchange_users(struct exchange *x)
         return REASON_route_user_unknown;
     n = location_lookup(c->cfg.shards, c->cfg.engines, &c->cfg.hash_key, out_str(&o), c->now.wall,
                         c->bindings, FORKS_MAX);
+    n = MIN(n, hide_max_breadth(m)); /* best first */
     enum reason why = REASON_route_not_registered;
     for (size_t i = 0; i < n; i++) {
         const struct binding *b = &c->bindings[i];

@@ -80,6 +80,29 @@ static void test_message_fork(void **state)
     none_left(x);
 }
 
+/* RFC 5393: no more branches than are left, and their shares are no more than what came. */
+static void test_breadth(void **state)
+{
+    struct fixture *x = *state;
+    bind_phone(x, "bob", BOB2, 400);
+    struct say s = to_bob;
+    s.more = "Max-Breadth: 1\r\n";
+    alice_says(x, s);
+    assert_str(field(sent(x, BOB, "MESSAGE "), "Max-Breadth"), "1");
+    assert_null(sent(x, BOB2, "MESSAGE "));
+    s.id = "m2";
+    s.more = "";
+    alice_says(x, s);
+    assert_str(field(sent(x, BOB, "MESSAGE "), "Max-Breadth"), "7");
+    assert_str(field(sent(x, BOB2, "MESSAGE "), "Max-Breadth"), "7");
+    s = to_pbx();
+    s.id = "m3";
+    s.more = "Max-Breadth: 9\r\n";
+    alice_says(x, s);
+    assert_str(field(sent(x, PBX, "MESSAGE "), "Max-Breadth"), "9");
+    none_left(x);
+}
+
 static void test_message_refused(void **state)
 {
     static const struct {
@@ -670,6 +693,7 @@ int main(void)
         T(test_message_user),
         T(test_message_fork),
         T(test_message_refused),
+        T(test_breadth),
         T(test_message_6xx),
         T(test_message_silence),
         T(test_message_nobody),
