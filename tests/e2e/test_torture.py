@@ -422,6 +422,119 @@ def test_mutated(g, seed):
     assert sent["udp"] > 300 and sent["tcp"] > 300 and sent["tls"] > 100 and sent["peer"] > 100, sent
 
 
+class Tape(Ua):
+    """Keeps what it said last, to say it again in broken pieces."""
+    def __init__(self, *a, **k):
+        super().__init__(*a, **k)
+        self.tape = collections.deque(maxlen=8)
+
+    def send(self, text, body="", to=None):
+        if isinstance(text, str):
+            text = (text.rstrip("\r\n") + f"\r\nContent-Length: {len(body.encode())}\r\n\r\n" + body).encode()
+        self.tape.append(text)
+        super().send(text, to=to)
+
+    def broken(self, rng):
+        raw = rng.choice(self.tape)
+        how = rng.choice((flip, flip, flip, cut, doubled, doubled, swollen, renamed, renamed, renumbered, renumbered))
+        super().send(how(rng, raw)[:60000])
+
+    def polite(self, wait=0.001):
+        """Hears one message and does what is due, so that nothing stays open for our sake."""
+        try:
+            m = self.recv(wait)
+        except (IndexError, ValueError):
+            return True
+        if not m:
+            return False
+        if m.code >= 300:
+            acknowledge(self, m)
+        elif m.code >= 200 and m.method == "INVITE":
+            Ua.send(self, f"ACK {m.uri('contact')} SIP/2.0\r\nVia: {self.via()}\r\nMax-Forwards: 70\r\nFrom: {m.get('from')}\r\nTo: {m.get('to')}\r\n"
+                          f"Call-ID: {m.get('call-id')}\r\nCSeq: {m.get('cseq').split()[0]} ACK\r\n")
+        elif not m.code and m.method == "INVITE":
+            inside = "tag=" in m.get("to")
+            self.reply(m, 200 if inside else 486, "X", "p", body=sdp(self.ip, 41000) if inside else "")
+        elif not m.code and m.method != "ACK":
+            self.reply(m, 200, "OK")
+        return True
+
+
+def renamed(rng, raw):
+    """Another method, in the start line, in CSeq or in both."""
+    methods = (b"INVITE", b"ACK", b"BYE", b"CANCEL", b"UPDATE", b"PRACK", b"INFO", b"REFER", b"OPTIONS", b"NOTIFY", b"SUBSCRIBE", b"REGISTER", b"X")
+    was, new, where = raw.split(b" ", 1)[0], rng.choice(methods), rng.choice((1, 2, 3, 3, 3))
+    if where & 1 and not was.startswith(b"SIP"):
+        raw = new + raw[len(was):]
+    return re.sub(rb"(CSeq: \d+ )\w+", lambda m: m.group(1) + new, raw) if where & 2 else raw
+
+
+def renumbered(rng, raw):
+    """A number is another one: CSeq, a port, a code, a version of the description."""
+    found = list(re.finditer(rb"\d+", raw))
+    at = rng.choice(found)
+    n = rng.choice((b"0", b"1", b"%d" % (int(at.group()) + 1), b"%d" % max(int(at.group()) - 1, 0), b"65536", b"4294967296", b"2147483647", b""))
+    return raw[:at.start()] + n + raw[at.end():]
+
+
+@pytest.mark.parametrize("seed", (1, 2))
+def test_mutated_inside_of_calls(g, seed):
+    """Both sides of running calls say again what they have said, broken; the calls end, and nothing stays."""
+    rng, pids, broken_ones, calls = random.Random(seed), g.pids(), 0, 0
+    a = Tape(NATTED + "10", 5070, (LAN + "1", 5060), "udp", "nat")
+    b = Tape(LAN + "11", 5070, (LAN + "1", 5060), "udp", "dst")
+    end = time.time() + 4
+
+    def noise(n):
+        for _ in range(n):
+            rng.choice((a, b)).broken(rng)
+            while a.polite() or b.polite():
+                pass
+        return n
+    while time.time() < end:
+        a.tape.clear()
+        b.tape.clear()
+        c = Call(a, "1234", sdp(a.ip, 40000))
+        c.invite(auth=False)
+        inv = None
+        while not inv:
+            m = b.recv(3)
+            assert m, "no INVITE"
+            inv = m if not m.code and m.method == "INVITE" and "tag=" not in m.get("to") else None
+        b.reply(inv, 180, "Ringing", "b")
+        broken_ones += noise(6)
+        b.reply(inv, 200, "OK", "b", body=sdp(b.ip, 41000))
+        m, until = None, time.time() + 1
+        while time.time() < until and not (m and m.code >= 200 and m.get("call-id") == c.id):
+            try:
+                m = a.recv(0.2)
+            except (IndexError, ValueError):
+                m = None
+        if m and m.code == 200:   # else the noise has ended it, which it may
+            c.remote_tag, c.target, c.invite_cseq = m.tag("to"), m.uri("contact"), a.cseq
+            c.ack2xx()
+            c.within("UPDATE", body=c.body)
+            c.within("INFO", body="Signal=1\r\n", ctype="application/dtmf-relay")
+            calls += 1
+            broken_ones += noise(14)
+            c.within("BYE")
+        elif m:
+            acknowledge(a, m)
+        b.request("BYE", inv.uri("contact"), inv.get("from").split(";tag=")[0], inv.get("call-id"), "b", inv.tag("from"), from_=inv.get("to"), cseq=2 ** 30)
+        while a.polite(0.02) or b.polite(0.02):
+            pass
+    print(f"seed {seed}: {calls} calls, {broken_ones} broken messages")
+    quiet = time.time() + 12
+    while time.time() < quiet and not g.idle(0.1):
+        while a.polite(0.05) or b.polite(0.05):
+            pass
+    assert g.idle(25), g.ask("calls")
+    assert calls >= 5 and g.pids() == pids
+    a.close()
+    b.close()
+    alive(g)
+
+
 # --- two readers, two messages: what smuggling lives on ---
 
 START = b"OPTIONS sip:example.com SIP/2.0"
