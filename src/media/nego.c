@@ -257,7 +257,7 @@ static uint8_t mask_by_kind(const struct media_leg *l, const struct sdp *sdp, st
     for (unsigned i = 0; i < MEDIA_STREAMS && i < sdp->n_media; i++) {
         enum reason why;
         enum line_kind kind = line_kind(text, &sdp->media[i], &why);
-        if (kind != LINE_NONE && line_allowed(&l->policy, kind) == REASON_NONE)
+        if (kind != LINE_NONE && line_allowed(&l->policy, (uint8_t)kind) == REASON_NONE)
             mask |= (uint8_t)(1u << i);
     }
     return mask;
