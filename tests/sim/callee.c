@@ -307,6 +307,8 @@ void callee_request(struct sim *s, struct ua *u, struct dlg *d, const struct sip
     if (t) { /* came again */
         if (t->bytes)
             sim_to_gateway(s, u, str_of(t->bytes, t->n));
+    } else if (says_request(s, u, d, m)) {
+        return;
     } else if (m->to_tag.len && d) {
         in_dialog(s, u, d, m);
     } else if (!m->to_tag.len && m->method == SIP_INVITE) {

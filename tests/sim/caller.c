@@ -186,6 +186,10 @@ static void challenged(struct sim *s, struct tx *t, const struct sip_msg *m)
 static void final(struct sim *s, struct tx *t, const struct sip_msg *m)
 {
     struct dlg *d = t->d;
+    if (d->says) {
+        says_final(s, t, m);
+        return;
+    }
     if (m->code == 401 && (d->state == DLG_NEW || d->state == DLG_EARLY) &&
         (t->invite || d == d->ua->reg)) {
         challenged(s, t, m);

@@ -33,7 +33,7 @@ static void common(struct sim *s, struct dlg *d, struct out *o, const char *extr
     out_fmt(o, "Allow: INVITE, ACK, BYE, CANCEL, PRACK, INFO%s\r\nWarning: 399 %s \"hm\"\r\n",
             d->updates ? ", UPDATE" : "", a);
     out_put(o, str_c(extra));
-    sip_end(o, *sdp ? STR("application/sdp") : STR_NONE, str_c(sdp));
+    sip_end(o, *sdp ? str_c(d->ctype ? d->ctype : "application/sdp") : STR_NONE, str_c(sdp));
 }
 
 static void parties(struct dlg *d, struct out *o, const char *rtag)

@@ -318,11 +318,13 @@ static void check_end(struct sim *s)
         char text[256];
         int n = snprintf(text, sizeof text,
                          "engine %u: calls %u legs %u transactions %u pending %u blocks %zu media "
-                         "%u ports %u srtp %u timers %u",
+                         "%u ports %u srtp %u exchanges %u timers %u",
                          e, u.calls, u.legs, u.transactions, u.pending, u.blocks_used, u.media.legs,
-                         u.media.ports_taken, u.media.srtp_contexts, s->g.core[e]->wheel.armed);
+                         u.media.ports_taken, u.media.srtp_contexts, u.exchanges,
+                         s->g.core[e]->wheel.armed);
         if (u.calls || u.legs || u.transactions || u.pending || u.blocks_used || u.media.legs ||
-            u.media.ports_taken || u.media.srtp_contexts || s->g.core[e]->wheel.armed != 1) {
+            u.media.ports_taken || u.media.srtp_contexts || u.exchanges ||
+            s->g.core[e]->wheel.armed != 1) {
             static char json[65536];
             struct out o = out_of(json, sizeof json);
             uint32_t it = 0;
@@ -395,7 +397,7 @@ static void agents(struct sim *s)
     }
 }
 
-static bool one(uint64_t seed, bool verbose, unsigned counts[10])
+static bool one(uint64_t seed, bool verbose, unsigned counts[14])
 {
     struct sim *s = calloc(1, sizeof *s);
     uint8_t key[32] = {0};
@@ -409,12 +411,14 @@ static bool one(uint64_t seed, bool verbose, unsigned counts[10])
     s->dup = sim_chance(s, 60) ? sim_rand(s, 100) : 0;
     s->late = sim_chance(s, 60) ? sim_rand(s, 200) : 0;
     for (uint8_t z = 0; z < s->g.policy.n_zones; z++) {
-        s->g.policy.zones[z].services = sim_chance(s, 85) ? SERVICE_TRANSFER : 0;
+        s->g.policy.zones[z].services = sim_chance(s, 85) ? 63 : 0;
         s->g.policy.zones[z].redirect = sim_chance(s, 60);
     }
     agents(s);
     for (unsigned i = 0; i < SIM_CALLS; i++)
         sim_at(s, 40000 + sim_rand(s, 60000), ua_call, &s->ua[sim_rand(s, s->n_ua)], 0);
+    for (unsigned i = 0; i < SIM_SAYS; i++)
+        sim_at(s, 40000 + sim_rand(s, 60000), ua_says, &s->ua[sim_rand(s, s->n_ua)], 0);
     run(s, s->g.now.mono.us + INT64_C(600000000));
     if (!s->failed)
         check_end(s);
@@ -428,6 +432,10 @@ static bool one(uint64_t seed, bool verbose, unsigned counts[10])
     counts[7] += s->transfers;
     counts[8] += s->transfers_failed;
     counts[9] += s->redirects;
+    counts[10] += s->said;
+    counts[11] += s->heard;
+    counts[12] += s->watched;
+    counts[13] += s->noted;
     bool ok = !s->failed;
     sim_free(s);
     return ok;
@@ -437,7 +445,7 @@ int main(int argc, char **argv)
 {
     uint64_t first = 1, n = 150;
     bool verbose = false;
-    unsigned counts[10] = {0}, bad = 0;
+    unsigned counts[14] = {0}, bad = 0;
     static const struct option options[] = {{"seed", 1, NULL, 's'},
                                             {"seeds", 1, NULL, 'n'},
                                             {"first", 1, NULL, 'f'},
@@ -463,9 +471,11 @@ int main(int argc, char **argv)
            counts[4], counts[5], counts[6]);
     printf("     %u transfers, %u that came to nothing; %u redirections followed\n", counts[7],
            counts[8], counts[9]);
+    printf("     %u messages, %u taken; %u subscriptions, %u notifications\n", counts[10],
+           counts[11], counts[12], counts[13]);
     /* Most challenges are answered (the vault dies now and then, callers give up). */
-    if (n >= 50 &&
-        (counts[5] * 4 < counts[4] * 3 || !counts[6] || counts[7] < n / 2 || !counts[9])) {
+    if (n >= 50 && (counts[5] * 4 < counts[4] * 3 || !counts[6] || counts[7] < n / 2 ||
+                    !counts[9] || counts[11] < n || counts[12] < n || counts[13] < n)) {
         printf("sim: too few\n");
         bad++;
     }

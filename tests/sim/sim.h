@@ -7,6 +7,7 @@
 
 #define SIM_UAS   8
 #define SIM_CALLS 24 /* a seed */
+#define SIM_SAYS  16 /* messages and subscriptions, a seed */
 
 struct sim;
 typedef void sim_fn(struct sim *s, void *who, int64_t arg);
@@ -59,6 +60,8 @@ struct dlg {
     unsigned rel_sent;
     int64_t empty_ack_us;
     char replaces[256]; /* our INVITE steps into another call: the whole line */
+    bool says;          /* a single request or a subscription: says.c */
+    const char *ctype;  /* of its bodies */
 };
 struct ua {
     struct addr addr;
@@ -87,6 +90,7 @@ struct sim {
     unsigned calls_made, calls_up, calls_refused, calls_cancelled;
     unsigned challenges, credentials, second_forks;
     unsigned transfers, transfers_failed, redirects;
+    unsigned said, heard, watched, noted; /* messages and those taken; subscriptions, their news */
     unsigned branch;
 };
 
@@ -127,4 +131,10 @@ void ua_ack_missing(struct sim *s, struct tx *t);
 void ua_live(struct sim *s, struct dlg *d); /* a dialog came up: plans what happens in it */
 void ua_bye(struct sim *s, void *dlg, int64_t arg);
 void callee_request(struct sim *s, struct ua *u, struct dlg *d, const struct sip_msg *m);
+
+/* says.c: messages and subscriptions */
+void ua_says(struct sim *s, void *ua, int64_t arg);
+void says_final(struct sim *s, struct tx *t, const struct sip_msg *m);
+/* true: it was one of these. d: its dialog, or NULL. */
+bool says_request(struct sim *s, struct ua *u, struct dlg *d, const struct sip_msg *m);
 #endif
