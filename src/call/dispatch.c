@@ -1,5 +1,6 @@
 /* The way of a message: parse, owner, transaction, leg or gates; and answers that need no call. */
 #include "call/exchange.h"
+#include "call/gate.h"
 
 /* --- answers --- */
 
@@ -82,12 +83,18 @@ void reply_reason(struct core *c, const struct incoming *in, enum reason why)
     reply(c, in->m, &in->r->flow, in->t, code, out_str(&o));
 }
 
-/* Answers that no gate has decided go only to zones that may speak and expect answers. */
-static bool may_answer(const struct core *c, const struct flow *f)
+/* Answers that no gate has decided go only to zones that may speak and expect answers, and by UDP,
+ * where a source can be forged, no more of them than the source has requests. */
+static bool may_answer(struct core *c, const struct flow *f)
 {
     uint8_t z = policy_zone_of(c->policy, f->listener, &f->peer);
     if (z == POLICY_NONE || c->policy->zones[z].silent)
         return false;
+    if (f->proto == PROTO_UDP && policy_peer_of(c->policy, z, &f->peer) == POLICY_NONE &&
+        !gate_rate_left(&c->env, z, &f->peer, c->now.mono)) {
+        core_count(c, REASON_rate_source);
+        return false;
+    }
     return f->proto == PROTO_TLS ||
            policy_waived(c->policy, z, WAIVE_PLAIN_SIGNALLING, c->now.wall) == REASON_NONE;
 }

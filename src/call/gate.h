@@ -34,6 +34,12 @@ static inline bool gate_joins(const struct request *r)
     return r->m->method == SIP_INVITE && sip_has(r->m, HDR_REPLACES);
 }
 
+/* A dialled emergency number or service (RFC 5031). */
+bool gate_dials_emergency(const struct sip_msg *m);
+/* Has the source (not a peer) a request left this second? Takes it. */
+bool gate_rate_left(const struct gate_env *e, uint8_t zone, const struct addr *source,
+                    struct instant now);
+
 /* Option tags that Require may name (RFC 3261 20.32). */
 bool gate_extension_known(struct str tag);
 

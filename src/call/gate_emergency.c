@@ -2,19 +2,22 @@
  * honour the mark; who may call unauthenticated is decided with the emergency service itself. */
 #include "call/gate.h"
 
+bool gate_dials_emergency(const struct sip_msg *m)
+{
+    struct str uri = sip_text(m, m->uri);
+    char dialled[8];
+    size_t n;
+    if (m->method != SIP_INVITE)
+        return false;
+    return str_istarts(uri, STR("urn:service:sos")) ||
+           (dialled_of_uri(uri, dialled, sizeof dialled, &n) &&
+            (str_eq(str_of(dialled, n), STR("112")) || str_eq(str_of(dialled, n), STR("911"))));
+}
+
 struct verdict gate_emergency(const struct gate_env *e, struct request *r, struct ask *ask)
 {
     (void)e;
     (void)ask;
-    struct str uri = sip_text(r->m, r->m->uri);
-    char dialled[8];
-    size_t n;
-    if (r->m->method != SIP_INVITE)
-        return gate_pass();
-    if (str_istarts(uri, STR("urn:service:sos")))
-        r->emergency = true;
-    else if (dialled_of_uri(uri, dialled, sizeof dialled, &n))
-        r->emergency =
-            str_eq(str_of(dialled, n), STR("112")) || str_eq(str_of(dialled, n), STR("911"));
+    r->emergency = r->emergency || gate_dials_emergency(r->m);
     return gate_pass();
 }

@@ -125,6 +125,13 @@ static void rate_of_a_source_and_not_of_peers(void **state)
     assert_int_equal(v.reason, REASON_auth_required);
     v = run(flow(PROTO_TLS, 0, "203.0.113.5:777")); /* another port is the same source */
     EXPECT_VERDICT(v, VERDICT_REFUSE, GATE_RATE, rate_source);
+    /* a call for help still gets through, but not as many as one likes */
+    parse("INVITE", "sip:112@example.com", "alice", "");
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(run(flow(PROTO_TLS, 0, PHONE)).reason, REASON_auth_required);
+    v = run(flow(PROTO_TLS, 0, PHONE));
+    EXPECT_VERDICT(v, VERDICT_REFUSE, GATE_RATE, rate_source);
+    parse("OPTIONS", "sip:example.com", "alice", "");
     p.zones[2].rate_per_source = 1;
     for (int i = 0; i < 50; i++)
         assert_int_equal(run(flow(PROTO_UDP, 2, PBX)).kind, VERDICT_PASS);

@@ -303,6 +303,22 @@ static void strangers_have_a_share_of_the_log(void **state)
 }
 
 /* A message that is broken makes no line; how many there were does. */
+static void broken_ones_are_answered_within_the_rate(void **state)
+{
+    struct fixture *x = *state;
+    struct flow f = flow_of(ALICE, LISTEN_OUT_UDP);
+    unsigned answers = 0;
+    x->g.policy.zones[0].rate_per_source = 10;
+    for (int i = 0; i < 100; i++) {
+        message(x, &f,
+                request("OPTIONS", "sip:example.com", "<sip:x@example.com>;tag=1",
+                        "<sip:example.com>", "bad", i + 1, "Max-Forwards: many\r\n", ""));
+        answers += sent(x, ALICE, "SIP/2.0 400 ") != NULL;
+    }
+    assert_int_equal(answers, 20);
+    assert_int_equal(counted(x, REASON_rate_source), 80);
+}
+
 static void broken_ones_are_summed(void **state)
 {
     struct fixture *x = *state;
@@ -334,6 +350,7 @@ int main(void)
                                        T(memory_is_full),
                                        T(bindings_are_full),
                                        T(strangers_have_a_share_of_the_log),
+                                       T(broken_ones_are_answered_within_the_rate),
                                        T(broken_ones_are_summed)};
 #undef T
     return cmocka_run_group_tests(tests, NULL, NULL);

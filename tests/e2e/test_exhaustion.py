@@ -192,6 +192,7 @@ def test_a_store_that_does_not_read(own, pair):
         pair.end(second)
     finally:
         os.kill(g.pids()["store"], signal.SIGCONT)
+    time.sleep(3)  # what is in the ring is written first
     third = pair.call()
     pair.end(third)
     assert g.cdr(third.id, 5)
