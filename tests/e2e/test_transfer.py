@@ -399,3 +399,60 @@ def test_plain_pbx_transfers_a_secure_phone_to_another(gw):
         for x in (a, b, p):
             x.close()
     assert gw.idle()
+
+
+@pytest.fixture
+def two_engines(gw):
+    got = [Party("127.0.1." + str(20 + i), 5060, ("127.0.1.1", 5060), u, gw.passwords[u]) for i, u in enumerate(("alice", "carol"))]
+    got.append(Party("127.0.2.10", 5070, ("127.0.2.1", 5060), "pbx"))
+    for p in got[:2]:
+        p.register()
+    yield got
+    for p in got:
+        p.close()
+
+
+def test_replaces_finds_its_engine(gw, two_engines):
+    """Whichever engine its Call-ID would lead to, an INVITE with Replaces goes where the call is."""
+    alice, carol, pbx = two_engines
+    for _ in range(5):
+        c, inv = call(pbx, alice, "alice")
+        new = Call(pbx, "alice", pbx.body(), extra=f"Replaces: {c.id};to-tag={c.remote_tag};from-tag={c.tag}\r\n")
+        new.invite(auth=False)
+        alice.take()
+        new.answered()
+        pbx.leaves(where=lambda m: m.get("call-id") == c.id)
+        new.bye()
+        alice.leaves()
+    assert gw.idle()
+
+
+def test_attended_over_two_engines(gw, two_engines):
+    """Calls in one engine are joined; in two, whom alice asked is called anew. Either way the two talk in the end."""
+    alice, carol, pbx = two_engines
+    before, anew = gw.reason("transfer_remote"), 0
+    for _ in range(6):
+        one, in_one = call(pbx, alice, "alice")
+        tag = alice.tag
+        two, in_two = call(alice, carol, "carol")
+        rep = f"{two.id};to-tag={two.remote_tag};from-tag={two.tag}".replace(";", "%3B").replace("=", "%3D").replace("@", "%40")
+        alice.cseq += 100
+        alice.request("REFER", in_one.uri("contact"), in_one.get("from").split(";tag=")[0], in_one.get("call-id"), tag, in_one.tag("from"), from_=in_one.get("to"),
+                      extra=f"Refer-To: <sip:carol@example.com?Replaces={rep}>\r\n")
+        alice.expect("202")
+        at_carol = carol.take()
+        at_pbx = pbx.take()
+        alice.notified(200)
+        alice.leaves()
+        if "tag=" in at_carol.get("to"):
+            alice.leaves()
+        else:
+            anew += 1
+            two.bye()
+            carol.leaves()
+        talk(pbx, at_pbx.body, carol, at_carol.body)
+        one.within("BYE")
+        pbx.expect("200")
+        carol.leaves()
+        assert gw.idle()
+    assert gw.reason("transfer_remote") - before == anew
