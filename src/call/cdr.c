@@ -175,6 +175,8 @@ static void json_call(const struct core *c, const struct call *k, struct out *o,
     out_json_kstr(o, STR("user"), k->user);
     if (k->route != POLICY_NONE)
         out_json_kstr(o, STR("route"), policy_text(c->policy, c->policy->routes[k->route].name));
+    if (k->payer.n)
+        out_json_kstr(o, STR("transferred_by"), k->payer);
     out_json_ki64(o, STR("age_s"), (now.wall.us - k->start_us) / 1000000);
     out_json_ki64(o, STR("answered_s"), k->answer_us ? (now.wall.us - k->answer_us) / 1000000 : -1);
     out_json_kbool(o, STR("emergency"), k->emergency);

@@ -514,6 +514,38 @@ static void test_attended_refused(void **state)
     still_up(x, &s);
 }
 
+/* Legs of others are not hers to join, nor is the far side of her own call. */
+static void test_attended_of_others(void **state)
+{
+    struct fixture *x = *state;
+    struct scene s;
+    char to[512], other[512];
+    scene(x, &s);
+    consult(x, &s, to, sizeof to);
+    (void)snprintf(other, sizeof other,
+                   "Refer-To: <sip:bob@example.com?Replaces=%s%%3Bto-tag%%3D%s%%3Bfrom-tag%%3Dt9>"
+                   "\r\n",
+                   field(s.far, "Call-ID").p, strstr(field(s.far, "From").p, ";tag=") + 5);
+    alice(x, &s, "REFER", other);
+    assert_non_null(sent(x, ALICE, "SIP/2.0 403 "));
+    (void)snprintf(other, sizeof other,
+                   "Refer-To: <sip:200@example.com?Replaces=id-of-pbx%%3Bto-tag%%3D%s"
+                   "%%3Bfrom-tag%%3Dp1>\r\n",
+                   strstr(field(s.p, "To").p, ";tag=") + 5);
+    alice(x, &s, "REFER", other);
+    assert_non_null(sent(x, ALICE, "SIP/2.0 403 "));
+    assert_int_equal(core_usage(x->g.core[0]).calls, 2);
+    pbx(x, &s, "BYE", 2);
+    answer_from(x, ALICE, sent(x, ALICE, "BYE "), 200, "");
+    struct flow fb = flow_of(BOB, LISTEN_OUT_UDP);
+    char who[512];
+    (void)snprintf(who, sizeof who, "%s;tag=t9", field(s.far, "To").p);
+    message(x, &fb,
+            request("BYE", "sip:x@" TEST_OUTSIDE, who, field(s.far, "From").p,
+                    field(s.far, "Call-ID").p, 1, "", ""));
+    nothing_left(x);
+}
+
 /* Alice leaves both calls before they are one, and bob then goes away: nobody is left over. */
 static void test_attended_byes(void **state)
 {
@@ -650,6 +682,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_outside, setup, teardown),
         cmocka_unit_test_setup_teardown(test_attended, setup, teardown),
         cmocka_unit_test_setup_teardown(test_attended_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_attended_of_others, setup, teardown),
         cmocka_unit_test_setup_teardown(test_attended_byes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_replaces, setup, teardown),
         cmocka_unit_test_setup_teardown(test_replaces_refused, setup, teardown),
