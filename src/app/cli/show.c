@@ -195,9 +195,46 @@ void show_calls(FILE *to, const struct cli *c, const json_t *doc)
     (void)fprintf(to, "%zu call%s\n", n, n == 1 ? "" : "s");
 }
 
+/* Our registrations at a peer, which every engine knows its own part of. */
+static void registrations_text(const json_t *doc, const char *name, char *buf, size_t cap)
+{
+    const json_t *e, *p, *own = NULL;
+    const char *why = NULL;
+    long long users = 0, up = 0;
+    size_t i, k;
+    json_array_foreach(json_object_get(doc, "engines"), i, e)
+    {
+        json_array_foreach(json_is_object(e) ? json_object_get(e, "peers") : e, k, p)
+        {
+            const char *of = member(p, "name");
+            if (!of || !name || strcmp(of, name) != 0)
+                continue;
+            users += (long long)number(p, "fronted");
+            up += (long long)number(p, "fronted_registered");
+            own = json_object_get(p, "registered") ? p : own;
+            why = member(p, "register_reason") ? member(p, "register_reason") : why;
+        }
+    }
+    struct out o = out_of(buf, cap - 1);
+    if (own)
+        out_put(&o, truth(own, "registered") ? STR("account") : STR("ACCOUNT NOT REGISTERED"));
+    if (users) {
+        out_put(&o, own ? STR(", ") : STR_NONE);
+        out_i64(&o, up);
+        OUT_LIT(&o, " of ");
+        out_i64(&o, users);
+        OUT_LIT(&o, " users");
+    }
+    if (why && (own || users)) {
+        OUT_LIT(&o, ": ");
+        out_put(&o, str_c(why));
+    }
+    buf[o.n] = 0;
+}
+
 void show_peers(FILE *to, const struct cli *c, const json_t *doc)
 {
-    static const char *const HEAD[] = {"PEER", "KIND", "ADDRESS", "STATE"};
+    static const char *const HEAD[] = {"PEER", "KIND", "ADDRESS", "STATE", "REGISTERED THERE"};
     struct table *t = table_new(HEAD, ARRAY_LEN(HEAD));
     const json_t *list = json_array_get(json_object_get(doc, "engines"), 0), *p, *target;
     size_t i, k;
@@ -207,6 +244,8 @@ void show_peers(FILE *to, const struct cli *c, const json_t *doc)
     json_array_foreach(list, i, p)
     {
         const char *host = member(p, "host"), *why = member(p, "name_error");
+        char regs[128];
+        registrations_text(doc, member(p, "name"), regs, sizeof regs);
         json_array_foreach(json_object_get(p, "targets"), k, target)
         {
             table_text(t, member(p, "name"));
@@ -214,12 +253,14 @@ void show_peers(FILE *to, const struct cli *c, const json_t *doc)
             table_fmt(t, "%s%s%s", member(target, "address"), host ? " " : "", host ? host : "");
             table_fmt(t, "%s%s%s%s", truth(target, "up") ? "up" : "DOWN",
                       truth(p, "secure") ? ", signed" : "", why ? ", old: " : "", why ? why : "");
+            table_text(t, k ? "" : regs);
         }
         if (host && !json_array_size(json_object_get(p, "targets"))) {
             table_text(t, member(p, "name"));
             table_text(t, member(p, "kind"));
             table_text(t, host);
             table_fmt(t, "UNRESOLVED%s%s", why ? ": " : "", why ? why : "");
+            table_text(t, regs);
         }
     }
     table_print(t, to);

@@ -248,9 +248,28 @@ static void odd_documents(void **state)
     shown = NULL;
 }
 
+static void registrations_of_peers(void **state)
+{
+    (void)state;
+    const char *text = show(
+        show_peers,
+        "{\"engines\":[[{\"name\":\"pbx\",\"kind\":\"pbx\",\"fronted\":3,\"fronted_registered\":3,"
+        "\"targets\":[{\"address\":\"192.0.2.1:5060\",\"up\":true}]},"
+        "{\"name\":\"t\",\"kind\":\"trunk\",\"targets\":[{\"address\":\"192.0.2.2:5060\"}]}],"
+        "[{\"name\":\"pbx\",\"fronted\":4,\"fronted_registered\":2,\"register_reason\":\"sip_"
+        "timeout\"},"
+        "{\"name\":\"t\",\"registered\":false,\"register_reason\":\"upstream_auth\"}]]}");
+    assert_non_null(strstr(text, "5 of 7 users: sip_timeout"));
+    assert_non_null(strstr(text, "ACCOUNT NOT REGISTERED: upstream_auth"));
+    text = show(show_peers, "{\"engines\":[{\"peers\":[{\"name\":\"t\",\"registered\":true,"
+                            "\"targets\":[{}]}]}]}");
+    assert_non_null(strstr(text, " account"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(registrations_of_peers),
         cmocka_unit_test(nothing_steers_the_terminal),
         cmocka_unit_test(tables_line_up),
         cmocka_unit_test(long_cells_are_cut),

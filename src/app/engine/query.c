@@ -25,6 +25,7 @@ static void usage_put(struct engine *e, struct out *o)
     out_json_ku64(o, STR("transactions"), u.transactions);
     out_json_ku64(o, STR("pending"), u.pending);
     out_json_ku64(o, STR("bindings"), u.bindings);
+    out_json_ku64(o, STR("upstream"), u.upstream);
     out_json_ku64(o, STR("blocks_used"), u.blocks_used);
     out_json_ku64(o, STR("media_legs"), u.media.legs);
     out_json_ku64(o, STR("ports_taken"), u.media.ports_taken);
