@@ -63,6 +63,8 @@ static enum reason offer_may_pass(const struct leg *x, const struct leg *y, cons
 static enum reason may_pass(const struct leg *x, const struct leg *y, const struct sip_msg *m)
 {
     enum reason why = REASON_NONE;
+    if (y && (y->flags & LEG_GONE)) /* x waits for somebody else */
+        return REASON_transfer_busy;
     if (m->method == SIP_INFO) {
         if (!info_body_ok(m))
             return REASON_sip_body_type;

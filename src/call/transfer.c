@@ -282,16 +282,14 @@ void transfer_call_ends(struct call *k, enum reason why, uint16_t code)
 bool transfer_bye(struct leg *l)
 {
     struct call *k = l->call, *from = transfer_origin(k);
-    if (k->x.step && l == transferor(k)) {
+    if ((k->x.step && l == transferor(k)) || (from && from->x.step && l == transfer_place(from))) {
         l->flags |= LEG_GONE;
+        timer_stop(&k->core->wheel, &l->session);
+        media_part(k->core->media, l->media); /* who has hung up hears nothing any more */
         return true;
     }
     if (!from || !from->x.step)
         return false;
-    if (l == transfer_place(from)) {
-        l->flags |= LEG_GONE;
-        return true;
-    }
     if (!(k->a->flags & LEG_STANDIN))
         return false;
     call_end(k, REASON_peer_refused, 480, 'b'); /* the target, before the other one came */

@@ -151,11 +151,17 @@ static void test_blind_bye_first(void **state)
     assert_non_null(sent(x, ALICE, "SIP/2.0 200 "));
     assert_null(sent(x, PBX, "BYE "));
     assert_null(sent(x, BOB, "CANCEL "));
+    struct flow fp = flow_of(PBX, LISTEN_IN_UDP); /* who waits cannot hold who has gone */
+    message(x, &fp,
+            request("INVITE", "sip:x@" TEST_INSIDE, CALLER, field(s.p, "To").p, "id-of-pbx", 2,
+                    "Contact: <sip:200@198.51.100.10>\r\n", SDP_P));
+    assert_non_null(sent(x, PBX, "SIP/2.0 491 "));
+    pbx(x, &s, "ACK", 2);
     join(x, &s);
     assert_non_null(sent(x, ALICE, "NOTIFY "));
     assert_null(sent(x, ALICE, "BYE "));
     assert_int_equal(core_usage(x->g.core[0]).calls, 1);
-    pbx(x, &s, "BYE", 2);
+    pbx(x, &s, "BYE", 3);
     assert_non_null(sent(x, BOB, "BYE "));
     nothing_left(x);
 }

@@ -123,6 +123,11 @@ void media_pair(struct media *m, struct media_leg *a, struct media_leg *b)
     legs_link(m, a);
 }
 
+void media_part(struct media *m, struct media_leg *l)
+{
+    unpair(m, l);
+}
+
 void media_leg_close(struct media *m, struct media_leg *l, struct instant now)
 {
     if (l == NULL)
