@@ -1,7 +1,7 @@
 """Flows of RFC 5626 and phones behind NAT: who rings, and what happens when a connection or a port mapping goes."""
-import os, time
+import os, shutil, signal, subprocess, time
 import pytest
-from gateway import PBX, PHONE, PRIV, PUB
+from gateway import PBX, PHONE, PRIV, PUB, wait_for
 from ua import Call, Ua, sdp
 from test_register import bindings
 
@@ -180,4 +180,45 @@ def test_keep_alive(gw, transport):
     a.s.sendall(b"\r\n\r\n")
     assert a.s.recv(100) == b"\r\n"
     forget(gw, a)
+    a.close()
+
+
+@pytest.fixture
+def edge(tmp_path):
+    if not shutil.which("kamailio"):
+        pytest.skip("kamailio is not installed")
+    log = open(tmp_path / "log", "wb")
+    p = subprocess.Popen(["kamailio", "-DD", "-E", "-f", os.path.join(os.path.dirname(__file__), "kamailio_edge.cfg"), "-P", str(tmp_path / "pid"), "-Y", str(tmp_path),
+                          "-m", "64", "-M", "8"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+    probe = Ua("127.0.1.41", 0, ("127.0.1.40", 5070), "udp", "probe")
+
+    def up():
+        probe.request("OPTIONS", "sip:127.0.1.40:5070", "<sip:127.0.1.40>", "o@x", "o")
+        return probe.recv(0.3)
+    assert wait_for(up, 10), open(tmp_path / "log").read()[-2000:]
+    probe.close()
+    yield ("127.0.1.40", 5070)
+    os.killpg(p.pid, signal.SIGTERM)
+    p.wait(10)
+
+
+def test_path_through_an_edge_proxy(gw, pbx, edge):
+    """RFC 3327 with a real proxy, which lets nothing in that does not come by its Path; flows need one that keeps them."""
+    a = Ua("127.0.1.41", 0, edge, "udp", "alice", gw.passwords["alice"])
+    m = a.register(60, extra="Supported: path\r\n")
+    assert "127.0.1.40:5070;lr" in m.get("path")
+    c = ring(pbx, "alice")
+    inv = a.expect("INVITE")
+    assert "127.0.1.40" in inv.get("record-route") and not inv.get("route")
+    a.reply(inv, 200, "OK", "a", body=sdp("127.0.1.41", 40000))
+    c.answered()
+    a.expect("ACK")
+    c.within("BYE")
+    a.reply(a.expect("BYE"), 200)
+    pbx.expect("200")
+    assert gw.idle()
+    a.register(0, extra="Supported: path\r\n")
+    before = gw.reason("reg_first_hop")
+    bind(a, f"<sip:alice@127.0.1.41:{a.port}>;{URN.format(7)};reg-id=1", extra="Supported: path, outbound\r\n", expect="439")
+    assert gw.reason("reg_first_hop") == before + 1 and bindings(gw, "alice") == []
     a.close()
