@@ -16,11 +16,12 @@ bool gate_offers_md5(const struct gate_env *e, const struct request *r);
 
 /* What decides where an INVITE goes, as digits that only we can make: they travel in our Via as the
  * parameter ROUTE_MARK_NAME, so that a request which comes back to the same decision is known as a
- * loop (RFC 5393 4.2). */
+ * loop (RFC 5393 4.2). Bound to the Via's branch, so that nobody sees that two calls have a way in
+ * common. route: gate_route_number. */
 #define ROUTE_MARK_NAME  "loop"
 #define ROUTE_MARK_CHARS 16u
-void gate_route_mark(const struct sipkey *k, uint8_t zone, uint8_t peer, struct str uri,
-                     struct out *o);
+uint64_t gate_route_number(const struct sipkey *k, uint8_t zone, uint8_t peer, struct str uri);
+void gate_route_mark(const struct sipkey *k, uint64_t route, struct str branch, struct out *o);
 
 /* The URI that says who sends: From, and To of a REGISTER. Of a caller that wants to stay unknown
  * (RFC 3323 4.1: From is anonymous) P-Preferred-Identity, or empty if it says nothing. */

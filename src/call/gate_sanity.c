@@ -57,13 +57,18 @@ static bool privacy_served(const struct sip_msg *m)
     return all || !critical;
 }
 
-void gate_route_mark(const struct sipkey *k, uint8_t zone, uint8_t peer, struct str uri,
-                     struct out *o)
+uint64_t gate_route_number(const struct sipkey *k, uint8_t zone, uint8_t peer, struct str uri)
 {
     char head[2] = {(char)zone, (char)peer};
     struct sipkey mixed = {k->k0 ^ siphash(k, str_of(head, sizeof head)), k->k1};
+    return siphash(&mixed, uri);
+}
+
+void gate_route_mark(const struct sipkey *k, uint64_t route, struct str branch, struct out *o)
+{
+    struct sipkey mixed = {k->k0 ^ route, ~k->k1};
     uint8_t bytes[ROUTE_MARK_CHARS / 2];
-    be64_put(bytes, siphash(&mixed, uri));
+    be64_put(bytes, siphash(&mixed, branch));
     out_hex(o, bytes, sizeof bytes);
 }
 
@@ -76,16 +81,20 @@ static bool loops(const struct gate_env *e, const struct request *r)
     struct sip_list it = {0};
     struct sip_via via;
     struct str one, mark;
-    char mine[ROUTE_MARK_CHARS];
-    struct out o = out_of(mine, sizeof mine);
+    uint64_t route = 0;
+    bool known = false;
     if (!sip_list_next(m, HDR_VIA, &it, &one))
         return false;
     while (sip_list_next(m, HDR_VIA, &it, &one)) {
         if (sip_via_parse(one, &via) != OK || !sip_param(via.params, STR(ROUTE_MARK_NAME), &mark) ||
-            mark.n != sizeof mine)
+            mark.n != ROUTE_MARK_CHARS)
             continue;
-        if (!o.n)
-            gate_route_mark(&e->hash_key, r->zone, r->peer, sip_text(m, m->uri), &o);
+        if (!known) /* once, as a URI may be long and Vias many */
+            route = gate_route_number(&e->hash_key, r->zone, r->peer, sip_text(m, m->uri));
+        known = true;
+        char mine[ROUTE_MARK_CHARS];
+        struct out o = out_of(mine, sizeof mine);
+        gate_route_mark(&e->hash_key, route, via.branch, &o);
         if (str_eq(out_str(&o), mark))
             return true;
     }

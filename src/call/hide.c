@@ -425,7 +425,9 @@ static void head_put(struct leg *b, const struct sip_msg *invite, struct str bra
     out_put(o, branch);
     OUT_LIT(o, ";" ROUTE_MARK_NAME "=");
     const struct leg *a = b->call->a;
-    gate_route_mark(&c->cfg.hash_key, a->zone, a->peer, sip_text(invite, invite->uri), o);
+    uint64_t route =
+        gate_route_number(&c->cfg.hash_key, a->zone, a->peer, sip_text(invite, invite->uri));
+    gate_route_mark(&c->cfg.hash_key, route, branch, o);
     sip_eol(o);
     for (uint8_t i = 0; i < b->d.n_routes; i++)
         sip_put(o, HDR_ROUTE, b->d.routes[i]);

@@ -352,13 +352,15 @@ static void test_history(void **state)
     nothing_left(x);
 }
 
+/* The parameters of our Via, from its branch on. */
 static const char *mark_of(const char *inv)
 {
-    static char mark[ROUTE_MARK_CHARS + 1];
-    const char *p = strstr(inv, ";" ROUTE_MARK_NAME "=");
+    static char via[128];
+    const char *p = strstr(inv, ";branch=");
     assert_non_null(p);
-    (void)snprintf(mark, sizeof mark, "%s", p + strlen(";" ROUTE_MARK_NAME "="));
-    return mark;
+    (void)snprintf(via, sizeof via, "%.*s", (int)strcspn(p, "\r"), p);
+    assert_non_null(strstr(via, ";" ROUTE_MARK_NAME "="));
+    return via;
 }
 
 /* A proxy sends our own INVITE back: to the same decision, which is a loop, or to another one. */
@@ -366,10 +368,11 @@ static void test_loop(void **state)
 {
     struct fixture *x = *state;
     struct flow f = flow_of(PBX, LISTEN_IN_UDP);
-    char via[256];
-    (void)snprintf(via, sizeof via,
-                   CONTACT "Via: SIP/2.0/UDP " TEST_INSIDE ";branch=z9hG4bKours;%s=%s\r\n",
-                   ROUTE_MARK_NAME, mark_of(across(x, BOB, CONTACT)));
+    char via[256], other[128];
+    (void)snprintf(other, sizeof other, "%s", mark_of(across(x, BOB, CONTACT)));
+    (void)snprintf(via, sizeof via, CONTACT "Via: SIP/2.0/UDP " TEST_INSIDE "%s\r\n",
+                   mark_of(across(x, BOB, CONTACT)));
+    assert_null(strstr(via, strstr(other, ROUTE_MARK_NAME))); /* two calls of one way differ */
     static const struct {
         const char *uri;
         bool loop;
