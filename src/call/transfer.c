@@ -285,7 +285,7 @@ bool transfer_bye(struct leg *l)
     if ((k->x.step && l == transferor(k)) || (from && from->x.step && l == transfer_place(from))) {
         l->flags |= LEG_GONE;
         timer_stop(&k->core->wheel, &l->session);
-        media_part(k->core->media, l->media); /* who has hung up hears nothing any more */
+        media_unpair(k->core->media, l->media); /* who has hung up hears nothing any more */
         return true;
     }
     if (!from || !from->x.step)

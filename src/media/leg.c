@@ -123,7 +123,7 @@ void media_pair(struct media *m, struct media_leg *a, struct media_leg *b)
     legs_link(m, a);
 }
 
-void media_part(struct media *m, struct media_leg *l)
+void media_unpair(struct media *m, struct media_leg *l)
 {
     unpair(m, l);
 }
