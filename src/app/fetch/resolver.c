@@ -128,7 +128,7 @@ enum err resolver_open(struct resolver *r, const struct resolver_cfg *cfg, const
     *ret_why = "no name server is known: neither dns.servers nor /etc/resolv.conf names one";
     enum err e = servers(r, cfg);
     if (e == OK && !reserved(r)) {
-        *ret_why = "the resolver library cannot begin";
+        *ret_why = "the resolver library cannot begin: are the trust anchors DS or DNSKEY records?";
         e = ERR_SYSTEM;
     }
     return e;
@@ -146,6 +146,8 @@ enum err resolver_ask(struct resolver *r, const struct dns_name *name, enum dns_
                       struct resolver_question *q)
 {
     char text[DNS_NAME_MAX + 2];
+    if (!r->servers) /* the library would ask the root's servers by itself */
+        return ERR_STATE;
     memcpy(text, name->text, name->n);
     text[name->n] = '.'; /* no search list */
     text[name->n + 1] = 0;

@@ -179,6 +179,21 @@ static struct head head(struct cur *c)
     return h;
 }
 
+/* A full house keeps those that come first by order or priority. */
+static void keep(struct dns_msg *m, const struct dns_record *r)
+{
+    uint32_t last = 0;
+    if (m->n < DNS_RECORDS) {
+        m->rr[m->n++] = *r;
+        return;
+    }
+    m->cut = true;
+    for (uint32_t i = 1; i < m->n; i++)
+        last = m->rr[i].order > m->rr[last].order ? i : last;
+    if (r->order < m->rr[last].order)
+        m->rr[last] = *r;
+}
+
 static void answer(struct cur *c, enum dns_type want, struct dns_msg *m)
 {
     struct head h = head(c);
@@ -189,10 +204,9 @@ static void answer(struct cur *c, enum dns_type want, struct dns_msg *m)
         struct dns_record r = {0};
         bool good = data(c, want, &r);
         c->bad = c->bad || c->at != h.end;
-        m->cut |= good && m->n == DNS_RECORDS;
         m->odd += !good;
-        if (good && m->n < DNS_RECORDS)
-            m->rr[m->n++] = r;
+        if (good)
+            keep(m, &r);
     }
     c->at = h.end;
 }

@@ -37,7 +37,7 @@ struct dns_record {
 };
 struct dns_msg {
     uint8_t rcode;
-    bool cut; /* more records of the type than DNS_RECORDS */
+    bool cut; /* more records of the type than DNS_RECORDS: those of lowest order are here */
     uint32_t n;
     uint32_t odd;        /* records left out: a name or text that we do not use */
     uint32_t ttl_s;      /* least of the answer's records; 0 without any */

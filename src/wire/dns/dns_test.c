@@ -220,6 +220,19 @@ static void hostile(void **state)
     assert_ok(dns_parse(m.b, m.n, DNS_A, &got));
     assert_int_equal(got.n, DNS_RECORDS);
     assert_true(got.cut);
+    begin(REPLY, DNS_RECORDS + 4, 0); /* the best are last */
+    for (unsigned i = 0; i < DNS_RECORDS + 4; i++) {
+        size_t at = rr(DNS_SRV, 5);
+        u16(100 - i), u16(0), u16(5060), name("x");
+        end(at);
+    }
+    assert_ok(dns_parse(m.b, m.n, DNS_SRV, &got));
+    unsigned least = 100;
+    for (unsigned i = 0; i < got.n; i++) {
+        assert_true(got.rr[i].order <= 96);
+        least = MIN(least, got.rr[i].order);
+    }
+    assert_int_equal(least, 100 - (DNS_RECORDS + 3));
     /* a TTL with its top bit set counts as none (RFC 2181) */
     begin(REPLY, 1, 0);
     a(0xc0000201, 0x80000001);
