@@ -73,12 +73,15 @@ bool sub_is_source(const struct core *c, const struct sub *s, uint8_t side, cons
     return addr_eq(&x->flow.peer, &f->peer);
 }
 
-/* Over another way than the side's, the sender has just proved who it is: it must be the same. */
+/* Over another way than the side's, the sender has just proved who it is: it must be the same. A
+ * phone lives there from now on. */
 static bool moves(struct core *c, struct sub *s, uint8_t side, const struct request *r)
 {
     struct sub_side *x = &s->side[side];
     if (r->dialog_authenticated || sub_is_source(c, s, side, &r->flow))
         return true;
+    if (x->name.n) /* a peer may say what is long over TCP, and the rest over UDP */
+        return r->ident == IDENT_PEER && x->peer != POLICY_NONE && r->peer == x->peer;
     if (r->ident != IDENT_USER || !str_eq(str_of(r->user, r->user_n), x->aor))
         return false;
     x->flow = r->flow;

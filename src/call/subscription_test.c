@@ -629,6 +629,32 @@ static void test_phone_moves(void **state)
     none_left(x);
 }
 
+/* The PBX says what is long over TCP. */
+static void test_peer_by_tcp(void **state)
+{
+    struct fixture *x = *state;
+    struct flow tcp = flow_of("198.51.100.10:40000", LISTEN_IN_UDP),
+                other = flow_of("198.51.100.66:40000", LISTEN_IN_UDP);
+    struct sides d;
+    char n[4096];
+    up(x, &d);
+    tcp.proto = other.proto = PROTO_TCP;
+    tcp.conn = other.conn = (struct handle){1, 1};
+    struct say s = pbx_says(&d, "active", 2, MWI_BODY);
+    message(x, &other, said(&s));
+    assert_non_null(sent(x, "198.51.100.66:40000", "SIP/2.0 403 "));
+    s.cseq = 3;
+    message(x, &tcp, said(&s));
+    keep(n, sizeof n, sent(x, ALICE, "NOTIFY "));
+    struct flow fa = flow_of(ALICE, LISTEN_OUT_UDP);
+    message(x, &fa, answered(n, "200 OK", "", ""));
+    assert_non_null(sent(x, "198.51.100.10:40000", "SIP/2.0 200 "));
+    s = alice_again(&d, 600, 10);
+    message(x, &fa, said(&s));
+    assert_non_null(sent(x, PBX, "SUBSCRIBE ")); /* where it always lived */
+    none_left(x);
+}
+
 /* It ends while the vault thinks. */
 static void test_gone_meanwhile(void **state)
 {
@@ -942,6 +968,7 @@ int main(void)
         T(test_reload),
         T(test_silent_after_unsubscribe),
         T(test_over),
+        T(test_peer_by_tcp),
         cmocka_unit_test(test_owner),
     };
     return cmocka_run_group_tests_name("subscription", tests, NULL, NULL);
