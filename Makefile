@@ -39,6 +39,10 @@ fuzz: ## run every fuzzer for TIME seconds (default 60)
 	@tools/deps.sh fuzz
 	@tools/fuzz.sh $(TIME)
 
+soak: ## 100,000 calls with churn: memory and descriptors before and after (3 min)
+	@tools/deps.sh test
+	@tools/soak.sh
+
 bench: ## figures beside the peers, as tables
 	@tools/deps.sh bench
 	@tools/bench.sh

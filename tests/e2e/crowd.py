@@ -1,7 +1,7 @@
 """A crowd of calls: keeps N calls up through a gateway over UDP, each from a caller's socket to a callee's, and remembers
 which calls really reached the callee, so that every one of them can be asked for afterwards. One thread, no retransmissions
 but the callers' INVITE."""
-import heapq, os, random, re, select, socket, threading, time
+import collections, heapq, os, random, re, select, socket, threading, time
 from ua import Message, sdp
 
 CONFIG = """
@@ -42,16 +42,22 @@ def field(m, name):
 
 
 class Crowd(threading.Thread):
-    def __init__(self, n, hold=(1.0, 4.0), rate=120, seed=1):
+    """churn: of ten calls one is busy, one is cancelled while it rings, two are re-INVITEd before they end."""
+
+    def __init__(self, n, hold=(1.0, 4.0), rate=120, seed=1, churn=False):
         super().__init__(daemon=True)
+        self.churn, self.cancelled = churn, 0
         self.want, self.hold, self.rate = n, hold, rate
         self.random = random.Random(seed)
+        self.token = os.urandom(4).hex().encode()  # branches differ from those of another crowd
         self.a, self.b = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
         for s, at in ((self.a, CALLER), (self.b, CALLEE)):
             s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
             s.bind(at)
         self.calls = {}       # serial: state, target, to, since
         self.reached = {}     # serial: Call-ID of the caller, of each call that the callee was offered
+        self.codes = collections.Counter()  # how calls failed: final code or state they hung in, kind
+        self.ringing = {}     # at the callee
         self.at = {}          # serial: when it reached the callee
         self.ended = set()    # serials that ended by a BYE answered with 200, from either side
         self.failed = 0
@@ -81,7 +87,7 @@ class Crowd(threading.Thread):
 
     def invite(self, n):
         c = self.calls[n]
-        self.send(self.a, self.head(b"INVITE", n, c, b"sip:1%d@example.com" % n, 1, b"z9hG4bKi%d" % n), sdp("127.0.72.10", 40000).encode())
+        self.send(self.a, self.head(b"INVITE", n, c, b"sip:1%d@example.com" % n, 1, b"z9hG4bKi%s%d" % (self.token, n)), sdp("127.0.72.10", 40000).encode())
 
     def begin(self):
         self.serial += 1
@@ -93,7 +99,7 @@ class Crowd(threading.Thread):
     def bye(self, n):
         c = self.calls[n]
         c["state"], c["tries"] = "bye", c["tries"] + 1
-        self.send(self.a, self.head(b"BYE", n, c, c["target"], 2, b"z9hG4bKb%d" % n))
+        self.send(self.a, self.head(b"BYE", n, c, c["target"], 4, b"z9hG4bKb%s%d" % (self.token, n)))  # above the re-INVITE's number
         heapq.heappush(self.due, (time.time() + 0.5, n, "bye-again"))
 
     def caller_in(self, m):
@@ -117,16 +123,24 @@ class Crowd(threading.Thread):
             return
         if method != b"INVITE":
             return
+        if c["state"] == "again":
+            self.send(self.a, self.head(b"ACK", n, c, c["target"], 3, b"z9hG4bKc%s%d" % (self.token, n)))
+            c["state"] = "up"
+            return
         c["to"] = field(m, b"To|t")
         if code >= 300:
-            self.send(self.a, self.head(b"ACK", n, c, b"sip:1%d@example.com" % n, 1, b"z9hG4bKi%d" % n))
-            self.failed += 1
+            self.send(self.a, self.head(b"ACK", n, c, b"sip:1%d@example.com" % n, 1, b"z9hG4bKi%s%d" % (self.token, n)))
+            self.failed += code not in (486, 487)
+            self.codes[code, n % 10] += 1
+            self.cancelled += code == 487
             del self.calls[n]
             return
         c["target"] = re.search(rb"<([^>]+)>", field(m, b"Contact|m")).group(1)
-        self.send(self.a, self.head(b"ACK", n, c, c["target"], 1, b"z9hG4bKa%d" % n))
+        self.send(self.a, self.head(b"ACK", n, c, c["target"], 1, b"z9hG4bKa%s%d" % (self.token, n)))
         if c["state"] == "calling":
             c["state"], c["tries"] = "up", 0
+            if self.churn and n % 10 in (3, 4):
+                heapq.heappush(self.due, (time.time() + self.hold[0] / 2, n, "again-invite"))
             heapq.heappush(self.due, (time.time() + self.random.uniform(*self.hold), n, "bye"))
 
     # -- the callee --
@@ -140,12 +154,24 @@ class Crowd(threading.Thread):
     def callee_in(self, m):
         method = m.split(b" ", 1)[0]
         if method == b"INVITE":
-            n = int(re.match(rb"INVITE sips?:1(\d+)@", m).group(1))
+            x = re.match(rb"INVITE sips?:1(\d+)@", m)
+            n = int(x.group(1)) if x else 0  # else in a dialog
             c = self.calls.get(n)
             if c:
                 self.reached.setdefault(n, c["id"].decode())
                 self.at.setdefault(n, time.time())
-            self.answer(self.b, m, 200, sdp("127.0.72.11", 42000).encode())
+            kind = n % 10 if self.churn and b"tag=" not in field(m, b"To|t") else 0
+            if kind == 1:
+                self.answer(self.b, m, 486)
+            elif kind == 2:
+                self.answer(self.b, m, 180)
+                self.ringing[field(m, b"Call-ID|i")] = m
+                heapq.heappush(self.due, (time.time() + 0.1, n, "cancel"))
+            else:
+                self.answer(self.b, m, 200, sdp("127.0.72.11", 42000).encode())
+        elif method == b"CANCEL" and field(m, b"Call-ID|i") in self.ringing:
+            self.answer(self.b, m, 200)
+            self.answer(self.b, self.ringing.pop(field(m, b"Call-ID|i")), 487)
         elif method in (b"BYE", b"CANCEL", b"OPTIONS"):
             self.answer(self.b, m, 200)
 
@@ -157,13 +183,19 @@ class Crowd(threading.Thread):
             c = self.calls.get(n)
             if not c:
                 continue
-            c["tries"] += what != "bye"
+            c["tries"] += what in ("again", "bye-again")
             if c["tries"] > 4:  # the gateway's part of it died
                 self.failed += 1
+                self.codes[c["state"], n % 10] += 1
                 del self.calls[n]
             elif what == "again" and c["state"] == "calling":
                 self.invite(n)
                 heapq.heappush(self.due, (now + 0.5, n, "again"))
+            elif what == "cancel" and c["state"] == "calling":
+                self.send(self.a, self.head(b"CANCEL", n, c, b"sip:1%d@example.com" % n, 1, b"z9hG4bKi%s%d" % (self.token, n)))
+            elif what == "again-invite" and c["state"] == "up":
+                c["state"] = "again"
+                self.send(self.a, self.head(b"INVITE", n, c, c["target"], 3, b"z9hG4bKc%s%d" % (self.token, n)), sdp("127.0.72.10", 40000).replace("o=tester 7 7", "o=tester 7 8").encode())
             elif what == "bye" or what == "bye-again":
                 self.bye(n)
 

@@ -9,9 +9,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define FREE_TRIES   20 /* looks at an address that is in use */
+#define FREE_WAIT_MS 100
 
 #define UDP_BUFFER     (4 << 20)
 #define LOCATION_LEAST 1024u
@@ -210,8 +214,14 @@ static enum err probe(struct monitor *m, uint32_t i)
         return OK;
     const struct policy_listener *l = &m->conf->policy.listeners[i];
     int fd = -1;
-    enum err e = l->proto == PROTO_UDP ? sock_udp(&l->bind, false, &fd)
-                                       : sock_listen(&l->bind, false, 1, &fd);
+    enum err e = ERR_EXISTS;
+    /* The engines of a gateway whose monitor was killed are gone a moment after it. */
+    for (int k = 0; k < FREE_TRIES && e == ERR_EXISTS; k++) {
+        if (k)
+            (void)poll(NULL, 0, FREE_WAIT_MS);
+        e = l->proto == PROTO_UDP ? sock_udp(&l->bind, false, &fd)
+                                  : sock_listen(&l->bind, false, 1, &fd);
+    }
     if (e == OK)
         return close(fd) == 0 ? OK : ERR_SYSTEM;
     if (e == ERR_EXISTS)
