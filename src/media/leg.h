@@ -111,7 +111,7 @@ MUST_CHECK enum reason media_answer_out(struct media *m, struct media_leg *to, s
                                         struct instant now, struct out *o);
 void media_rollback(struct media *m, struct media_leg *l);
 void media_pair(struct media *m, struct media_leg *a,
-                struct media_leg *b);                  /* stops earlier pairings of both */
+                struct media_leg *b);                    /* stops earlier pairings of both */
 void media_unpair(struct media *m, struct media_leg *l); /* nothing is relayed either way */
 
 /* For CDR and status. stream < MEDIA_STREAMS; false if the stream does not exist. */
