@@ -19,7 +19,7 @@ struct tls_cfg {
 MUST_CHECK enum err tls_ctx_new(const struct tls_cfg *cfg,
                                 struct tls_ctx **ret_c); /* gives: tls_ctx_free. Refuses keys weaker
                                                             than P-256/RSA-2048 in the chain */
-void tls_ctx_free(struct tls_ctx *c); /* its connections may live on */
+void tls_ctx_free(struct tls_ctx *c);                    /* its connections may live on */
 /* name: client: SNI and the name the peer's certificate must hold (RFC 5922: URI-SAN sip:name, then
  * DNS-SAN, no CN, no wildcard); empty on servers. */
 MUST_CHECK enum err tls_new(struct tls_ctx *c, struct str name, struct tls **ret_t);

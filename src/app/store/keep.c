@@ -101,6 +101,16 @@ void store_bindings(struct store *s, struct now now)
             shard_walk(s, &s->shard[e]);
 }
 
+void bindings_again(struct store *s)
+{
+    for (unsigned e = 0; e < STORE_SHARDS; e++) {
+        struct shard_watch *w = &s->shard[e];
+        w->clean = 0;
+        for (uint32_t i = 0; w->slots && i < w->cap; i++)
+            w->slots[i].version = 0;
+    }
+}
+
 static bool row_binding(struct store *s, sqlite3_stmt *st, struct binding *b)
 {
     memset(b, 0, sizeof *b);

@@ -322,6 +322,8 @@ bool store_commit(struct store *s, struct now now, const char **ret_why)
     bool db = db_commit(s) && s->n.write_errors == s->write_error_shown;
     files = open_forget(s) && files;
     uint64_t batch = s->n.sessions - s->committed, lines = s->cdrs.lost - s->log_lost;
+    if (!db)
+        bindings_again(s);
     s->n.sessions_lost += MAX(db ? 0 : batch, lines);
     s->committed = s->n.sessions;
     s->log_lost = s->cdrs.lost;

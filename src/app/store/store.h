@@ -154,6 +154,7 @@ int64_t call_hash(struct str call_id); /* for the index only; the bytes are comp
 void write_session(struct store *s, const struct fact *f, bool aborted);
 void write_verdict(struct store *s, const struct fact *f);
 void write_event(struct store *s, const struct fact *f);
+void bindings_again(struct store *s); /* a batch was taken back: what it held is not there */
 void put_trace(struct out *o,
                const struct trace *t); /* "source=pass identity=refuse:auth_failed" */
 void put_addr(struct out *o, struct str key, const struct addr *a);

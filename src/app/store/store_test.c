@@ -527,6 +527,17 @@ static void bindings_survive(void **state)
     uint64_t written = store.n.bindings_written;
     store_bindings(&store, now);
     assert_int_equal(store.n.bindings_written, written); /* nothing new, nothing written */
+    /* A batch that the database takes back (disk full) is written again. */
+    bind_phone(shard, "dora@example.com", "sip:d@192.0.2.4", 2, 1);
+    store_bindings(&store, now);
+    const char *why = "";
+    assert_int_equal(sqlite3_exec(store.db.h, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    assert_false(store_commit(&store, now, &why));
+    assert_int_equal(number("SELECT count(*) FROM bindings"), 3);
+    for (int i = 0; i < 8; i++)
+        store_bindings(&store, now);
+    commit();
+    assert_int_equal(number("SELECT count(*) FROM bindings"), 4);
     bind_phone(shard, "alice@example.com", "sip:a@192.0.2.1", 7200, 2);
     struct binding gone = {
         .aor_hash = location_hash(&KEY, STR("bob@example.com")), .aor_len = 15, .contact_len = 15};
@@ -535,7 +546,7 @@ static void bindings_survive(void **state)
     assert_true(location_del(shard, &gone));
     store_bindings(&store, now);
     commit();
-    assert_int_equal(number("SELECT count(*) FROM bindings"), 2);
+    assert_int_equal(number("SELECT count(*) FROM bindings"), 3);
     (void)ask(CONTROL_OK, "{\"cmd\":\"bindings\",\"aor\":\"alice\"}");
     have("\"aor\":\"alice@example.com\",\"contact\":\"sip:a@192.0.2.1\"");
     have("\"shown\":1,\"total\":1");
