@@ -369,7 +369,7 @@ void core_restore(struct core *c, const struct binding *b, size_t n, struct now 
         if (location_put(c->registrar.own, &x) != OK)
             core_count(c, REASON_capacity_bindings);
     }
-    upstream_policy(c);
+    upstream_restored(c);
 }
 
 /* --- media --- */

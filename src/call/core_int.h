@@ -494,9 +494,10 @@ uint32_t exchange_used(const struct core *c); /* requests and subscriptions, for
 /* --- upstream.c: registrations that we make ourselves --- */
 size_t upstream_bytes(const struct core_cfg *cfg);
 struct upstream *upstream_init(void *mem, struct core *c); /* keeps mem, zeroed */
-/* A new policy is in force, bindings were restored, or draining began or ended: everything is
- * looked at again, a few bindings at a time. */
+/* A new policy is in force, or draining began or ended: everything is looked at again, a few
+ * bindings at a time. */
 void upstream_policy(struct core *c);
+void upstream_restored(struct core *c); /* bindings came from the store */
 /* A phone registered, refreshed or went, by an authenticated REGISTER that came by that zone;
  * POLICY_NONE: its binding expired. */
 void upstream_registered(struct core *c, uint8_t zone, struct str aor);

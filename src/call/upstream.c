@@ -11,8 +11,8 @@
 #define BACKOFF_S     30
 #define BACKOFF_MAX_S 1800
 #define LEAVE_MS      1000 /* a phone that changes its registration goes and comes in one breath */
-#define WALK_MS       100  /* pace at which all bindings are looked at: after restart and reload */
-#define WALK_N        64u
+#define WALK_MS       50   /* pace at which all bindings are looked at: after restart and reload */
+#define WALK_N        32u
 #define SOON_MS       1
 
 enum { TIMER_REG, TIMER_WALK };
@@ -22,6 +22,7 @@ struct upstream {
     struct map map;
     struct timer walk;
     uint32_t cursor;
+    bool again; /* bindings came while it was under way */
     uint8_t n_names;
     struct text_short names[POLICY_PEERS]; /* of the policy that the entries' indices mean */
 };
@@ -157,8 +158,9 @@ static bool registered(const struct core *c, const struct reg *r)
     return r->until.us > c->now.wall.us;
 }
 
-/* Once more whether that user should be registered there; does nothing if all is as it was. */
-static void look(struct core *c, uint8_t peer, struct str aor)
+/* Once more whether that user should be registered there; does nothing if all is as it was. many:
+ * it is one of all, which do not leave in one moment. */
+static void look(struct core *c, uint8_t peer, struct str aor, bool many)
 {
     struct reg *r = find(c, peer, aor);
     bool want = is_wanted(c, peer, aor);
@@ -172,8 +174,9 @@ static void look(struct core *c, uint8_t peer, struct str aor)
     r->wanted = want;
     if (r->busy)
         return; /* its answer decides what comes next */
+    uint32_t others = many ? c->upstream->regs.used / WALK_N * WALK_MS : 0;
     if (!want)
-        plan(c, r, LEAVE_MS);
+        plan(c, r, LEAVE_MS + rng_below(&c->rng, others + 1));
     else if (registered(c, r) && instant_before(c->now.mono, r->refresh))
         timer_arm(&c->wheel, &r->timer, r->refresh);
     else
@@ -184,7 +187,7 @@ static void look_all(struct core *c, struct str aor)
 {
     for (uint8_t i = 0; i < c->policy->n_peers; i++)
         if (c->policy->peers[i].fronts)
-            look(c, i, aor);
+            look(c, i, aor, false);
 }
 
 void upstream_registered(struct core *c, uint8_t zone, struct str aor)
@@ -462,8 +465,31 @@ static void walk(struct core *c)
     for (uint32_t i = 0; i < WALK_N && u->cursor < fresh; i++, u->cursor++)
         if (location_slot(s, u->cursor, &b) && b.expires.us > c->now.wall.us)
             look_all(c, str_of(b.aor, b.aor_len));
-    if (u->cursor < fresh)
-        timer_arm(&c->wheel, &u->walk, instant_add(c->now.mono, DUR_MS(WALK_MS)));
+    if (u->cursor >= fresh && !u->again)
+        return;
+    u->again = u->again && u->cursor < fresh;
+    u->cursor = u->cursor < fresh ? u->cursor : 0;
+    timer_arm(&c->wheel, &u->walk, instant_add(c->now.mono, DUR_MS(WALK_MS)));
+}
+
+static void walk_start(struct core *c)
+{
+    struct upstream *u = c->upstream;
+    bool any = false;
+    for (uint8_t i = 0; i < c->policy->n_peers; i++)
+        any |= c->policy->peers[i].fronts != 0;
+    if (!any)
+        return;
+    u->again = timer_armed(&u->walk);
+    if (u->again)
+        return;
+    u->cursor = 0;
+    timer_arm(&c->wheel, &u->walk, instant_add(c->now.mono, DUR_MS(WALK_MS)));
+}
+
+void upstream_restored(struct core *c)
+{
+    walk_start(c);
 }
 
 static uint8_t renamed(const struct core *c, struct str name)
@@ -487,20 +513,15 @@ void upstream_policy(struct core *c)
         }
         if (!r->aor_n && c->policy->peers[r->peer].register_s)
             r->ask_s = c->policy->peers[r->peer].register_s;
-        look(c, r->peer, reg_aor(r));
+        look(c, r->peer, reg_aor(r), true);
     }
     u->n_names = c->policy->n_peers;
-    u->cursor = UINT32_MAX;
     for (uint8_t i = 0; i < c->policy->n_peers; i++) {
         TEXT_SET(u->names[i], peer_name(c, i));
         if (i % c->cfg.engines == c->cfg.engine)
-            look(c, i, STR_NONE);
-        if (c->policy->peers[i].fronts)
-            u->cursor = 0;
+            look(c, i, STR_NONE, false);
     }
-    timer_stop(&c->wheel, &u->walk);
-    if (!u->cursor)
-        timer_arm(&c->wheel, &u->walk, instant_add(c->now.mono, DUR_MS(WALK_MS)));
+    walk_start(c);
 }
 
 void upstream_timer(struct core *c, struct timer *t)
