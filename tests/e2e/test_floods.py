@@ -287,3 +287,26 @@ def test_reload_with_calls_up(own):
     src.expect("200")
     assert g.cdr(c.id)["legs"][1]["peer_name"] == "dst"
     src.close(), dst.close()
+
+
+def test_registered_phones_are_known_to_an_engine_that_started_again(own, raw):
+    """It reads from the board from where they are: they come back though strangers hold all the places that they may."""
+    g = own()
+    alice = phone(g, PHONES + "20")
+    pid = g.pids()["engine0"]
+    os.kill(pid, 9)
+    assert wait_for(lambda: g.pids()["engine0"] not in (pid, 0, None) and g.status()["stats"]["connections"] == 0, 10)
+    alice.close()
+    time.sleep(1)
+    crowd = []
+    for i in range(100):
+        try:
+            crowd.append(raw(TCP, f"{PHONES}{60 + i}"))
+        except OSError:
+            pass
+    assert wait_for(lambda: g.status()["stats"]["strangers"] == CAP // 2, 3), g.status()["stats"]
+    back = [phone(g, PHONES + "20", register=False) for _ in range(30)]
+    back[29].register(60)
+    assert g.status()["stats"]["connections"] == CAP // 2 + 30
+    for x in back:
+        x.close()
