@@ -44,9 +44,9 @@ def field(m, name):
 class Crowd(threading.Thread):
     """churn: of ten calls one is busy, one is cancelled while it rings, two are re-INVITEd before they end."""
 
-    def __init__(self, n, hold=(1.0, 4.0), rate=120, seed=1, churn=False):
+    def __init__(self, n, hold=(1.0, 4.0), rate=120, seed=1, churn=False, patience=4):
         super().__init__(daemon=True)
-        self.churn, self.cancelled = churn, 0
+        self.churn, self.cancelled, self.patience = churn, 0, patience  # patience: half seconds that a request is sent again
         self.want, self.hold, self.rate = n, hold, rate
         self.random = random.Random(seed)
         self.token = os.urandom(4).hex().encode()  # branches differ from those of another crowd
@@ -98,7 +98,7 @@ class Crowd(threading.Thread):
 
     def bye(self, n):
         c = self.calls[n]
-        c["state"], c["tries"] = "bye", c["tries"] + 1
+        c["state"] = "bye"
         self.send(self.a, self.head(b"BYE", n, c, c["target"], 4, b"z9hG4bKb%s%d" % (self.token, n)))  # above the re-INVITE's number
         heapq.heappush(self.due, (time.time() + 0.5, n, "bye-again"))
 
@@ -184,7 +184,7 @@ class Crowd(threading.Thread):
             if not c:
                 continue
             c["tries"] += what in ("again", "bye-again")
-            if c["tries"] > 4:  # the gateway's part of it died
+            if c["tries"] > self.patience:  # the gateway's part of it died
                 self.failed += 1
                 self.codes[c["state"], n % 10] += 1
                 del self.calls[n]

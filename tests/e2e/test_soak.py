@@ -68,14 +68,14 @@ def part(g, rwload, until):
     """Calls and registrations until so many calls were made; then quiet."""
     left = until - stats(g)["calls_total"]
     seconds = left / (RATE + 60)
-    crowd = Crowd(60, hold=(0.4, 1.2), rate=60, churn=True)
+    crowd = Crowd(60, hold=(0.4, 1.2), rate=60, churn=True, patience=20)
     crowd.start()
     regs = threading.Thread(target=lambda: load(rwload, "-m", "reg", "-r", str(RATE // 5), "-d", str(int(seconds) + 1), "-w", "0", "-a", "127.0.73.20:5081", "-b", "127.0.73.30:5071"))
     regs.start()
     r = load(rwload, "-m", "call", "-r", str(RATE), "-d", f"{seconds:.1f}", "-w", "0", "-H", "300")
     regs.join()
     assert wait_for(lambda: stats(g)["calls_total"] >= until * 0.98, 20, 0.2), (stats(g)["calls_total"], until)
-    assert crowd.finish(), len(crowd.calls)
+    assert crowd.finish(30), len(crowd.calls)
     crowd.quit()
     assert r["failed"] <= r["total"] * 0.01, r  # the generator sends nothing twice: what a busy machine drops is a call that failed
     assert crowd.failed <= len(crowd.ended) * 0.005 and crowd.cancelled > 0 and len(crowd.ended) > crowd.cancelled, (crowd.codes, crowd.cancelled, len(crowd.ended))
@@ -99,9 +99,11 @@ def test_memory_is_flat(gw, rwload):
     engines = [n for n in seen[0] if n.startswith("engine")]
     for name in seen[0]:
         before, after = seen[1][name], seen[4][name]
-        if LONG:
-            assert after["pss"] <= before["pss"] * 1.02 + 128, f"{name}: {before} {after}"
-        slack = 1.02 if LONG else 1.5 if name in engines else 1  # an engine opens media ports ahead of need
+        if LONG:  # a busy machine may lift a level once; what leaks grows in every part
+            steps = sorted(seen[i][name]["pss"] - seen[i - 1][name]["pss"] for i in (2, 3, 4))
+            assert after["pss"] <= before["pss"] * (1.02 if steps[1] > before["pss"] * 0.003 else 1.05), f"{name}: {before} {after}"
+            assert steps[1] <= before["pss"] * 0.01, f"{name}: {steps}"
+        slack = 1.5 if name in engines else 1  # an engine opens media ports ahead of need
         assert after["fds"] <= before["fds"] * slack, f"{name}: {before} {after}"
     if not LONG:  # what a call may leave for 32 s (its transactions), and no more
         grown = sum(seen[4][n]["pss"] - seen[1][n]["pss"] for n in engines) * 1024 / (TOTAL * 3 / 5)
