@@ -127,11 +127,11 @@ struct policy_limits {
 };
 #define POLICY_RESOLVERS 4u
 #define POLICY_UNSIGNED  8u
-struct policy_dns { /* how the fetch program looks names up */
+struct policy_dns {    /* how the fetch program looks names up */
     uint8_t n_servers; /* 0: those of /etc/resolv.conf */
     uint8_t n_plain;
     struct addr servers[POLICY_RESOLVERS]; /* with port */
-    struct span plain[POLICY_UNSIGNED]; /* domains below which nothing needs to be signed */
+    struct span plain[POLICY_UNSIGNED];    /* domains below which nothing needs to be signed */
 };
 struct policy_role {
     struct span name;

@@ -1,6 +1,11 @@
 #include "base/seq.h"
 #include "call/fixture_test.h"
 #include "call/targets.h"
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static struct targets_board board;
 static struct policy p;
@@ -155,6 +160,49 @@ static void sources(void **state)
     assert_false(targets_was(&rows[2], &d, (struct wall){5}));
 }
 
+/* A writer in another process that never pauses: a reader sees whole rows or none. */
+static void torn(void **state)
+{
+    (void)state;
+    struct targets_board *b =
+        mmap(NULL, sizeof *b, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(b != MAP_FAILED);
+    assert_ok(targets_attach(b, sizeof *b));
+    struct targets_row one = row_of(1, "192.0.2.30:5060", NULL), two = one;
+    two.n = LOCATE_ENTRIES;
+    for (unsigned i = 0; i < two.n; i++)
+        two.entry[i].a = fixture_addr("192.0.2.77:7777");
+    targets_put(b, 3, &one);
+    pid_t pid = fork();
+    if (pid == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (unsigned i = 0;; i++) {
+            targets_put(b, 3, i & 1 ? &one : &two);
+            for (volatile unsigned k = 0; k < 3000; k++)
+                ; /* as a real one, it is mostly elsewhere */
+        }
+    }
+    unsigned seen[2] = {0}, missed = 0, bad = 0;
+    for (unsigned i = 0; i < 200000 && !bad; i++) {
+        struct targets_row r;
+        enum err e = targets_get(b, sizeof *b, &p, 1, &r);
+        if (e == ERR_NOT_FOUND) {
+            missed++;
+            continue;
+        }
+        bool is_two = r.n == LOCATE_ENTRIES;
+        bad += e != OK || (!is_two && r.n != 1);
+        for (unsigned k = 0; k < r.n && !bad; k++)
+            bad += !addr_eq(&r.entry[k].a, &(is_two ? &two : &one)->entry[k].a);
+        seen[is_two]++;
+    }
+    (void)kill(pid, SIGKILL);
+    (void)waitpid(pid, NULL, 0);
+    assert_int_equal(bad, 0);
+    assert_true(seen[0] && seen[1] && missed < seen[0] + seen[1]);
+    (void)munmap(b, sizeof *b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -163,6 +211,7 @@ int main(void)
         cmocka_unit_test_setup(loopback, prepare),
         cmocka_unit_test_setup(dead_writer, prepare),
         cmocka_unit_test_setup(sources, prepare),
+        cmocka_unit_test_setup(torn, prepare),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
