@@ -9,7 +9,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 TOTAL = int(os.environ.get("RINGWALL_SOAK", "10000"))
 LONG = TOTAL >= 50000
 # A transaction lingers for 32 s: only behind that many seconds of one rate the tables have reached their level (40,000 calls).
-RATE = int(os.environ.get("RINGWALL_SOAK_RATE", "900" if LONG else "1000"))
+RATE = int(os.environ.get("RINGWALL_SOAK_RATE", "900" if LONG else "700"))
 USERS = 100
 EXTRA = """  - {{name: load, listeners: [load], sources: [127.0.73.20], media: rtp, registration: yes, authenticate: yes, rate_per_source: 100000}}
   - {{name: pbx, listeners: [back], sources: [127.0.73.30], media: rtp, authenticate: no, rate_per_source: 100000}}
@@ -77,7 +77,8 @@ def part(g, rwload, until):
     assert wait_for(lambda: stats(g)["calls_total"] >= until * 0.98, 20, 0.2), (stats(g)["calls_total"], until)
     assert crowd.finish(30), len(crowd.calls)
     crowd.quit()
-    assert r["failed"] <= r["total"] * 0.01, r  # the generator sends nothing twice: what a busy machine drops is a call that failed
+    # the generator sends nothing twice: a datagram that a busy machine drops is a call that failed
+    assert r["refused"] == 0 and r["failed"] <= r["total"] * (0.01 if LONG else 0.1), r
     assert crowd.failed <= len(crowd.ended) * 0.005 and crowd.cancelled > 0 and len(crowd.ended) > crowd.cancelled, (crowd.codes, crowd.cancelled, len(crowd.ended))
     assert g.idle()
     return r
@@ -89,7 +90,7 @@ def test_memory_is_flat(gw, rwload):
     seen = []
     for n in range(1, 6):
         part(gw, rwload, TOTAL * n // 5)
-        time.sleep(3 if n in (2, 5) else 0)  # media ports rest, facts are committed
+        time.sleep((3 if LONG else 1) if n in (2, 5) else 0)  # media ports rest, facts are committed
         seen.append(measure(gw))
     s = stats(gw)
     print(f"\n{s['calls_total']} calls; KiB of PSS, and descriptors, after each fifth:")
