@@ -22,7 +22,8 @@ static enum reason offer(struct leg *l, const struct leg *with, struct str autho
     struct out words = out_of(c->sdp2, sizeof c->sdp2), sdp = out_of(c->sdp, sizeof c->sdp), o;
     if (!with || !words_put(with, l, &words))
         return REASON_transfer_media;
-    enum reason why = media_offer_out(c->media, l->media, out_str(&words), c->now.mono, &sdp);
+    enum reason why =
+        media_offer_for(c->media, l->media, with->media, out_str(&words), c->now.mono, &sdp);
     if (why != REASON_NONE)
         return why;
     struct handle t = leg_request_begin(l, &o, SIP_INVITE);
@@ -265,14 +266,24 @@ struct leg *replaces_leg(struct core *c, const struct replaces *r, enum reason *
     return NULL;
 }
 
+/* A PBX of ours may step into any call whose identifiers it was given; everybody else into their
+ * own. */
+static bool may_step_in(const struct leg *a, const struct leg *l)
+{
+    const struct policy *p = a->call->core->policy;
+    const struct leg *other = leg_other(l);
+    if (a->peer != POLICY_NONE && !p->peers[a->peer].trunk)
+        return true;
+    return transfer_same_party(a, l) || (other && transfer_same_party(a, other));
+}
+
 /* RFC 3891 section 3, in its order. */
 static enum reason may_replace(const struct call *k, const struct leg *l, const struct replaces *r)
 {
     const struct call *old = l->call;
     if (!transfer_served(k->a) || old == k)
         return REASON_right_transfer;
-    if (!transfer_same_party(k->a, l) &&
-        !(leg_other(l) && transfer_same_party(k->a, leg_other(l))) && k->a->peer == POLICY_NONE)
+    if (!may_step_in(k->a, l))
         return REASON_replaces_denied;
     if (l->flags & LEG_GONE)
         return REASON_replaces_ended;
