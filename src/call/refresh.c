@@ -105,9 +105,9 @@ static void no_word(struct leg *b)
     if (k->route == POLICY_NONE || !handle_is(b->ict))
         return;
     const struct policy_route *r = &c->policy->routes[k->route];
-    bool more = k->next_peer + 1u < r->n_peers ||
-                (k->next_peer < r->n_peers &&
-                 k->next_target < peers_targets(c, r->peers[k->next_peer]));
+    bool more =
+        k->next_peer + 1u < r->n_peers ||
+        (k->next_peer < r->n_peers && k->next_target < peers_targets(c, r->peers[k->next_peer]));
     if (!more)
         return;
     (void)!trans_cancel(c->trans, b->ict, STR_NONE, c->now.mono);

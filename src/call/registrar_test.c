@@ -458,8 +458,8 @@ static void flows_behind_proxies(void **state)
          439, false},
         {"Via: SIP/2.0/TLS 192.168.1.9;branch=z9hG4bKa\r\n", "Path: <sip:h;lr;ob>\r\n", "outbound",
          200, true},
-        {"Via: SIP/2.0/TLS 192.168.1.9;branch=z9hG4bKa\r\n",
-         "Path: <sip:h;lr;ob>, <sip:i;lr>\r\n", "outbound", 439, false},
+        {"Via: SIP/2.0/TLS 192.168.1.9;branch=z9hG4bKa\r\n", "Path: <sip:h;lr;ob>, <sip:i;lr>\r\n",
+         "outbound", 439, false},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         char extra[512], id[8];

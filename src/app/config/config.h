@@ -33,7 +33,7 @@ struct config_cert { /* index = policy_listener.key = key number at the vault */
 };
 struct config {
     struct policy policy;
-    char state[CONFIG_PATH]; /* state folder */
+    char state[CONFIG_PATH];        /* state folder */
     char trust_anchor[CONFIG_PATH]; /* file of DNSSEC trust anchors; "" = none was found */
     uint8_t n_certs;
     struct config_cert certs[CONFIG_CERTS];
