@@ -126,8 +126,16 @@ bool location_other(struct location_shard *const *shards, size_t n_shards, const
     return next != NULL;
 }
 
+uint32_t location_moment(struct location_shard *const *shards, size_t n_shards,
+                         const struct sipkey *k, struct str aor)
+{
+    const struct location_shard *s = shards[siphash(k, aor) % n_shards];
+    return s ? __atomic_load_n(&s->version, __ATOMIC_ACQUIRE) : 0;
+}
+
 void location_follow(struct location_shard *const *shards, size_t n_shards, const struct sipkey *k,
-                     struct str aor, struct wall now, struct str contact, struct flow *f)
+                     struct str aor, struct wall now, struct str contact, uint32_t moment,
+                     struct flow *f)
 {
     struct binding all[LOCATION_FLOWS];
     const struct binding *to = NULL;
@@ -139,7 +147,8 @@ void location_follow(struct location_shard *const *shards, size_t n_shards, cons
             continue;
         if (handle_eq(b->flow.conn, f->conn) && addr_eq(&b->flow.peer, &f->peer))
             return;
-        to = !to || newer(b, to) ? b : to;
+        if ((int32_t)(b->version - moment) > 0 && (!to || newer(b, to)))
+            to = b;
     }
     if (to)
         *f = to->flow;

@@ -108,12 +108,17 @@ static void busy_is_not_tried_again(void **state)
     assert_non_null(sent(x, PBX, "SIP/2.0 486 "));
 }
 
-static struct flow followed(struct fixture *x, unsigned from)
+static struct flow followed_since(struct fixture *x, unsigned from, uint32_t moment)
 {
     struct flow f = tls(from);
     location_follow(x->g.shards, 1, &x->g.cfg[0].hash_key, STR("alice@example.com"), x->g.now.wall,
-                    STR("sip:alice@192.168.1.9:5061"), &f);
+                    STR("sip:alice@192.168.1.9:5061"), moment, &f);
     return f;
+}
+
+static struct flow followed(struct fixture *x, unsigned from)
+{
+    return followed_since(x, from, 0);
 }
 
 /* A call stays on its own connection while that lives, though the phone has a newer one. */
@@ -128,6 +133,11 @@ static void following_a_phone(void **state)
     assert_int_equal(followed(x, 9).conn.index, 2); /* its own has gone: to the newest */
     flow_up(x, 1);
     assert_int_equal(followed(x, 9).conn.index, 1);
+    /* What was registered before the call proved where it lives leads nowhere, and may be dead. */
+    uint32_t now = location_moment(x->g.shards, 1, &x->g.cfg[0].hash_key, STR("alice@example.com"));
+    assert_int_equal(followed_since(x, 9, now).conn.index, 9);
+    flow_up(x, 2);
+    assert_int_equal(followed_since(x, 9, now).conn.index, 2);
 }
 
 /* RFC 3327: the way back through the proxies. */

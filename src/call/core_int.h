@@ -105,6 +105,7 @@ struct leg {
     struct held *held;       /* INVITE of this leg, without final answer or without ACK */
     struct held *ask;        /* its UPDATE or INFO without answer */
     struct held *kept;       /* an ACK with SDP that may have to be repeated, in again */
+    uint32_t moment;         /* among its user's registrations, when flow was proved (leg_here) */
     struct handle ict, nict; /* INVITE, and UPDATE or INFO, that we sent it */
     struct flow flow;
     struct dialog d;
@@ -379,6 +380,8 @@ bool call_cell(uint8_t state, enum call_event ev, uint8_t *ret_next); /* false: 
 struct leg *leg_new(struct call *k, char side);
 void leg_free(struct leg *l); /* gives everything of the leg back, says nothing to the peer */
 struct handle leg_handle(const struct leg *l);
+/* Its peer has just proved that it lives at l->flow: only later registrations lead elsewhere. */
+void leg_here(struct leg *l);
 /* Its texts into another call's memory. ERR_FULL: nothing has changed. */
 MUST_CHECK enum err leg_copy(struct leg *l, struct call *to);
 struct leg *leg_of_tag(struct core *c, struct str tag, enum reason *ret_why, struct handle *ret_h);

@@ -362,6 +362,7 @@ static bool leg_moves(struct core *c, struct incoming *in)
     if (r->ident != IDENT_USER || !str_eq(who, want))
         return false;
     l->flow = r->flow;
+    leg_here(l);
     return true;
 }
 

@@ -65,6 +65,7 @@ struct sub_side {
     struct flow flow;
     struct str aor;  /* the phone's user; empty for peers */
     struct str name; /* the peer's */
+    uint32_t moment; /* location_moment of when flow was proved */
     uint8_t zone, peer;
 };
 struct sub {
@@ -149,9 +150,11 @@ void sub_refused(struct exchange *x, uint16_t code, const struct sip_msg *m);
 void sub_timer(struct core *c, struct timer *t);
 
 /* For sub_dialog.c: */
-enum reason sub_reason(enum err e);                 /* of dialog.h */
-bool sub_too_brief(const struct sip_msg *m);        /* its Expires */
-void sub_arm(struct sub *s, uint32_t seconds);      /* it ends then, and a little later */
+enum reason sub_reason(enum err e);            /* of dialog.h */
+bool sub_too_brief(const struct sip_msg *m);   /* its Expires */
+void sub_arm(struct sub *s, uint32_t seconds); /* it ends then, and a little later */
+/* Its peer has just proved that it lives at x->flow. */
+void sub_here(struct sub *s, struct sub_side *x);
 void sub_follow(struct sub *s, struct sub_side *x); /* to where the phone registered last */
 /* A request in one of the dialogs; the caller goes on with the fields. */
 void sub_within(struct sub *s, uint8_t side, enum sip_method method, struct str branch,

@@ -55,6 +55,7 @@ static enum reason start(struct call *k, const struct target *g)
     b->target = g->target;
     b->st.interval_s = c->policy->limits.session_expires_s;
     b->aor = g->aor.n ? arena_str(&k->text, g->aor) : STR_NONE;
+    leg_here(b);
     struct media_policy mp = policy_media(c->policy, g->zone, &g->flow, c->now.wall);
     b->media = media_leg_open(c->media, &mp, k->session);
     enum err e = hide_dialog(b, k->a->held->m, g->uri);

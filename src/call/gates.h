@@ -112,8 +112,12 @@ size_t location_lookup(struct location_shard *const *shards, size_t n_shards,
 bool location_other(struct location_shard *const *shards, size_t n_shards, const struct sipkey *k,
                     struct str aor, struct wall now, const struct flow *tried, struct str contact,
                     struct binding *ret_b);
-/* Where the phone of that contact is now, which came back over another connection; f stays while
- * its own is registered. */
+/* A moment among the registrations of that AOR: what is registered later has a newer version. */
+uint32_t location_moment(struct location_shard *const *shards, size_t n_shards,
+                         const struct sipkey *k, struct str aor);
+/* Where the phone of that contact is now, if it came back over another connection after that
+ * moment; f stays while its own is registered. */
 void location_follow(struct location_shard *const *shards, size_t n_shards, const struct sipkey *k,
-                     struct str aor, struct wall now, struct str contact, struct flow *f);
+                     struct str aor, struct wall now, struct str contact, uint32_t moment,
+                     struct flow *f);
 #endif

@@ -143,6 +143,14 @@ void leg_note(struct leg *l, const struct sip_msg *m)
 
 /* --- requests of ours --- */
 
+void leg_here(struct leg *l)
+{
+    struct core *c = l->call->core;
+    struct str aor = l->side == 'a' ? l->call->user : l->aor;
+    if (aor.n)
+        l->moment = location_moment(c->cfg.shards, c->cfg.engines, &c->cfg.hash_key, aor);
+}
+
 /* A phone that came back over another connection has registered there: the same Contact of the same
  * user, proved by digest. Its calls follow it. */
 static void follow(struct leg *l)
@@ -152,7 +160,7 @@ static void follow(struct leg *l)
     if (l->peer != POLICY_NONE || !flow_reliable(&l->flow) || !aor.n)
         return;
     location_follow(c->cfg.shards, c->cfg.engines, &c->cfg.hash_key, aor, c->now.wall,
-                    l->d.remote_target, &l->flow);
+                    l->d.remote_target, l->moment, &l->flow);
 }
 
 struct handle leg_request_begin(struct leg *l, struct out *o, enum sip_method m)

@@ -85,6 +85,7 @@ static bool moves(struct core *c, struct sub *s, uint8_t side, const struct requ
     if (r->ident != IDENT_USER || !str_eq(str_of(r->user, r->user_n), x->aor))
         return false;
     x->flow = r->flow;
+    sub_here(s, x);
     x->zone = r->zone;
     return true;
 }

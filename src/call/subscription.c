@@ -28,6 +28,13 @@ static bool bucket_take(struct core *c, struct sub *s, struct str who)
     return true;
 }
 
+void sub_here(struct sub *s, struct sub_side *x)
+{
+    struct core *c = s->core;
+    if (x->aor.n)
+        x->moment = location_moment(c->cfg.shards, c->cfg.engines, &c->cfg.hash_key, x->aor);
+}
+
 /* false: no memory. */
 static bool side_set(struct sub *s, struct sub_side *x, const struct target *g)
 {
@@ -38,6 +45,7 @@ static bool side_set(struct sub *s, struct sub_side *x, const struct target *g)
     x->aor = arena_str(&s->text, g->aor);
     x->name = g->peer == POLICY_NONE ? STR_NONE
                                      : arena_str(&s->text, policy_text(p, p->peers[g->peer].name));
+    sub_here(s, x);
     return x->aor.p && (g->peer == POLICY_NONE || x->name.p);
 }
 
@@ -203,7 +211,7 @@ void sub_follow(struct sub *s, struct sub_side *x)
     if (x->name.n || !flow_reliable(&x->flow) || !x->aor.n)
         return;
     location_follow(c->cfg.shards, c->cfg.engines, &c->cfg.hash_key, x->aor, c->now.wall,
-                    x->d.remote_target, &x->flow);
+                    x->d.remote_target, x->moment, &x->flow);
 }
 
 /* A request in one of the dialogs; the caller goes on with the fields. */

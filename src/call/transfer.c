@@ -397,6 +397,7 @@ static enum reason open_target(struct core *c, struct incoming *in, const struct
         return REASON_capacity_calls;
     k->a->flags |= LEG_STANDIN;
     k->a->flow = t->flow;
+    k->a->moment = t->moment;
     k->a->zone = t->zone;
     k->a->peer = t->peer;
     k->user = arena_str(&k->text, user_of(t));

@@ -1,5 +1,5 @@
 """Real phones as the matrix drives them: each offers some of register, call, hold, resume, transfer, cancel, end."""
-import json, os, shutil, signal, socket, subprocess, tempfile, time
+import itertools, json, os, shutil, signal, socket, subprocess, tempfile, time
 from lab import IP
 from script import Script
 from baresip import tone_file
@@ -209,11 +209,10 @@ class Sipsak(Phone):
 class Sipp(Phone):
     """One SIPp run a deed: the scenario asserts what the other side says; exit code 0 is its word that all went well."""
     name = "SIPp"
-    proxy, ip, next_port, auth = (IP, 5060), "127.0.1.32", 6000, True
+    proxy, ip, ports, auth = (IP, 5060), "127.0.1.32", itertools.count(6002, 2), True
 
     def start(self):
-        Sipp.next_port += 2
-        self.port = Sipp.next_port
+        self.port = next(Sipp.ports)
         return self
 
     def script(self, **k):
@@ -224,7 +223,7 @@ class Sipp(Phone):
         with open(users, "w") as f:
             f.write(f"SEQUENTIAL\n{self.user};[authentication username={self.user} password={self.password}];{number}\n")
         self.spawn(["sipp", f"{self.proxy[0]}:{self.proxy[1]}", "-sf", script.write(os.path.join(self.dir, "script.xml")), "-inf", users, "-i", self.ip, "-mi", self.ip, "-p", str(self.port),
-                    "-t", "t1" if self.transport == "tcp" else "u1", "-auth_uri", "example.com", "-m", "1", "-nostdin", "-timeout", str(seconds), "-timeout_error", "-trace_err", "-error_file",
+                    "-t", "t1" if self.transport == "tcp" else "u1", "-auth_uri", "example.com", "-m", "1", "-nostdin", "-timeout", str(seconds), "-timeout_error", "-trace_err", "-trace_msg", "-error_file",
                     os.path.join(self.dir, "errors")])
         return self.done(seconds + 4) if wait else None
 
@@ -234,19 +233,20 @@ class Sipp(Phone):
         except subprocess.TimeoutExpired:
             code = -1
         errors = os.path.join(self.dir, "errors")
-        self.why = "" if code == 0 else self.text()[-1200:] + (open(errors).read()[-1500:] if os.path.exists(errors) else "")
+        text = open(errors).read() if os.path.exists(errors) else ""
+        self.why = "" if code == 0 else (text[text.find("Aborting"):][:300] if "Aborting" in text else f"exit code {code}, {self.text()[-300:]}")
         return code == 0
 
 
 class Front(Sipp):
     """The same phone behind a Kamailio proxy in front of Ringwall; the transport is the proxy's."""
     name = "Kamailio in front"
-    ports = {"udp": 5060, "tcp": 5062, "tls": 5064}
+    doors = {"udp": 5060, "tcp": 5062, "tls": 5064}
     proxy_ip, ip = "127.0.1.40", "127.0.1.33"
 
     def start(self):
         super().start()
-        self.proxy, self.via = (self.proxy_ip, self.ports[self.transport]), self.transport
+        self.proxy, self.via = (self.proxy_ip, self.doors[self.transport]), self.transport
         self.transport = "udp"
         return self
 
