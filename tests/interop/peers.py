@@ -223,7 +223,7 @@ class Sipp(Phone):
         with open(users, "w") as f:
             f.write(f"SEQUENTIAL\n{self.user};[authentication username={self.user} password={self.password}];{number}\n")
         self.spawn(["sipp", f"{self.proxy[0]}:{self.proxy[1]}", "-sf", script.write(os.path.join(self.dir, "script.xml")), "-inf", users, "-i", self.ip, "-mi", self.ip, "-p", str(self.port),
-                    "-t", "t1" if self.transport == "tcp" else "u1", "-auth_uri", "example.com", "-m", "1", "-nostdin", "-timeout", str(seconds), "-timeout_error", "-trace_err", "-trace_msg", "-error_file",
+                    "-t", "t1" if self.transport == "tcp" else "u1", "-auth_uri", "example.com", "-m", "1", "-nostdin", "-timeout", str(seconds), "-timeout_error", "-trace_err", "-error_file",
                     os.path.join(self.dir, "errors")])
         return self.done(seconds + 4) if wait else None
 

@@ -77,24 +77,20 @@ Contact: <sip:[field0]@[local_ip]:[local_port];transport=[transport]>
         self._send("ACK", uri, routes="", retrans=False, branch=f"[branch-{back + 3}]")
         return self
 
-    def refer(self, number):
-        """Blind transfer; NOTIFYs follow, one each for trying, ringing and done, and then the other side hangs up."""
+    def refer(self, number, told=True):
+        """Blind transfer; then the other side hangs up. told: NOTIFYs come before that, one each for trying, ringing and done."""
         self.cseq += 1
-        self._send("REFER", "[next_url]", extra=f"Refer-To: <sip:{number}@{self.domain}>\nReferred-By: <sip:[field0]@{self.domain}>\n")
+        self._send("REFER", "[next_url]", extra=f"Refer-To: <sip:{number}@{self.domain}>\nReferred-By: <sip:[field0]@{self.domain}>\n" + ("" if told else "Refer-Sub: false\n"))
         self._recv("202")
-        return self
+        for _ in range(3 if told else 0):
+            self._recv("NOTIFY")
+            self._ok()
+        self._recv("BYE")
+        return self._ok()
 
     def _ok(self):
         self.steps.append("<send><![CDATA[\nSIP/2.0 200 OK\n[last_Via:]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\n[last_CSeq:]\nContent-Length: 0\n\n]]></send>")
         return self
-
-    def notified(self):
-        self._recv("NOTIFY")
-        return self._ok()
-
-    def ended(self):
-        self._recv("BYE")
-        return self._ok()
 
     def refreshed(self, seconds):
         """The other side's session refresh by re-INVITE (no UPDATE in our Allow)."""
