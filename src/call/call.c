@@ -94,6 +94,7 @@ static void act_answer(struct call *k, const struct sip_msg *m, struct leg *b, e
     b->state = LEG_UP;
     if (bad != REASON_NONE) {
         uint16_t code = reason_info(bad)->code;
+        core_count(c, bad);
         call_end(k, bad, code ? code : 488, 'g');
         return;
     }
