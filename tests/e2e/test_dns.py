@@ -296,7 +296,7 @@ def test_tls_peer_by_name_shows_the_name_that_was_asked_for(close, src, tmp_path
 
 def test_ipv6_peer_and_an_answer_too_long_for_a_datagram(close):
     """AAAA for a listener of IPv6; 30 SRV records come by TCP."""
-    text = config({"1": ("six", "lan6", "six.test", "")}).replace("zones:", "  - {{name: lan6, transport: udp, address: \"[::1]:5060\"}}\nzones:", 1)
+    text = config({"1": ("six", "lan6", "six.test", "")}).replace("zones:", "  - {{name: lan6, transport: udp, address: \"[::1]:5065\"}}\nzones:", 1)
     text = text.replace("[lan, lan-tcp]", "[lan, lan-tcp, lan6]").replace("[127.0.72.0/24]", "[127.0.72.0/24, \"::1/128\"]")
     long = [f"_sip._udp.six.test. 60 IN SRV {n} 0 51{n:02} a-rather-long-name-of-a-host-{n}.six.test." for n in range(10, 40)]
     close(Zone(long + [f"a-rather-long-name-of-a-host-{n}.six.test. 60 IN {t}" for n in range(10, 14) for t in ("AAAA ::1", "A 127.0.72.20")])).start()

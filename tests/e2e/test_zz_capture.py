@@ -45,7 +45,7 @@ def test_no_audio_in_the_clear_towards_secured_phones(gw, capture):
         rows = [x.split("\t") for x in r.stdout.splitlines()]
         loud = [x[:4] for x in rows[::10] if max(power([alaw(b) for b in bytes.fromhex(x[4].replace(":", ""))[12:172]], hz) for hz in (440, 1000)) > 0.5]
         return len(rows), loud
-    n, loud = tones("udp.port in {32000..32040}")
+    n, loud = tones("udp.port in {32000..32040} and not ip.addr == 127.0.61.0/24")
     assert n > 200 and not loud, loud[:5]
     n, loud = tones("udp.port in {33000..33040}")
     assert n > 200 and len(loud) > n / 20
