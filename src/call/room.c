@@ -9,10 +9,12 @@ static bool scarce(size_t used, size_t cap)
 }
 
 /* A call takes two pairs of ports, so at least that many are kept. Pairs that are not open yet are
- * opened ahead of need; they do not count until then. */
+ * opened ahead of need, so that 128 are ready while more can be had: what is kept must stay below
+ * that, else calls would be refused that the next turn has ports for. */
+#define PORTS_KEPT 32u
 static bool ports_scarce(const struct ports *p)
 {
-    return p->n_taken + MAX(p->n_open / 10, 2u) + 2 > p->n_open;
+    return p->n_taken + MAX(MIN(p->n_open / 10, PORTS_KEPT), 2u) + 2 > p->n_open;
 }
 
 enum reason room_for(const struct core *c, const struct request *r)

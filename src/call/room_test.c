@@ -168,6 +168,24 @@ static void the_vault_is_silent(void **state)
     nothing_left(x);
 }
 
+/* The platform opens more only when fewer than 128 pairs are ready: with those, however many are
+ * open, calls pass. */
+static void ports_that_wait_are_no_reserve(void **state)
+{
+    struct fixture *x = *state;
+    struct rng rng;
+    uint16_t even;
+    x->g.cfg[0].ports_cap_pairs = 4000;
+    shrink(x, 100, 1000, 50, 3000, 16u << 20);
+    rng_init(&rng, x->g.cfg[0].seed);
+    for (unsigned i = 0; i < 3000 - 128; i++)
+        assert_ok(ports_take(core_ports(x->g.core[0]), &rng, x->g.now.mono, &even));
+    assert_int_equal(ports_want(core_ports(x->g.core[0]), 128), 0);
+    register_alice(x);
+    assert_int_equal(call_to(x, "alice", 1), 0);
+    assert_int_equal(counted(x, REASON_capacity_ports), 0);
+}
+
 static void ports_are_full(void **state)
 {
     struct fixture *x = *state;
@@ -347,6 +365,7 @@ int main(void)
                                        T(transactions_are_full),
                                        T(the_vault_is_silent),
                                        T(ports_are_full),
+                                       T(ports_that_wait_are_no_reserve),
                                        T(memory_is_full),
                                        T(bindings_are_full),
                                        T(strangers_have_a_share_of_the_log),
