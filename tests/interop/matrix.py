@@ -13,7 +13,7 @@ LONG_S = 52  # a session of 90 s is refreshed after 45
 def refusal(gw, user):
     """The name by which the user's last call was refused."""
     def last():
-        found = [c for c in gw.ask("cdr", "--last", "60")["cdrs"] if user in f"{c.get('user')} {c.get('from')}"]
+        found = [c for c in gw.ask("cdr", "--last", "60")["cdrs"] if user in f"{c.get('user')} {c.get('from')}" and c["code"] >= 300]
         return found and found[0].get("reason")
     return "refused: " + str(wait_for(last, 3))
 
@@ -78,7 +78,7 @@ PEERS = [(Baresip, live, "mdora", "udp tcp tls", (False, True)),
          (Linphone, live, "mlin", "udp tcp tls", (False, True)),
          (Sipp, scripted, "msipp", "udp tcp", (False, True)),
          (Front, scripted, "mkam", "udp tcp tls", (False, True)),
-         (Behind, scripted, "mkam", "udp tcp tls", (False, True)),
+         (Behind, scripted, "mdaniel", "udp tcp tls", (False, True)),
          (Sipsak, registers_only, "msak", "udp tcp tls", (False,))]
 
 
