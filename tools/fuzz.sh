@@ -30,7 +30,7 @@ for name in $names; do
     printf '%-20s %s s ... ' "$name" "$seconds"
     log=build-fuzz/$name.log
     cpu0=$(awk '{ print $16 + $17 }' /proc/$$/stat)
-    ASAN_OPTIONS=detect_stack_use_after_return=0 "$bin" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+    LSAN_OPTIONS=suppressions=fuzz/lsan.supp:print_suppressions=0 ASAN_OPTIONS=detect_stack_use_after_return=0 "$bin" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
         -artifact_prefix="fuzz/crash/$name/" "build-fuzz/corpus/$name" "fuzz/corpus/$name" "fuzz/crash/$name" >"$log" 2>&1
     code=$?
     cpu=$((($(awk '{ print $16 + $17 }' /proc/$$/stat) - cpu0) / $(getconf CLK_TCK)))
