@@ -46,21 +46,25 @@ bool dialled_of_uri(struct str uri_text, char *ret, size_t cap, size_t *ret_n)
     return !o.full && o.n;
 }
 
-size_t location_all(struct location_shard *const *shards, size_t n_shards, const struct sipkey *k,
+/* As dispatch.c sends a REGISTER to its engine. */
+static struct location_view home(const struct location_view *shards, size_t n_shards,
+                                 const struct sipkey *k, struct str aor)
+{
+    return shards[siphash(k, aor) % n_shards];
+}
+
+size_t location_all(const struct location_view *shards, size_t n_shards, const struct sipkey *k,
                     struct str aor, struct wall now, struct binding *ret_b, size_t cap)
 {
+    struct location_view v = home(shards, n_shards, k, aor);
     uint64_t hash = location_hash(k, aor);
     size_t n = 0;
-    for (size_t s = 0; s < n_shards; s++) {
-        size_t start = n;
-        for (unsigned tries = 0; shards[s] && tries < 4; tries++) {
-            uint32_t epoch = __atomic_load_n(&shards[s]->epoch, __ATOMIC_ACQUIRE), it = 0;
-            n = start;
-            while (n < cap && location_next(shards[s], hash, aor, now, &it, &ret_b[n]))
-                n++;
-            if (epoch == __atomic_load_n(&shards[s]->epoch, __ATOMIC_ACQUIRE))
-                break;
-        }
+    for (unsigned tries = 0; tries < 4; tries++) {
+        uint32_t epoch = location_epoch(v), it = 0;
+        for (n = 0; n < cap && location_next(v, hash, aor, now, &it, &ret_b[n]);)
+            n++;
+        if (epoch == location_epoch(v))
+            break;
     }
     for (size_t i = 1; i < n; i++) /* few: insertion sort, stable, by falling q */
         for (size_t j = i; j && ret_b[j].q > ret_b[j - 1].q; j--) {
@@ -90,9 +94,8 @@ static bool same_phone(const struct binding *a, const struct binding *b)
     return a->instance && BINDING_DEVICE(a) == BINDING_DEVICE(b);
 }
 
-size_t location_lookup(struct location_shard *const *shards, size_t n_shards,
-                       const struct sipkey *k, struct str aor, struct wall now,
-                       struct binding *ret_b, size_t cap)
+size_t location_lookup(const struct location_view *shards, size_t n_shards, const struct sipkey *k,
+                       struct str aor, struct wall now, struct binding *ret_b, size_t cap)
 {
     size_t n = location_all(shards, n_shards, k, aor, now, ret_b, cap), kept = 0;
     for (size_t i = 0; i < n; i++) {
@@ -106,7 +109,7 @@ size_t location_lookup(struct location_shard *const *shards, size_t n_shards,
     return kept;
 }
 
-bool location_other(struct location_shard *const *shards, size_t n_shards, const struct sipkey *k,
+bool location_other(const struct location_view *shards, size_t n_shards, const struct sipkey *k,
                     struct str aor, struct wall now, const struct flow *tried, struct str contact,
                     struct binding *ret_b)
 {
@@ -126,14 +129,13 @@ bool location_other(struct location_shard *const *shards, size_t n_shards, const
     return next != NULL;
 }
 
-uint32_t location_moment(struct location_shard *const *shards, size_t n_shards,
+uint32_t location_moment(const struct location_view *shards, size_t n_shards,
                          const struct sipkey *k, struct str aor)
 {
-    const struct location_shard *s = shards[siphash(k, aor) % n_shards];
-    return s ? __atomic_load_n(&s->version, __ATOMIC_ACQUIRE) : 0;
+    return location_version(home(shards, n_shards, k, aor));
 }
 
-void location_follow(struct location_shard *const *shards, size_t n_shards, const struct sipkey *k,
+void location_follow(const struct location_view *shards, size_t n_shards, const struct sipkey *k,
                      struct str aor, struct wall now, struct str contact, uint32_t moment,
                      struct flow *f)
 {

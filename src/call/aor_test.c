@@ -111,8 +111,8 @@ static void busy_is_not_tried_again(void **state)
 static struct flow followed_since(struct fixture *x, unsigned from, uint32_t moment)
 {
     struct flow f = tls(from);
-    location_follow(x->g.shards, 1, &x->g.cfg[0].hash_key, STR("alice@example.com"), x->g.now.wall,
-                    STR("sip:alice@192.168.1.9:5061"), moment, &f);
+    location_follow(x->g.cfg[0].shards, 1, &x->g.cfg[0].hash_key, STR("alice@example.com"),
+                    x->g.now.wall, STR("sip:alice@192.168.1.9:5061"), moment, &f);
     return f;
 }
 
@@ -134,7 +134,8 @@ static void following_a_phone(void **state)
     flow_up(x, 1);
     assert_int_equal(followed(x, 9).conn.index, 1);
     /* What was registered before the call proved where it lives leads nowhere, and may be dead. */
-    uint32_t now = location_moment(x->g.shards, 1, &x->g.cfg[0].hash_key, STR("alice@example.com"));
+    uint32_t now =
+        location_moment(x->g.cfg[0].shards, 1, &x->g.cfg[0].hash_key, STR("alice@example.com"));
     assert_int_equal(followed_since(x, 9, now).conn.index, 9);
     flow_up(x, 2);
     assert_int_equal(followed_since(x, 9, now).conn.index, 2);

@@ -56,9 +56,9 @@ static void *carve(uint8_t **at, size_t bytes)
 static bool sound(const struct core_cfg *cfg)
 {
     return cfg->engines && cfg->engine < cfg->engines && cfg->engines <= ARRAY_LEN(cfg->shards) &&
-           cfg->policy && cfg->counters && cfg->intents && cfg->shards[cfg->engine] &&
-           cfg->calls_cap && cfg->trans_cap && cfg->pending_cap &&
-           cfg->blocks_bytes >= 4 * LARGE_BLOCK;
+           cfg->policy && cfg->counters && cfg->intents && cfg->own &&
+           cfg->shards[cfg->engine].s == cfg->own && cfg->calls_cap && cfg->trans_cap &&
+           cfg->pending_cap && cfg->blocks_bytes >= 4 * LARGE_BLOCK;
 }
 
 /* --- what the transactions tell --- */
@@ -192,8 +192,8 @@ struct core *core_init(void *mem, const struct core_cfg *cfg, struct now now)
                                .trans_cap = cfg->trans_cap,
                                .engine = cfg->engine};
     memory_init(c, mem);
-    c->registrar = (struct registrar){
-        .own = cfg->shards[cfg->engine], .policy = cfg->policy, .hash_key = cfg->hash_key};
+    c->registrar =
+        (struct registrar){.own = cfg->own, .policy = cfg->policy, .hash_key = cfg->hash_key};
     /* Sessions grow with time over restarts, and differ between engines. */
     c->session_next = ((uint64_t)now.wall.us << 6) | cfg->engine;
     c->sweep.owner = OWNER_SWEEP;

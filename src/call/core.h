@@ -42,7 +42,8 @@ struct core_cfg {
     uint8_t engine, engines;
     const struct policy *policy;         /* keeps until core_policy gives another */
     const struct directory *directory;   /* keeps; may be NULL */
-    struct location_shard *shards[64];   /* keeps; [engine] is ours to write */
+    struct location_view shards[64];     /* keeps */
+    struct location_shard *own;          /* keeps: that of shards[engine], ours to write */
     const struct targets_board *targets; /* keeps; NULL: names of peers are not looked up */
     size_t targets_bytes;
     struct token_keys token_keys; /* shared by the engines */

@@ -161,7 +161,9 @@ static inline void gateway_init(struct gateway *g, unsigned engines, uint8_t see
                                .blocks_bytes = 16u << 20,
                                .counters = &g->counters[i],
                                .intents = &g->intents[i]};
-        memcpy(c->shards, g->shards, sizeof g->shards);
+        for (unsigned k = 0; k < engines; k++)
+            c->shards[k] = location_own(g->shards[k]);
+        c->own = g->shards[i];
         c->seed[0] = seed;
         c->seed[1] = (uint8_t)i;
         intents_init(&g->intents[i], calloc(8192, sizeof(struct intent)), 8192, malloc(8u << 20),

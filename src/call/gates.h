@@ -98,26 +98,27 @@ bool aor_of_uri(const struct policy *p, struct str uri_text, char *ret_aor, size
 /* The dialled string of a Request-URI: unescaped user of sip/sips (without parameters), number of
  * tel without visual separators. */
 bool dialled_of_uri(struct str uri_text, char *ret, size_t cap, size_t *ret_n);
-/* All bindings of an AOR over all shards, best q first; returns how many (<= cap). */
-size_t location_all(struct location_shard *const *shards, size_t n_shards, const struct sipkey *k,
+/* All bindings of an AOR, best q first; returns how many (<= cap). shards: of all engines. Only the
+ * shard of the engine that the AOR's registrations go to is asked: what another engine writes
+ * leads no call of that user astray. */
+size_t location_all(const struct location_view *shards, size_t n_shards, const struct sipkey *k,
                     struct str aor, struct wall now, struct binding *ret_b, size_t cap);
 /* Where to call an AOR: as location_all, but of the flows of one phone (RFC 5626) only that which
  * was refreshed last. */
-size_t location_lookup(struct location_shard *const *shards, size_t n_shards,
-                       const struct sipkey *k, struct str aor, struct wall now,
-                       struct binding *ret_b, size_t cap);
+size_t location_lookup(const struct location_view *shards, size_t n_shards, const struct sipkey *k,
+                       struct str aor, struct wall now, struct binding *ret_b, size_t cap);
 /* When the flow to that contact is dead: the phone's flow that was refreshed before it. false:
  * there is none. Ends, since each is older than the one before. */
 #define LOCATION_FLOWS 16u
-bool location_other(struct location_shard *const *shards, size_t n_shards, const struct sipkey *k,
+bool location_other(const struct location_view *shards, size_t n_shards, const struct sipkey *k,
                     struct str aor, struct wall now, const struct flow *tried, struct str contact,
                     struct binding *ret_b);
 /* A moment among the registrations of that AOR: what is registered later has a newer version. */
-uint32_t location_moment(struct location_shard *const *shards, size_t n_shards,
+uint32_t location_moment(const struct location_view *shards, size_t n_shards,
                          const struct sipkey *k, struct str aor);
 /* Where the phone of that contact is now, if it came back over another connection after that
  * moment; f stays while its own is registered. */
-void location_follow(struct location_shard *const *shards, size_t n_shards, const struct sipkey *k,
+void location_follow(const struct location_view *shards, size_t n_shards, const struct sipkey *k,
                      struct str aor, struct wall now, struct str contact, uint32_t moment,
                      struct flow *f);
 #endif

@@ -1,5 +1,6 @@
 #include "call/location.h"
 #include "base/seq.h"
+#include "call/policy.h"
 
 struct slot {
     uint32_t seq, next; /* next: 1-based slot in the chain or the free list */
@@ -31,9 +32,11 @@ static struct slot *slot_at(struct location_shard *s, uint32_t one_based)
     CHECK(one_based && one_based <= s->cap);
     return &((struct slot *)(void *)(s->data + slots_at(s->cap)))[one_based - 1];
 }
-static const struct slot *slot_at_const(const struct location_shard *s, uint32_t one_based)
+/* Readers: by their own cap alone. */
+static const struct slot *view_slot(struct location_view v, uint32_t one_based)
 {
-    return &((const struct slot *)(const void *)(s->data + slots_at(s->cap)))[one_based - 1];
+    CHECK(one_based && one_based <= v.cap);
+    return &((const struct slot *)(const void *)(v.s->data + slots_at(v.cap)))[one_based - 1];
 }
 
 uint64_t location_hash(const struct sipkey *k, struct str aor)
@@ -42,17 +45,37 @@ uint64_t location_hash(const struct sipkey *k, struct str aor)
     return h ? h : 1;
 }
 
+/* No URI and no Path has blanks or control characters; a line break would end our Request-Line. */
+static bool text_ok(const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if ((uint8_t)p[i] <= ' ' || p[i] == 0x7f)
+            return false;
+    return true;
+}
+
+bool location_sound(const struct binding *b)
+{
+    size_t n = (size_t)b->contact_len + b->path_len;
+    return b->aor_hash && b->aor_len && b->aor_len <= LOCATION_AOR_MAX && b->contact_len &&
+           n <= LOCATION_CONTACT_MAX && b->q <= 1000 && b->flow.proto <= PROTO_TLS &&
+           b->flow.listener < POLICY_LISTENERS &&
+           (b->flow.peer.family == ADDR_NONE || b->flow.peer.family == ADDR_V4 ||
+            b->flow.peer.family == ADDR_V6) &&
+           text_ok(b->contact, n);
+}
+
 /* Links are only believed as far as they are written: after a crash everything is linked anew from
  * the slots that are whole. */
 enum err location_attach(struct location_shard *s, uint32_t cap)
 {
-    if (s->cap == 0) {
+    if (cap == 0 || cap > LOCATION_CAP_MAX)
+        return ERR_RANGE;
+    if (s->cap != cap || s->buckets != buckets_for(cap)) { /* new, or the dead one went wild */
+        s->used = s->free_head = s->fresh = s->version = 0;
         s->buckets = buckets_for(cap);
-        __atomic_store_n(&s->cap, cap, __ATOMIC_RELEASE); /* last: readers go by it */
-        return OK;
+        s->cap = cap;
     }
-    if (s->cap != cap || s->buckets != buckets_for(cap))
-        return ERR_SYNTAX;
     memset(s->data, 0, slots_at(cap));
     s->free_head = 0;
     s->used = 0;
@@ -61,8 +84,7 @@ enum err location_attach(struct location_shard *s, uint32_t cap)
     for (uint32_t i = 1; i <= s->fresh; i++) {
         struct slot *sl = slot_at(s, i);
         bool torn = sl->seq & 1;
-        if (torn || !sl->b.aor_hash || sl->b.aor_len > LOCATION_AOR_MAX ||
-            sl->b.contact_len + sl->b.path_len > LOCATION_CONTACT_MAX) {
+        if (torn || !location_sound(&sl->b)) {
             sl->seq += torn;
             sl->b.aor_hash = 0;
             sl->next = s->free_head;
@@ -80,36 +102,51 @@ enum err location_attach(struct location_shard *s, uint32_t cap)
 
 static bool binding_is(const struct binding *b, uint64_t hash, struct str aor)
 {
-    return b->aor_hash == hash && b->aor_len <= LOCATION_AOR_MAX &&
-           str_eq(str_of(b->aor, b->aor_len), aor);
+    return b->aor_hash == hash && str_eq(str_of(b->aor, b->aor_len), aor);
 }
 
-bool location_next(const struct location_shard *s, uint64_t hash, struct str aor, struct wall now,
+bool location_next(struct location_view v, uint64_t hash, struct str aor, struct wall now,
                    uint32_t *it, struct binding *ret_b)
 {
-    if (!s->cap)
+    if (!v.s || !v.cap || *it > v.cap)
         return false;
-    struct slot copy;
+    struct binding copy;
     uint32_t at;
     if (*it == 0)
-        at = __atomic_load_n(&((const uint32_t *)(const void *)s->data)[hash & (s->buckets - 1)],
-                             __ATOMIC_ACQUIRE);
+        at = __atomic_load_n(
+            &((const uint32_t *)(const void *)v.s->data)[hash & (buckets_for(v.cap) - 1)],
+            __ATOMIC_ACQUIRE);
     else
-        at = __atomic_load_n(&slot_at_const(s, *it)->next, __ATOMIC_ACQUIRE);
-    for (uint32_t steps = 0; at && at <= s->cap && steps < 256; steps++) {
-        const struct slot *sl = slot_at_const(s, at);
+        at = __atomic_load_n(&view_slot(v, *it)->next, __ATOMIC_ACQUIRE);
+    for (uint32_t steps = 0; at && at <= v.cap && steps < 256; steps++) {
+        const struct slot *sl = view_slot(v, at);
         uint32_t next = __atomic_load_n(&sl->next, __ATOMIC_ACQUIRE);
         if (__atomic_load_n(&sl->b.aor_hash, __ATOMIC_RELAXED) == hash &&
-            seq_read(&sl->seq, &copy.b, &sl->b, sizeof copy.b) && binding_is(&copy.b, hash, aor) &&
-            copy.b.contact_len + copy.b.path_len <= LOCATION_CONTACT_MAX &&
-            copy.b.expires.us > now.us) {
+            seq_read(&sl->seq, &copy, &sl->b, sizeof copy) && location_sound(&copy) &&
+            binding_is(&copy, hash, aor) && copy.expires.us > now.us) {
             *it = at;
-            *ret_b = copy.b;
+            *ret_b = copy;
             return true;
         }
         at = next;
     }
     return false;
+}
+
+uint32_t location_epoch(struct location_view v)
+{
+    return v.s ? __atomic_load_n(&v.s->epoch, __ATOMIC_ACQUIRE) : 0;
+}
+
+uint32_t location_version(struct location_view v)
+{
+    return v.s ? __atomic_load_n(&v.s->version, __ATOMIC_ACQUIRE) : 0;
+}
+
+uint32_t location_fresh(struct location_view v)
+{
+    uint32_t fresh = v.s ? __atomic_load_n(&v.s->fresh, __ATOMIC_ACQUIRE) : 0;
+    return MIN(fresh, v.cap);
 }
 
 bool location_same(const struct binding *a, const struct binding *b)
@@ -151,6 +188,8 @@ static void touch(struct location_shard *s)
 
 enum err location_put(struct location_shard *s, const struct binding *b)
 {
+    if (!location_sound(b))
+        return ERR_RANGE;
     uint32_t *link = find_link(s, b);
     if (link) {
         write_slot(s, slot_at(s, *link), b);
@@ -217,14 +256,16 @@ bool location_sweep(struct location_shard *s, struct wall now, uint32_t *cursor,
     return false;
 }
 
-bool location_slot(const struct location_shard *s, uint32_t slot, struct binding *ret_b)
+bool location_slot(struct location_view v, uint32_t slot, struct binding *ret_b)
 {
     /* A look at a slot never used yet would make the kernel give it a page. */
-    if (slot >= s->cap || slot >= __atomic_load_n(&s->fresh, __ATOMIC_ACQUIRE))
+    if (slot >= location_fresh(v))
         return false;
-    const struct slot *sl = slot_at_const(s, slot + 1);
-    return __atomic_load_n(&sl->b.aor_hash, __ATOMIC_RELAXED) &&
-           seq_read(&sl->seq, ret_b, &sl->b, sizeof *ret_b) && ret_b->aor_hash != 0 &&
-           ret_b->aor_len <= LOCATION_AOR_MAX &&
-           ret_b->contact_len + ret_b->path_len <= LOCATION_CONTACT_MAX;
+    struct binding copy;
+    const struct slot *sl = view_slot(v, slot + 1);
+    if (!__atomic_load_n(&sl->b.aor_hash, __ATOMIC_RELAXED) ||
+        !seq_read(&sl->seq, &copy, &sl->b, sizeof copy) || !location_sound(&copy))
+        return false;
+    *ret_b = copy;
+    return true;
 }

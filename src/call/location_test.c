@@ -32,7 +32,8 @@ static struct binding make(const char *aor, const char *contact, int64_t expires
 
 static size_t look(const char *aor, int64_t now_s, struct binding *b)
 {
-    return location_lookup(&s, 1, &key, str_c(aor), (struct wall){now_s * 1000000}, b, 16);
+    struct location_view v = {s, CAP};
+    return location_lookup(&v, 1, &key, str_c(aor), (struct wall){now_s * 1000000}, b, 16);
 }
 
 static void size_of_a_binding(void **state)
@@ -120,7 +121,180 @@ static void a_dead_writer_costs_one_slot(void **state)
     assert_int_equal(look("bob@e", 0, b), 1);
     assert_ok(location_put(s, &x));
     assert_int_equal(look("alice@e", 0, b), 1);
-    assert_err(location_attach(s, CAP + 1), ERR_SYNTAX);
+    assert_err(location_attach(s, 0), ERR_RANGE);
+    assert_err(location_attach(s, UINT32_MAX), ERR_RANGE);
+}
+
+/* What the dead one left in the header is not believed; a slot that no reader takes is dropped. */
+static void a_wild_writer_costs_the_next_nothing(void **state)
+{
+    (void)state;
+    struct binding b[16], x = make("alice@e", "sip:a@1", 10), y = make("bob@e", "sip:b@1", 10);
+    assert_ok(location_put(s, &x));
+    assert_ok(location_put(s, &y));
+    ((struct binding *)(void *)(s->data + 64 * sizeof(uint32_t) + 8))->flow.listener = 200;
+    s->fresh = UINT32_MAX;
+    s->free_head = 77777;
+    memset(s->data, 0xff, 64 * sizeof(uint32_t));
+    assert_ok(location_attach(s, CAP));
+    assert_int_equal(s->used, 1);
+    assert_int_equal(look("alice@e", 0, b), 0);
+    assert_int_equal(look("bob@e", 0, b), 1);
+    for (int i = 0; i < 2; i++) {
+        *(i ? &s->cap : &s->buckets) = 0x80000000u;
+        assert_ok(location_attach(s, CAP));
+        assert_int_equal(s->used, 0);
+        assert_int_equal(look("bob@e", 0, b), 0);
+        assert_ok(location_put(s, &y));
+        assert_int_equal(look("bob@e", 0, b), 1);
+    }
+}
+
+/* Each row breaks one thing that readers rely on: the owner refuses it, a reader does not see it.
+ */
+static void what_is_not_sound(void **state)
+{
+    (void)state;
+    struct location_view v = {s, CAP};
+    struct binding got;
+    for (int i = 0; i < 12; i++) {
+        struct binding x = make("alice@e", "sip:a@1", 10);
+        assert_true(location_sound(&x));
+        switch (i) {
+        case 0:
+            x.aor_hash = 0;
+            break;
+        case 1:
+            x.aor_len = 0;
+            break;
+        case 2:
+            x.aor_len = LOCATION_AOR_MAX + 1;
+            break;
+        case 3:
+            x.contact_len = 0;
+            break;
+        case 4:
+            x.path_len = LOCATION_CONTACT_MAX - 6;
+            break;
+        case 5:
+            x.contact_len = x.path_len = 255;
+            break;
+        case 6:
+            x.q = 1001;
+            break;
+        case 7:
+            x.flow.proto = PROTO_TLS + 1;
+            break;
+        case 8:
+            x.flow.listener = POLICY_LISTENERS;
+            break;
+        case 9:
+            x.flow.peer.family = 5;
+            break;
+        case 10:
+            x.contact[3] = '\n';
+            break;
+        default:
+            x.path_len = 1;
+            x.contact[7] = ' ';
+            break;
+        }
+        assert_false(location_sound(&x));
+        assert_err(location_put(s, &x), ERR_RANGE);
+        struct binding y = make("alice@e", "sip:a@1", 10);
+        assert_ok(location_put(s, &y));
+        memcpy(s->data + 64 * sizeof(uint32_t) + 8, &x, sizeof x);
+        assert_false(location_slot(v, 0, &got));
+        assert_int_equal(look("alice@e", 0, &got), 0);
+        memset(s, 0, location_bytes(CAP));
+        assert_ok(location_attach(s, CAP));
+    }
+    struct binding x = make("alice@e", "sip:a@1", 10); /* to the last byte */
+    memset(x.contact, 'p', sizeof x.contact);
+    x.path_len = LOCATION_CONTACT_MAX - 7;
+    assert_ok(location_put(s, &x));
+    assert_true(location_slot(v, 0, &got));
+}
+
+/* Another engine's users are not looked for in this engine's shard. */
+static void a_shard_speaks_for_its_own_users(void **state)
+{
+    (void)state;
+    struct location_shard *other = test_calloc(1, location_bytes(CAP));
+    assert_ok(location_attach(other, CAP));
+    struct binding b[16], x = make("alice@e", "sip:a@1", 10);
+    unsigned home = (unsigned)(siphash(&key, STR("alice@e")) % 2);
+    struct location_view v[2] = {{other, CAP}, {other, CAP}};
+    v[home].s = s;
+    assert_ok(location_put(other, &x));
+    assert_int_equal(location_lookup(v, 2, &key, STR("alice@e"), (struct wall){0}, b, 16), 0);
+    assert_ok(location_put(s, &x));
+    assert_int_equal(location_lookup(v, 2, &key, STR("alice@e"), (struct wall){0}, b, 16), 1);
+    test_free(other);
+}
+
+static void nothing_to_read(void **state)
+{
+    (void)state;
+    static const struct location_view none[] = {{NULL, 0}, {NULL, CAP}};
+    struct binding b;
+    for (size_t i = 0; i < ARRAY_LEN(none); i++) {
+        uint32_t it = 0;
+        assert_false(location_next(none[i], 1, STR("a"), (struct wall){0}, &it, &b));
+        assert_false(location_slot(none[i], 0, &b));
+        assert_int_equal(location_fresh(none[i]) + location_epoch(none[i]), 0);
+    }
+    struct location_view v = {s, CAP};
+    uint32_t it = CAP + 1;
+    assert_false(location_next(v, 1, STR("a"), (struct wall){0}, &it, &b));
+    assert_false(location_slot(v, CAP, &b));
+    assert_false(location_slot(v, UINT32_MAX, &b));
+}
+
+/* A captured engine: every field of its shard is noise, or noise round one thing that looks right.
+ * Nothing is read outside of the shard (AddressSanitizer), and what comes out is sound. */
+static void noise_is_read_safely(void **state)
+{
+    (void)state;
+    struct rng r;
+    uint8_t seed[32] = {9};
+    size_t n = location_bytes(CAP), found = 0;
+    rng_init(&r, seed);
+    for (int round = 0; round < 400; round++) {
+        rng_bytes(&r, s, n);
+        uint32_t *bucket = (uint32_t *)(void *)s->data;
+        for (int i = 0; i < 64; i++) /* links that lead somewhere, round and round */
+            bucket[i] = round & 1 ? rng_below(&r, CAP + 2) : bucket[i];
+        for (uint32_t i = 0; i < CAP && round & 2; i++) {
+            uint32_t *slot = (uint32_t *)(void *)(s->data + 64 * sizeof(uint32_t) +
+                                                  i * (8 + sizeof(struct binding)));
+            struct binding x = make("alice@e", "sip:a@1", 10);
+            slot[0] &= ~1u;
+            slot[1] = rng_below(&r, CAP + 2);
+            memcpy(slot + 2, &x, sizeof x);
+            ((uint8_t *)(slot + 2))[8 + rng_below(&r, sizeof x - 8)] = (uint8_t)rng_below(&r, 256);
+        }
+        struct location_view v = {s, CAP};
+        struct binding b[16], other;
+        for (uint32_t i = 0; i < CAP + 2; i++)
+            if (location_slot(v, i, &b[0])) {
+                assert_true(location_sound(&b[0]));
+                found++;
+            }
+        size_t k = look("alice@e", 0, b);
+        assert_true(k <= 16);
+        for (size_t i = 0; i < k; i++) {
+            assert_true(location_sound(&b[i]));
+            assert_str(str_of(b[i].aor, b[i].aor_len), "alice@e");
+        }
+        (void)location_moment(&v, 1, &key, STR("alice@e"));
+        struct flow f = {.proto = PROTO_TLS};
+        location_follow(&v, 1, &key, STR("alice@e"), (struct wall){0}, STR("sip:a@1"), 0, &f);
+        (void)location_other(&v, 1, &key, STR("alice@e"), (struct wall){0}, &f, STR("sip:a@1"),
+                             &other);
+        assert_true(location_fresh(v) <= CAP);
+    }
+    assert_true(found > 1000); /* the noise hides no reader that reads nothing */
 }
 
 /* Random puts and deletes against a plain table. */
@@ -158,6 +332,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(best_q_first, setup, teardown),
         cmocka_unit_test_setup_teardown(full_is_told_and_sweeping_makes_room, setup, teardown),
         cmocka_unit_test_setup_teardown(a_dead_writer_costs_one_slot, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_wild_writer_costs_the_next_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_not_sound, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_shard_speaks_for_its_own_users, setup, teardown),
+        cmocka_unit_test_setup_teardown(nothing_to_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(noise_is_read_safely, setup, teardown),
         cmocka_unit_test_setup_teardown(agrees_with_a_plain_model, setup, teardown)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -229,7 +229,7 @@ static void list_put(const struct registrar *g, const struct request *r, struct 
     struct binding b;
     uint64_t hash = location_hash(&g->hash_key, aor);
     uint32_t it = 0;
-    while (location_next(g->own, hash, aor, r->now.wall, &it, &b)) {
+    while (location_next(location_own(g->own), hash, aor, r->now.wall, &it, &b)) {
         sip_begin(o, HDR_CONTACT);
         out_ch(o, '<');
         sip_piece(o, str_of(b.contact, b.contact_len));
@@ -364,7 +364,8 @@ void registrar_register(const struct registrar *g, const struct request *r, stru
         return;
     }
     struct str aor = str_of(aor_text, aor_n);
-    n_have = location_all(&g->own, 1, &g->hash_key, aor, r->now.wall, have, REG_MAX);
+    struct location_view own = location_own(g->own);
+    n_have = location_all(&own, 1, &g->hash_key, aor, r->now.wall, have, REG_MAX);
     if (!contacts_read(g, r, aor, have, n_have, c, &n, res)) {
         if (res->reason == REASON_reg_interval_brief)
             sip_put_u32(fields, HDR_MIN_EXPIRES, g->policy->limits.register_min_s);

@@ -251,7 +251,8 @@ static void bindings_are_full(void **state)
     free(x->g.shards[0]);
     x->g.shards[0] = calloc(1, location_bytes(1));
     assert_ok(location_attach(x->g.shards[0], 1));
-    x->g.cfg[0].shards[0] = x->g.shards[0];
+    x->g.cfg[0].own = x->g.shards[0];
+    x->g.cfg[0].shards[0] = location_own(x->g.shards[0]);
     shrink(x, 100, 1000, 50, 64, 16u << 20);
     assert_int_equal(contact(x, "sip:alice@203.0.113.5:5060", 600, 1), 200);
     assert_int_equal(contact(x, "sip:alice@203.0.113.5:5070", 600, 1), 503);

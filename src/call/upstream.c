@@ -139,7 +139,7 @@ static bool has_phone(const struct core *c, uint8_t peer, struct str aor)
     struct binding b;
     uint32_t it = 0;
     uint64_t hash = location_hash(&c->cfg.hash_key, aor);
-    while (location_next(c->registrar.own, hash, aor, c->now.wall, &it, &b))
+    while (location_next(location_own(c->registrar.own), hash, aor, c->now.wall, &it, &b))
         if (fronted(c, peer, &b.flow))
             return true;
     return false;
@@ -459,11 +459,11 @@ void upstream_peer_up(struct core *c, uint8_t peer)
 static void walk(struct core *c)
 {
     struct upstream *u = c->upstream;
-    const struct location_shard *s = c->registrar.own;
+    struct location_view v = location_own(c->registrar.own);
     struct binding b;
-    uint32_t fresh = __atomic_load_n(&s->fresh, __ATOMIC_ACQUIRE);
+    uint32_t fresh = location_fresh(v);
     for (uint32_t i = 0; i < WALK_N && u->cursor < fresh; i++, u->cursor++)
-        if (location_slot(s, u->cursor, &b) && b.expires.us > c->now.wall.us)
+        if (location_slot(v, u->cursor, &b) && b.expires.us > c->now.wall.us)
             look_all(c, str_of(b.aor, b.aor_len));
     if (u->cursor >= fresh && !u->again)
         return;

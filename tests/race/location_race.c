@@ -68,12 +68,12 @@ static void read_one(uint64_t *seed, bool all_kept)
     unsigned a = chance(seed) % AORS;
     struct str aor = str_of(text, aor_text(a, text));
     uint32_t it = 0, found = 0;
-    while (location_next(board, location_hash(&KEY, aor), aor, (struct wall){0}, &it, &b)) {
+    while (location_next(location_own(board), location_hash(&KEY, aor), aor, (struct wall){0}, &it, &b)) {
         binding_check(a, &b);
         found++;
     }
     MUST(found <= 1 && (found || a >= KEPT || !all_kept));
-    if (location_slot(board, chance(seed) % CAP, &b)) {
+    if (location_slot(location_own(board), chance(seed) % CAP, &b)) {
         unsigned n = 0;
         for (size_t i = 4; i < b.aor_len && b.aor[i] != '@'; i++)
             n = n * 10 + (unsigned)(b.aor[i] - '0');
@@ -152,12 +152,12 @@ static void whole(void)
     uint32_t slots = 0, found = 0;
     MUST(location_attach(board, CAP) == OK);
     for (uint32_t i = 0; i < CAP; i++)
-        slots += location_slot(board, i, &b);
+        slots += location_slot(location_own(board), i, &b);
     for (unsigned a = 0; a < AORS; a++) {
         char text[LOCATION_AOR_MAX];
         struct str aor = str_of(text, aor_text(a, text));
         uint32_t it = 0, n = 0;
-        while (location_next(board, location_hash(&KEY, aor), aor, (struct wall){0}, &it, &b)) {
+        while (location_next(location_own(board), location_hash(&KEY, aor), aor, (struct wall){0}, &it, &b)) {
             binding_check(a, &b);
             n++;
         }

@@ -68,14 +68,13 @@ static void known_look(struct engine *e)
     const struct child *c = &e->child;
     struct binding b;
     for (uint32_t n = 0; n < BOARD_STEP; n++) {
-        const struct location_shard *s =
-            e->board == e->index ? c->location_own : c->location[e->board].p;
-        if (!s || e->board_slot >= s->fresh) {
+        struct location_view v = {c->location[e->board].p, c->setup.location_cap};
+        if (e->board_slot >= location_fresh(v)) {
             e->board_slot = 0;
             e->board = (uint8_t)((e->board + 1) % c->setup.engines);
             return;
         }
-        if (location_slot(s, e->board_slot++, &b) && b.flow.proto != PROTO_UDP)
+        if (location_slot(v, e->board_slot++, &b) && b.flow.proto != PROTO_UDP)
             known_add(e, &b.flow.peer);
     }
 }

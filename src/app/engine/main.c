@@ -19,12 +19,6 @@ static void *map_zero(size_t n)
     return p == MAP_FAILED ? NULL : p;
 }
 
-/* Other engines' shards are mapped read-only: a write there would be a crash, not a race. */
-static struct location_shard *shard_view(const struct child_map *m)
-{
-    return (struct location_shard *)(uintptr_t)m->p;
-}
-
 static uint32_t share(uint32_t whole, unsigned engines, uint32_t least)
 {
     return MAX(whole / MAX(engines, 1u), least);
@@ -50,8 +44,13 @@ static enum err core_make(struct engine *e)
                            .counters = &e->child.stats->reasons,
                            .intents = &e->intents};
     cfg.blocks_bytes = (size_t)cfg.calls_cap * 8192 + (size_t)cfg.trans_cap * 1536 + (64u << 20);
-    for (unsigned i = 0; i < s->engines; i++)
-        cfg.shards[i] = i == s->engine ? e->child.location_own : shard_view(&e->child.location[i]);
+    cfg.own = e->child.location_own;
+    for (unsigned i = 0; i < s->engines; i++) { /* others' are mapped read-only */
+        const struct child_map *m = &e->child.location[i];
+        if (m->p && m->n < location_bytes(s->location_cap))
+            return ERR_RANGE;
+        cfg.shards[i] = (struct location_view){m->p, s->location_cap};
+    }
     if (rand_bytes(cfg.seed, sizeof cfg.seed) != OK)
         return ERR_SYSTEM;
     if (location_attach(e->child.location_own, s->location_cap) != OK)

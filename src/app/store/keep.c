@@ -13,8 +13,8 @@ enum err store_watch(struct store *s, uint8_t engine, const struct location_shar
     if (engine >= STORE_SHARDS || cap == 0)
         return ERR_RANGE;
     struct shard_watch *w = &s->shard[engine];
-    if (w->slots && w->cap == cap) { /* the same shard again */
-        w->shard = shard;
+    if (w->slots && w->v.cap == cap) { /* the same shard again */
+        w->v.s = shard;
         w->clean = 0;
         return OK;
     }
@@ -22,7 +22,7 @@ enum err store_watch(struct store *s, uint8_t engine, const struct location_shar
     if (!slots)
         return ERR_SYSTEM;
     free(w->slots);
-    *w = (struct shard_watch){.shard = shard, .cap = cap, .slots = slots};
+    *w = (struct shard_watch){.v = {shard, cap}, .slots = slots};
     return OK;
 }
 
@@ -55,14 +55,22 @@ static void binding_gone(struct store *s, struct seen_slot *seen)
     *seen = (struct seen_slot){0};
 }
 
+/* An engine keeps registrations of its own users alone: what it writes of others' is not taken, and
+ * cannot replace or remove theirs in the database, which knows bindings by user and Contact. */
+static bool at_home(const struct store *s, const struct shard_watch *w, const struct binding *b)
+{
+    struct str aor = str_of(b->aor, b->aor_len);
+    return location_hash(&s->hash, aor) == b->aor_hash &&
+           (!s->engines || siphash(&s->hash, aor) % s->engines == (uint64_t)(w - s->shard));
+}
+
 /* One slot; false if it is as it was. */
 static bool slot_keep(struct store *s, const struct shard_watch *w, uint32_t i, uint32_t *fresh,
                       uint32_t *refresh)
 {
     struct binding b;
     struct seen_slot *seen = &w->slots[i];
-    bool live = location_slot(w->shard, i, &b) && b.aor_len <= sizeof b.aor &&
-                b.contact_len <= sizeof b.contact && b.expires.us > s->now.wall.us;
+    bool live = location_slot(w->v, i, &b) && at_home(s, w, &b) && b.expires.us > s->now.wall.us;
     if (live ? seen->row && seen->version == b.version : !seen->row)
         return false;
     uint32_t *budget = seen->row && live ? refresh : fresh;
@@ -78,18 +86,18 @@ static bool slot_keep(struct store *s, const struct shard_watch *w, uint32_t i, 
 
 static void shard_walk(struct store *s, struct shard_watch *w)
 {
-    uint32_t epoch = __atomic_load_n(&w->shard->epoch, __ATOMIC_ACQUIRE);
+    uint32_t epoch = location_epoch(w->v);
     uint32_t fresh = WALK_NEW, refresh = WALK_REFRESH;
     if (epoch != w->epoch) {
         w->epoch = epoch;
         w->clean = 0;
     }
-    for (uint32_t k = 0; k < WALK_SLOTS && w->clean < w->cap; k++) {
+    for (uint32_t k = 0; k < WALK_SLOTS && w->clean < w->v.cap; k++) {
         if (slot_keep(s, w, w->cursor, &fresh, &refresh))
             w->clean = 0;
         else
             w->clean++;
-        w->cursor = (w->cursor + 1) % w->cap;
+        w->cursor = (w->cursor + 1) % w->v.cap;
     }
 }
 
@@ -97,7 +105,7 @@ void store_bindings(struct store *s, struct now now)
 {
     s->now = now;
     for (unsigned e = 0; e < STORE_SHARDS && s->db.h; e++)
-        if (s->shard[e].shard)
+        if (s->shard[e].v.s)
             shard_walk(s, &s->shard[e]);
 }
 
@@ -106,7 +114,7 @@ void bindings_again(struct store *s)
     for (unsigned e = 0; e < STORE_SHARDS; e++) {
         struct shard_watch *w = &s->shard[e];
         w->clean = 0;
-        for (uint32_t i = 0; w->slots && i < w->cap; i++)
+        for (uint32_t i = 0; w->slots && i < w->v.cap; i++)
             w->slots[i].version = 0;
     }
 }

@@ -277,8 +277,10 @@ static void turn(struct program *p, struct instant *next)
 static enum err prepare(struct program *p)
 {
     const char *why = "";
-    struct store_cfg cfg = {
-        .folder = ".", .fresh = p->child.setup.restarts == 0, .hash = p->child.setup.hash};
+    struct store_cfg cfg = {.folder = ".",
+                            .fresh = p->child.setup.restarts == 0,
+                            .hash = p->child.setup.hash,
+                            .engines = p->child.setup.engines};
     p->answer = mmap(NULL, ANSWER_BYTES, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p->answer == MAP_FAILED || loop_init(&p->loop, 64) != OK)

@@ -288,10 +288,9 @@ static uint32_t query_bindings(struct store *s, struct str request, struct out *
     uint32_t shown = 0, total = 0, last = number_of(request, "last", ROWS_MAX, 1000000);
     OUT_LIT(o, "{\"bindings\":[");
     for (unsigned e = 0; e < STORE_SHARDS; e++) {
-        for (uint32_t i = 0; s->shard[e].shard && i < s->shard[e].cap; i++) {
+        for (uint32_t i = 0; i < location_fresh(s->shard[e].v); i++) {
             struct binding b;
-            if (!location_slot(s->shard[e].shard, i, &b) || b.aor_len > sizeof b.aor ||
-                b.contact_len > sizeof b.contact || b.expires.us <= s->now.wall.us)
+            if (!location_slot(s->shard[e].v, i, &b) || b.expires.us <= s->now.wall.us)
                 continue;
             if (aor.n && str_search(str_of(b.aor, b.aor_len), aor) == b.aor_len)
                 continue;

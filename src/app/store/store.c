@@ -86,6 +86,7 @@ enum err store_open(struct store *s, const struct store_cfg *cfg, struct now now
 {
     s->now = now;
     s->hash = cfg->hash;
+    s->engines = cfg->engines;
     s->dir = open(cfg->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     *ret_why = "the folder cannot be opened";
     if (s->dir < 0)

@@ -60,8 +60,8 @@ struct seen_slot { /* of a location board */
     int64_t row; /* 0: not in the database */
 };
 struct shard_watch {
-    const struct location_shard *shard;
-    uint32_t cap, cursor, epoch, clean; /* clean: slots in a row that were as before */
+    struct location_view v;
+    uint32_t cursor, epoch, clean; /* clean: slots in a row that were as before */
     struct seen_slot *slots;
 };
 #define STORE_SHARDS 32u
@@ -94,6 +94,7 @@ struct store {
     uint32_t skipped_n;
     struct shard_watch shard[STORE_SHARDS];
     struct sipkey hash;
+    uint8_t engines;
     int64_t sync_us, trim_us, again_us;
 };
 struct store_cfg {
@@ -102,6 +103,7 @@ struct store_cfg {
     uint32_t events_files; /* closed event files kept; 0 = 64 */
     bool fresh; /* the gateway starts (not only the store): calls left open are aborted now */
     struct sipkey hash; /* of AORs in the location boards */
+    uint8_t engines;    /* an AOR is kept by engine hash % engines; 0: by any */
 };
 /* s zeroed by the caller (large). ret_why: static text for the operator when not OK. */
 MUST_CHECK enum err store_open(struct store *s, const struct store_cfg *cfg, struct now now,

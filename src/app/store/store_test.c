@@ -573,6 +573,40 @@ static void bindings_survive(void **state)
     free(shard);
 }
 
+/* What a captured engine writes of a user who is not its own neither comes into the database nor
+ * takes the place of what stands there, which goes by user and Contact. */
+static void bindings_of_others_users(void **state)
+{
+    enum { CAP = 8 };
+    (void)state;
+    struct location_shard *shard[2];
+    unsigned home = (unsigned)(siphash(&KEY, STR("alice@example.com")) % 2);
+    for (int i = 0; i < 2; i++) {
+        shard[i] = calloc(1, location_bytes(CAP));
+        assert_ok(location_attach(shard[i], CAP));
+    }
+    open_store(true);
+    store.engines = 2;
+    for (uint8_t i = 0; i < 2; i++)
+        assert_ok(store_watch(&store, i, shard[i], CAP));
+    bind_phone(shard[home], "alice@example.com", "sip:a@192.0.2.1", 3600, 1);
+    bind_phone(shard[!home], "alice@example.com", "sip:a@192.0.2.1", 3600, 7);
+    bind_phone(shard[!home], "alice@example.com", "sip:a@192.0.2.66", 3600, 8);
+    /* And one whose hash is not that of its name. */
+    struct binding b = {
+        .aor_hash = 5, .aor_len = 1, .contact_len = 5, .expires = {now.wall.us + 3600 * 1000000ll}};
+    memcpy(b.aor, "x", 1);
+    memcpy(b.contact, "sip:x", 5);
+    assert_ok(location_put(shard[home], &b));
+    store_bindings(&store, now);
+    commit();
+    assert_int_equal(number("SELECT count(*) FROM bindings"), 1);
+    assert_int_equal(number("SELECT cseq FROM bindings"), 1);
+    done();
+    free(shard[0]);
+    free(shard[1]);
+}
+
 /* -- things that break -- */
 
 static void killed_without_warning(void **state)
@@ -711,6 +745,7 @@ int main(void)
         T(killed_in_a_commit),
         T(hostile_records_are_counted),
         T(bindings_survive),
+        T(bindings_of_others_users),
         T(killed_without_warning),
         T(lines_cut_off_the_log_are_noticed),
         T(full_disk_loses_and_recovers),
