@@ -356,6 +356,13 @@ void core_drain(struct core *c, bool on)
     upstream_policy(c);
 }
 
+void core_leave(struct core *c, struct now now)
+{
+    c->now = now;
+    c->env.draining = true;
+    upstream_leave(c);
+}
+
 void core_restore(struct core *c, const struct binding *b, size_t n, struct now now)
 {
     c->now = now;

@@ -46,6 +46,9 @@ struct core_cfg {
     struct location_shard *own;          /* keeps: that of shards[engine], ours to write */
     const struct targets_board *targets; /* keeps; NULL: names of peers are not looked up */
     size_t targets_bytes;
+    const struct service_board *service[64]; /* keeps, as shards; NULL: Service-Routes unused */
+    struct service_board *service_own;       /* keeps: service[engine], ours to write */
+    uint32_t service_cap;                    /* of each */
     struct token_keys token_keys; /* shared by the engines */
     struct sipkey hash_key, nonce_key;
     uint8_t seed[32];
@@ -78,6 +81,9 @@ struct instant core_next(const struct core *c);
 void core_policy(struct core *c, const struct policy *p, struct now now);
 void core_directory(struct core *c, const struct directory *d);
 void core_drain(struct core *c, bool on);
+/* The engine is about to stop: no new calls, and our registrations are taken back, at once. Through
+ * when core_usage shows no upstream any more. */
+void core_leave(struct core *c, struct now now);
 void core_restore(struct core *c, const struct binding *b, size_t n,
                   struct now now); /* bindings from the store; takes those it owns */
 /* Media: the platform moves packets. */

@@ -10,6 +10,7 @@
 #include "base/map.h"
 #include "base/timer.h"
 #include "call/core.h"
+#include "call/service.h"
 #include "sip/dialog.h"
 #include "sip/rel.h"
 #include "sip/stimer.h"
@@ -237,6 +238,14 @@ struct ended {
     int64_t until_us;
 };
 
+/* Where a request goes. */
+struct target {
+    struct flow flow;
+    struct str uri, aor; /* aor: of the phone's user */
+    struct str path;     /* value of its Route; may be empty */
+    uint8_t zone, peer, target;
+};
+
 /* Refusals that are told in sums. */
 struct quiet {
     struct rate_table *sources;
@@ -284,6 +293,9 @@ struct core {
     struct binding bindings[FORKS_MAX];
     char sdp[MEDIA_SDP_MAX], sdp2[MEDIA_SDP_MAX];
     char fields[8192];
+    struct {
+        char uri[400], route[SERVICE_ROUTE_MAX];
+    } target; /* of target_peer */
 };
 
 /* --- intents.c --- */
@@ -414,6 +426,16 @@ void early_prack(struct core *c, struct incoming *in);
 void early_answer_due(struct leg *a);
 void early_tick(struct leg *a); /* its resend timer, while a reliable response is open */
 
+/* --- target.c: phones of a user, and peers --- */
+/* The phones of the user that dialled (escaped) names in the domain of uri: so many are in
+ * c->bindings, best first, no more than m may fork to. REASON_NONE: at least one. */
+enum reason target_users(struct core *c, const struct sip_msg *m, struct str uri,
+                         struct str dialled, size_t *ret_n);
+enum reason target_phone(const struct core *c, const struct binding *b, struct target *ret_g);
+/* On behalf of user, who proved itself (empty: nobody). ret_g lasts until the next one. */
+enum reason target_peer(struct core *c, uint8_t peer, uint8_t target, struct str user,
+                        struct str dialled, struct target *ret_g);
+
 /* --- fork.c --- */
 enum reason fork_start(struct call *k, const struct request *r);
 /* The same for a URI that A did not dial itself; dialled: its user part. */
@@ -500,6 +522,7 @@ struct upstream *upstream_init(void *mem, struct core *c); /* keeps mem, zeroed 
 /* A new policy is in force, or draining began or ended: everything is looked at again, a few
  * bindings at a time. */
 void upstream_policy(struct core *c);
+void upstream_leave(struct core *c); /* all are taken back, for good */
 void upstream_restored(struct core *c); /* bindings came from the store */
 /* A phone registered, refreshed or went, by an authenticated REGISTER that came by that zone;
  * POLICY_NONE: its binding expired. */
@@ -509,6 +532,10 @@ void upstream_response(struct core *c, uint64_t user, struct handle t, const str
 void upstream_failed(struct core *c, uint64_t user, struct handle t, enum reason why);
 /* The vault has answered a challenge; empty: it cannot be answered. */
 void upstream_retry(struct core *c, struct handle reg, struct str authorization);
+/* The Route that the registrar wants to see in requests to that peer on behalf of user, whose
+ * registration it may be, or else of our own account there (RFC 3608); empty: none. In ret. */
+struct str upstream_route(const struct core *c, uint8_t peer, struct str user,
+                          char ret[SERVICE_ROUTE_MAX]);
 void upstream_timer(struct core *c, struct timer *t);
 uint32_t upstream_used(const struct core *c);
 /* Members of a peer's JSON object: how our registrations there stand. */

@@ -22,14 +22,6 @@
 #define SUB_OPEN_MAX     8u    /* requests of one subscription under way */
 #define SUB_BUCKETS      1024u
 
-/* Where a request goes. */
-struct target {
-    struct flow flow;
-    struct str uri, aor; /* aor: of the phone's user */
-    struct str path;     /* value of its Route; may be empty */
-    uint8_t zone, peer, target;
-};
-
 struct exchange {
     struct core *core;
     struct held *held;
@@ -120,7 +112,6 @@ void via_put(const struct core *c, const struct flow *f, struct str branch, stru
 /* Fields of the request of that method that pass, for that peer or phone. */
 void fields_put(const struct exchange *x, const struct target *g, struct out *o);
 void etag_put(const struct sip_msg *m, enum sip_hdr h, struct out *o);
-void peer_uri_put(const struct core *c, const struct exchange *x, struct out *o);
 void event_put(enum event_package p, struct str id, struct out *o);
 /* Expires of a request or response; def if there is none or it is no number. */
 uint32_t expires_of(const struct sip_msg *m, uint32_t def);

@@ -92,25 +92,6 @@ void via_put(const struct core *c, const struct flow *f, struct str branch, stru
     sip_eol(o);
 }
 
-void peer_uri_put(const struct core *c, const struct exchange *x, struct out *o)
-{
-    const struct policy *p = c->policy;
-    const struct policy_peer *pp = &p->peers[x->peer];
-    struct str realm = policy_text(p, pp->realm_host);
-    struct flow f = peers_flow(c, x->peer, x->target);
-    OUT_LIT(o, "sip:");
-    out_put(o, x->dialled);
-    out_ch(o, '@');
-    if (realm.n)
-        out_put(o, realm);
-    else
-        addr_put(o, &f.peer);
-    if (pp->proto != PROTO_UDP) {
-        OUT_LIT(o, ";transport=");
-        out_put(o, proto_param((enum sip_proto)pp->proto));
-    }
-}
-
 void event_put(enum event_package p, struct str id, struct out *o)
 {
     sip_begin(o, HDR_EVENT);

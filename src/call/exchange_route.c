@@ -38,9 +38,8 @@ static void head_put(struct exchange *x, const struct target *g, struct str bran
 /* The same rights hold for where a peer's request goes as for where it comes from. */
 static bool serves_target(const struct exchange *x, const struct target *g)
 {
-    return g->zone != POLICY_NONE &&
-           (x->from_peer == POLICY_NONE ||
-            event_right(x->core->policy, g->zone, x->held->m) == REASON_NONE);
+    return x->from_peer == POLICY_NONE ||
+           event_right(x->core->policy, g->zone, x->held->m) == REASON_NONE;
 }
 
 static enum reason send_to(struct exchange *x, const struct target *g, struct str authorization)
@@ -50,7 +49,7 @@ static enum reason send_to(struct exchange *x, const struct target *g, struct st
     struct out o, body = out_of(c->sdp2, sizeof c->sdp2),
                   type = out_of(type_text, sizeof type_text);
     if (!serves_target(x, g))
-        return g->zone == POLICY_NONE ? REASON_zone_unknown_source : REASON_right_service;
+        return REASON_right_service;
     enum reason why = exchange_body(x, g->peer, &type, &body);
     if (why == REASON_NONE &&
         (body.full ||
@@ -89,34 +88,14 @@ static enum reason send_to(struct exchange *x, const struct target *g, struct st
 enum reason exchange_users(struct exchange *x)
 {
     struct core *c = x->core;
-    char aor[LOCATION_AOR_MAX], user[LOCATION_AOR_MAX];
     const struct sip_msg *m = x->held->m;
-    size_t n;
-    struct out o = out_of(user, sizeof user);
-    if (!aor_of_uri(c->policy, sip_text(m, m->uri), aor, sizeof aor, &n))
-        return REASON_route_user_unknown;
-    sip_unescape(&o, x->dialled);
-    out_put(&o, str_skip(str_of(aor, n), str_rfind(str_of(aor, n), '@')));
-    if (o.full)
-        return REASON_route_user_unknown;
-    n = location_lookup(c->cfg.shards, c->cfg.engines, &c->cfg.hash_key, out_str(&o), c->now.wall,
-                        c->bindings, FORKS_MAX);
-    n = MIN(n, hide_max_breadth(m)); /* best first */
-    enum reason why = REASON_route_not_registered;
+    size_t n = 0;
+    enum reason why = target_users(c, m, sip_text(m, m->uri), x->dialled, &n);
     for (size_t i = 0; i < n; i++) {
-        const struct binding *b = &c->bindings[i];
-        if ((b->flags & BINDING_RESTORED) && flow_reliable(&b->flow)) {
-            why = REASON_route_flow_gone;
-            continue;
-        }
-        struct target g = {.flow = b->flow,
-                           .uri = str_of(b->contact, b->contact_len),
-                           .aor = str_of(b->aor, b->aor_len),
-                           .path = binding_path(b),
-                           .zone = policy_zone_of(c->policy, b->flow.listener, &b->flow.peer),
-                           .peer = POLICY_NONE,
-                           .target = POLICY_NONE};
-        why = send_to(x, &g, STR_NONE);
+        struct target g;
+        why = target_phone(c, &c->bindings[i], &g);
+        if (why == REASON_NONE)
+            why = send_to(x, &g, STR_NONE);
         if (why == REASON_NONE && x->method == SIP_SUBSCRIBE)
             break; /* one dialog, with the phone that the user likes best */
     }
@@ -125,18 +104,9 @@ enum reason exchange_users(struct exchange *x)
 
 enum reason exchange_peer(struct exchange *x, struct str authorization)
 {
-    struct core *c = x->core;
-    char buf[400];
-    struct out o = out_of(buf, sizeof buf);
-    peer_uri_put(c, x, &o);
-    if (o.full)
-        return REASON_sip_uri_too_long;
-    struct target g = {.flow = peers_flow(c, x->peer, x->target),
-                       .uri = out_str(&o),
-                       .zone = c->policy->peers[x->peer].zone,
-                       .peer = x->peer,
-                       .target = x->target};
-    return send_to(x, &g, authorization);
+    struct target g;
+    enum reason why = target_peer(x->core, x->peer, x->target, x->user, x->dialled, &g);
+    return why == REASON_NONE ? send_to(x, &g, authorization) : why;
 }
 
 /* Next peer target in order; REASON_NONE when the request went out. */

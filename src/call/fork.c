@@ -5,12 +5,6 @@
 
 #define FIRST_WORD_MS 4000 /* a peer's target that says nothing for so long is passed over */
 
-struct target {
-    struct flow flow;
-    struct str uri, aor, path;
-    uint8_t zone, peer, target;
-};
-
 /* Sends the INVITE of a leg that stands, with the offer that A made. */
 static enum reason invite(struct leg *b, struct str authorization)
 {
@@ -87,35 +81,13 @@ static enum reason start(struct call *k, const struct target *g)
 static enum reason start_users(struct call *k, struct str uri)
 {
     struct core *c = k->core;
-    char aor[LOCATION_AOR_MAX], user[LOCATION_AOR_MAX];
-    size_t n;
-    struct str host;
-    struct out o = out_of(user, sizeof user);
-    if (!aor_of_uri(c->policy, uri, aor, sizeof aor, &n))
-        return REASON_route_user_unknown;
-    host = str_skip(str_of(aor, n), str_rfind(str_of(aor, n), '@'));
-    sip_unescape(&o, k->dialled);
-    out_put(&o, host);
-    if (o.full)
-        return REASON_route_user_unknown;
-    n = location_lookup(c->cfg.shards, c->cfg.engines, &c->cfg.hash_key, out_str(&o), c->now.wall,
-                        c->bindings, FORKS_MAX);
-    n = MIN(n, hide_max_breadth(k->a->held->m)); /* best first */
-    enum reason why = REASON_route_not_registered;
+    size_t n = 0;
+    enum reason why = target_users(c, k->a->held->m, uri, k->dialled, &n);
     for (size_t i = 0; i < n; i++) {
-        const struct binding *b = &c->bindings[i];
-        if ((b->flags & BINDING_RESTORED) && flow_reliable(&b->flow)) {
-            why = REASON_route_flow_gone;
-            continue;
-        }
-        struct target g = {.flow = b->flow,
-                           .uri = str_of(b->contact, b->contact_len),
-                           .aor = str_of(b->aor, b->aor_len),
-                           .path = binding_path(b),
-                           .zone = policy_zone_of(c->policy, b->flow.listener, &b->flow.peer),
-                           .peer = POLICY_NONE,
-                           .target = POLICY_NONE};
-        enum reason one = g.zone == POLICY_NONE ? REASON_zone_unknown_source : start(k, &g);
+        struct target g;
+        enum reason one = target_phone(c, &c->bindings[i], &g);
+        if (one == REASON_NONE)
+            one = start(k, &g);
         if (!k->forks)
             why = one;
     }
@@ -123,30 +95,6 @@ static enum reason start_users(struct call *k, struct str uri)
 }
 
 /* --- peers --- */
-
-static void peer_uri(struct call *k, uint8_t peer, uint8_t target, struct out *o)
-{
-    const struct policy *p = k->core->policy;
-    const struct policy_peer *pp = &p->peers[peer];
-    struct str realm = policy_text(p, pp->realm_host);
-    OUT_LIT(o, "sip:");
-    out_put(o, k->dialled);
-    out_ch(o, '@');
-    if (realm.n)
-        out_put(o, realm);
-    else if (pp->host.len) { /* the name stays, whatever it means now (RFC 3263 4) */
-        out_put(o, policy_text(p, pp->host));
-        if (pp->host_port) {
-            out_ch(o, ':');
-            out_u64(o, pp->host_port);
-        }
-    } else
-        addr_put(o, peers_address(k->core, peer, target));
-    if (pp->proto != PROTO_UDP) {
-        OUT_LIT(o, ";transport=");
-        out_put(o, proto_param((enum sip_proto)pp->proto));
-    }
-}
 
 enum reason fork_next(struct call *k)
 {
@@ -162,17 +110,12 @@ enum reason fork_next(struct call *k)
             why = peers_none(c, peer);
         while (k->next_target < peers_targets(c, peer)) {
             uint8_t t = peers_pick(c, peer, k->session, k->next_target++);
-            char buf[400];
-            struct out o = out_of(buf, sizeof buf);
+            struct target g;
             if (!peers_usable(c, peer, t))
                 continue;
-            peer_uri(k, peer, t, &o);
-            struct target g = {.flow = peers_flow(c, peer, t),
-                               .uri = out_str(&o),
-                               .zone = p->peers[peer].zone,
-                               .peer = peer,
-                               .target = t};
-            why = o.full ? REASON_sip_uri_too_long : start(k, &g);
+            why = target_peer(c, peer, t, k->user, k->dialled, &g);
+            if (why == REASON_NONE)
+                why = start(k, &g);
             if (why == REASON_NONE)
                 return why;
         }
@@ -249,14 +192,8 @@ static void other_flow(struct leg *b)
     if (!b->aor.n || !location_other(c->cfg.shards, c->cfg.engines, &c->cfg.hash_key, b->aor,
                                      c->now.wall, &b->flow, b->d.remote_target, x))
         return;
-    struct target g = {.flow = x->flow,
-                       .uri = str_of(x->contact, x->contact_len),
-                       .aor = b->aor,
-                       .path = binding_path(x),
-                       .zone = policy_zone_of(c->policy, x->flow.listener, &x->flow.peer),
-                       .peer = POLICY_NONE,
-                       .target = POLICY_NONE};
-    if (g.zone != POLICY_NONE)
+    struct target g;
+    if (target_phone(c, x, &g) == REASON_NONE)
         (void)start(k, &g);
 }
 

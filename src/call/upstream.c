@@ -11,6 +11,7 @@
 #define BACKOFF_S     30
 #define BACKOFF_MAX_S 1800
 #define LEAVE_MS      1000 /* a phone that changes its registration goes and comes in one breath */
+#define LEAVE_RATE    2000 /* a second, when the engine stops */
 #define WALK_MS       50   /* pace at which all bindings are looked at: after restart and reload */
 #define WALK_N        32u
 #define SOON_MS       1
@@ -22,7 +23,8 @@ struct upstream {
     struct map map;
     struct timer walk;
     uint32_t cursor;
-    bool again; /* bindings came while it was under way */
+    bool again;   /* bindings came while it was under way */
+    bool leaving; /* for good */
     uint8_t n_names;
     struct text_short names[POLICY_PEERS]; /* of the policy that the entries' indices mean */
 };
@@ -116,8 +118,49 @@ static void add(struct core *c, uint8_t peer, struct str aor)
     plan(c, r, SOON_MS);
 }
 
+/* --- its Service-Route, for all engines --- */
+
+static uint64_t route_key(uint64_t hash)
+{
+    return hash ? hash : 1;
+}
+
+static void route_del(struct core *c, struct reg *r)
+{
+    if (c->cfg.service_own)
+        service_del(c->cfg.service_own, c->cfg.service_cap, route_key(r->hash));
+    r->routed = false;
+}
+
+/* An account is kept by one engine, a user's registration by that which keeps his phones. */
+static uint8_t owner_of(const struct core *c, uint8_t peer, struct str aor)
+{
+    uint64_t hash = aor.n ? siphash(&c->cfg.hash_key, aor) : hash_of(c, peer, aor);
+    return (uint8_t)(hash % c->cfg.engines);
+}
+
+static struct str route_of(const struct core *c, uint8_t peer, struct str aor,
+                           char ret[SERVICE_ROUTE_MAX])
+{
+    const struct service_board *b = c->cfg.service[owner_of(c, peer, aor)];
+    return b ? service_get(b, c->cfg.service_cap, route_key(hash_of(c, peer, aor)), c->now.wall,
+                           ret)
+             : STR_NONE;
+}
+
+struct str upstream_route(const struct core *c, uint8_t peer, struct str user,
+                          char ret[SERVICE_ROUTE_MAX])
+{
+    const struct policy_peer *p = &c->policy->peers[peer];
+    struct str route = STR_NONE;
+    if (p->fronts && user.n && user.n <= LOCATION_AOR_MAX)
+        route = route_of(c, peer, user, ret);
+    return route.n || !p->register_s ? route : route_of(c, peer, STR_NONE, ret);
+}
+
 static void drop(struct core *c, struct reg *r)
 {
+    route_del(c, r);
     struct upstream *u = c->upstream;
     timer_stop(&c->wheel, &r->timer);
     trans_drop(c->trans, r->t);
@@ -148,7 +191,7 @@ static bool has_phone(const struct core *c, uint8_t peer, struct str aor)
 static bool is_wanted(const struct core *c, uint8_t peer, struct str aor)
 {
     const struct policy_peer *p = &c->policy->peers[peer];
-    if (c->env.draining)
+    if (c->env.draining || c->upstream->leaving)
         return false;
     return aor.n ? p->fronts && has_phone(c, peer, aor) : p->register_s && p->username.len;
 }
@@ -241,6 +284,34 @@ static void tell(struct core *c, const struct reg *r, enum reason why, uint16_t 
     fact_end(c);
 }
 
+/* What the newest 2xx says counts: without a Service-Route there is none any more (RFC 3608 5). */
+static void route_keep(struct core *c, struct reg *r, const struct sip_msg *m)
+{
+    char text[SERVICE_ROUTE_MAX];
+    struct out o = out_of(text, sizeof text);
+    enum reason why = reg_route(m, &o), was = (enum reason)r->route_why;
+    struct service_board *b = c->cfg.service_own;
+    if (why == REASON_NONE && o.n && b &&
+        service_put(b, c->cfg.service_cap, route_key(r->hash), out_str(&o), r->until,
+                    c->now.wall) != OK)
+        why = REASON_capacity_upstream;
+    if (why != REASON_NONE || !o.n)
+        route_del(c, r);
+    else
+        r->routed = b != NULL;
+    r->route_why = (uint16_t)why;
+    if (why == REASON_NONE)
+        return;
+    core_count(c, why);
+    if (why != was)
+        tell(c, r, why, m->code);
+}
+
+static int64_t leave_ms(const struct core *c)
+{
+    return c->upstream->leaving ? SOON_MS : LEAVE_MS;
+}
+
 /* Half of ms at least: those that fail together come back one by one. */
 static int64_t spread(struct core *c, int64_t ms)
 {
@@ -254,6 +325,8 @@ static void failed(struct core *c, struct reg *r, enum reason why, uint16_t code
     r->why = (uint16_t)why;
     r->code = code;
     core_count(c, why);
+    if (why == REASON_upstream_refused || why == REASON_upstream_auth)
+        route_del(c, r); /* silence proves nothing: then it runs out with the registration */
     if (r->leaving && !r->wanted) { /* the server forgets it by itself when its time is up */
         r->until.us = 0;
         tell(c, r, why, code);
@@ -269,7 +342,7 @@ static void failed(struct core *c, struct reg *r, enum reason why, uint16_t code
     s = MAX(MIN(s, BACKOFF_MAX_S), (int64_t)MIN(after_s, (uint32_t)BACKOFF_MAX_S));
     if (r->failures < 16)
         r->failures++;
-    plan(c, r, r->wanted ? spread(c, s * 1000) : LEAVE_MS);
+    plan(c, r, r->wanted ? spread(c, s * 1000) : leave_ms(c));
 }
 
 /* To the next address that may be up, each once in a round. */
@@ -317,6 +390,7 @@ static void accepted(struct core *c, struct reg *r, const struct sip_msg *m)
     if (r->leaving) {
         r->until.us = 0;
         r->leaving = false;
+        route_del(c, r);
         tell(c, r, REASON_NONE, m->code);
         if (r->wanted)
             plan(c, r, SOON_MS);
@@ -331,9 +405,10 @@ static void accepted(struct core *c, struct reg *r, const struct sip_msg *m)
     r->code = 0;
     if (news)
         tell(c, r, REASON_NONE, m->code);
+    route_keep(c, r, m);
     ms = ms / 2 + (int64_t)rng_below(&c->rng, (uint32_t)(ms * 4 / 10));
     r->refresh = instant_add(c->now.mono, DUR_MS(ms));
-    plan(c, r, r->wanted ? ms : LEAVE_MS);
+    plan(c, r, r->wanted ? ms : leave_ms(c));
 }
 
 static void challenged(struct core *c, struct reg *r, const struct sip_msg *m)
@@ -492,6 +567,22 @@ void upstream_restored(struct core *c)
     walk_start(c);
 }
 
+/* One that asks just now goes when it has its answer. */
+void upstream_leave(struct core *c)
+{
+    struct upstream *u = c->upstream;
+    struct reg *r;
+    uint32_t it = 0, n = 0;
+    u->leaving = true;
+    while ((r = pool_next(&u->regs, &it))) {
+        r->wanted = false;
+        if (!r->busy && registered(c, r))
+            plan(c, r, SOON_MS + (int64_t)n++ * 1000 / LEAVE_RATE);
+        else if (!r->busy)
+            drop(c, r);
+    }
+}
+
 static uint8_t renamed(const struct core *c, struct str name)
 {
     for (uint8_t i = 0; i < c->policy->n_peers; i++)
@@ -518,7 +609,7 @@ void upstream_policy(struct core *c)
     u->n_names = c->policy->n_peers;
     for (uint8_t i = 0; i < c->policy->n_peers; i++) {
         TEXT_SET(u->names[i], peer_name(c, i));
-        if (i % c->cfg.engines == c->cfg.engine)
+        if (owner_of(c, i, STR_NONE) == c->cfg.engine)
             look(c, i, STR_NONE, false);
     }
     walk_start(c);
@@ -559,6 +650,7 @@ void upstream_json(const struct core *c, uint8_t peer, struct out *o)
     if (own) {
         out_json_kbool(o, STR("registered"), registered(c, own));
         out_json_ki64(o, STR("registered_until_us"), own->until.us);
+        out_json_kbool(o, STR("service_route"), own->routed);
     }
     if (bad) {
         out_json_kstr(o, STR("register_reason"), reason_info((enum reason)bad->why)->name);

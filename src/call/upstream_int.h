@@ -17,7 +17,8 @@ struct reg {
     struct addr to;     /* where the last one went */
     uint8_t peer, tries, failures;
     bool wanted, busy /* an answer of the server or the vault is due */, leaving;
-    bool tried_auth, tried_423;
+    uint16_t route_why; /* why its Service-Route is not used */
+    bool tried_auth, tried_423, routed;
     uint8_t aor_n;
     char aor[LOCATION_AOR_MAX]; /* empty: our own account */
 };
@@ -32,5 +33,8 @@ void reg_uri_put(const struct core *c, const struct reg *r, struct out *o); /* R
 void reg_put(struct core *c, struct reg *r, struct str branch, struct str authorization,
              struct out *o);
 /* For how many seconds a 2xx granted our Contact. */
+/* Its Service-Route as the value of our Route: loose routes, nothing but their URIs. Empty: it
+ * names none. */
+enum reason reg_route(const struct sip_msg *m, struct out *o);
 uint32_t reg_granted(const struct core *c, const struct reg *r, const struct sip_msg *m);
 #endif

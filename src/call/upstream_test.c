@@ -469,6 +469,43 @@ static void draining_takes_leave(void **state)
     assert_str(field(keep(wait_register(x, PBX, 2000, NULL)), "Expires"), "1800");
 }
 
+static void stopping_takes_leave_at_once(void **state)
+{
+    struct fixture *x = *state;
+    own(x, 1800);
+    answered(x, keep(wait_register(x, PBX, 500, NULL)), 200, "");
+    front(x);
+    register_alice(x);
+    const char *m = keep(wait_register(x, PBX, 500, NULL)); /* alice's waits for its answer */
+    core_leave(x->g.core[0], x->g.now);
+    assert_int_equal(core_usage(x->g.core[0]).upstream, 2);
+    pass_ms(x, 2);
+    const char *bye = sent(x, PBX, "REGISTER ");
+    assert_non_null(bye);
+    assert_str(field(bye, "To"), "<sip:gateway@198.51.100.10>");
+    assert_str(field(bye, "Expires"), "0");
+    answered(x, bye, 200, "");
+    answered(x, m, 200, "");
+    pass_ms(x, 2);
+    bye = sent(x, PBX, "REGISTER ");
+    assert_non_null(bye);
+    assert_str(field(bye, "To"), "<sip:alice@198.51.100.10>");
+    assert_str(field(bye, "Expires"), "0");
+    answered(x, bye, 200, "");
+    assert_int_equal(core_usage(x->g.core[0]).upstream, 0);
+    assert_null(wait_register(x, PBX, 5000, NULL));
+}
+
+static void who_never_came_need_not_leave(void **state)
+{
+    struct fixture *x = *state;
+    own(x, 1800);
+    answered(x, keep(wait_register(x, PBX, 500, NULL)), 403, "");
+    assert_int_equal(core_usage(x->g.core[0]).upstream, 1);
+    core_leave(x->g.core[0], x->g.now);
+    assert_int_equal(core_usage(x->g.core[0]).upstream, 0);
+}
+
 /* A goodbye that fails is not repeated for ever. */
 static void a_goodbye_without_answer_ends(void **state)
 {
@@ -593,6 +630,8 @@ int main(void)
                                        T(wrong_credentials_are_named),
                                        T(without_credentials_a_challenge_is_a_failure),
                                        T(draining_takes_leave),
+                                       T(stopping_takes_leave_at_once),
+                                       T(who_never_came_need_not_leave),
                                        T(a_goodbye_without_answer_ends),
                                        T(a_new_policy_renumbers_by_name),
                                        cmocka_unit_test(only_one_engine_keeps_an_account),

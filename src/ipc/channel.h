@@ -79,8 +79,8 @@ enum attach_kind {
     ATTACH_POLICY,    /* sealed memfd, struct policy. all */
     ATTACH_DIRECTORY, /* sealed memfd, struct directory. engines */
     ATTACH_STATS,     /* memfd, struct stats: one's own */
-    ATTACH_LOCATION,  /* memfd, shard of engine a: writable for its owner, read-only for other
-                         engines and the store */
+    ATTACH_LOCATION,  /* memfd, shard of engine a and behind it its board of service routes: writable
+                         for its owner, read-only for other engines and the store */
     ATTACH_LISTENER,  /* engine: socket of listener a in the policy; UDP, or listening TCP (for TLS
                          too) */
     ATTACH_CHAIN,     /* engine: sealed memfd, PEM certificate chain of key number a */

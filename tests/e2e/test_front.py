@@ -235,3 +235,27 @@ def test_wrong_credentials_are_told(fgw, pbx):
     told = lambda: any(e.get("reason") == "upstream_auth" and e.get("peer") == "trunk" for e in fgw.ask("events")["events"])
     assert wait_for(told, 5), fgw.ask("events")["events"][-5:]
     assert wait_for(lambda: not peer(fgw, "trunk")["registered"], 25)
+
+
+def test_an_orderly_stop_takes_them_back(fgw, pbx):
+    """SIGTERM: the PBX is told, and is not waited for when it says nothing."""
+    r = fgw.run("peer-secret", "trunk", "--state", fgw.state, stdin="Trunk-secret-4711\n")
+    assert r.returncode == 0, r.stdout + r.stderr
+    a, b = phone(fgw, "alice"), phone(fgw, "bob")
+    a.register(100), b.register(100)
+    ours(pbx, "alice"), ours(pbx, "bob")
+    start = time.time()
+    fgw.stop()
+    assert time.time() - start < 2
+    for u in ("alice", "bob"):
+        assert pbx.where(u) == []
+    fgw.start()
+    ours(pbx, "alice", 1, 10)
+    os.killpg(pbx.p.pid, signal.SIGSTOP)
+    start = time.time()
+    fgw.stop()
+    took = time.time() - start
+    os.killpg(pbx.p.pid, signal.SIGCONT)
+    assert 1.9 < took < 4, took
+    fgw.start()
+    a.close(), b.close()

@@ -15,6 +15,7 @@
 #include "ipc/child.h"
 #include "wire/sip/frame.h"
 
+#define LEAVE_S       2 /* longest wait for registrars when told to stop */
 #define SIP_BATCH     32u
 #define MEDIA_BATCH   64u
 #define INTENTS_CAP   2048u
@@ -112,7 +113,8 @@ struct engine {
     struct sign sign[SIGN_SLOTS]; /* signatures that the vault makes */
     uint32_t sign_next, connect_next;
     uint8_t index;
-    bool stop, draining, drained_told;
+    bool stop, draining, drained_told, leaving;
+    struct instant leave_end; /* of leaving: then it stops in any case */
     bool more;  /* datagrams of signalling waited when the last batch was full */
     bool brisk; /* much signalling, no media: see nap */
     struct instant window;

@@ -1,5 +1,6 @@
 /* ringwall-engine: started by the monitor, never by hand. */
 #include "app/engine/engine.h"
+#include "call/service.h"
 #include "crypto/hash.h"
 #include "io/clock.h"
 #include "io/file.h"
@@ -45,11 +46,16 @@ static enum err core_make(struct engine *e)
                            .intents = &e->intents};
     cfg.blocks_bytes = (size_t)cfg.calls_cap * 8192 + (size_t)cfg.trans_cap * 1536 + (64u << 20);
     cfg.own = e->child.location_own;
+    cfg.service_own = (void *)((uint8_t *)e->child.location_own + service_at(s->location_cap));
+    cfg.service_cap = service_cap(s->location_cap);
     for (unsigned i = 0; i < s->engines; i++) { /* others' are mapped read-only */
         const struct child_map *m = &e->child.location[i];
-        if (m->p && m->n < location_bytes(s->location_cap))
+        if (!m->p)
+            continue;
+        if (m->n < service_end(s->location_cap))
             return ERR_RANGE;
         cfg.shards[i] = (struct location_view){m->p, s->location_cap};
+        cfg.service[i] = (const void *)((const uint8_t *)m->p + service_at(s->location_cap));
     }
     if (rand_bytes(cfg.seed, sizeof cfg.seed) != OK)
         return ERR_SYSTEM;
@@ -157,7 +163,11 @@ static void channel_in(void *ctx, int fd, uint32_t events)
             core_drain(e->core, e->draining);
             break;
         case CHILD_STOP:
-            e->stop = true;
+            if (!e->leaving) {
+                e->leaving = true;
+                e->leave_end = instant_add(e->loop.now.mono, DUR_S(LEAVE_S));
+                core_leave(e->core, e->loop.now);
+            }
             break;
         }
     }
@@ -170,6 +180,8 @@ static struct dur wait_for(struct engine *e)
     struct instant next = core_next(e->core), conns = wheel_next(&e->wheel);
     if (conns.us < next.us)
         next = conns;
+    if (e->leaving && e->leave_end.us < next.us)
+        next = e->leave_end;
     int64_t us = next.us == INT64_MAX ? 1000000 : next.us - clock_now().mono.us;
     return DUR_US(us < 0 ? 0 : MIN(us, (int64_t)1000000));
 }
@@ -204,6 +216,8 @@ static void turn(struct engine *e)
     media_io_flush(e);
     core_tick(e->core, e->loop.now);
     streams_tick(e);
+    if (e->leaving)
+        e->stop |= !core_usage(e->core).upstream || e->loop.now.mono.us >= e->leave_end.us;
     media_io_top_up(e);
     carry_out(e);
     child_flush(&e->child);

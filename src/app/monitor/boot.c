@@ -1,7 +1,7 @@
 /* What exists before any child: the configuration, folders, one instance's lock, listening sockets,
  * shared memory, keys of this boot. */
 #include "app/monitor/state.h"
-#include "call/location.h"
+#include "call/service.h"
 #include "io/clock.h"
 #include "io/file.h"
 #include "io/rand.h"
@@ -318,7 +318,7 @@ static enum err shards(struct monitor *m)
     m->location_cap = (uint32_t)MAX(each, LOCATION_LEAST);
     enum err e = OK;
     for (uint32_t i = 0; i < m->n_engines && e == OK; i++) {
-        size_t n = location_bytes(m->location_cap);
+        size_t n = service_end(m->location_cap);
         e = memfd_new("ringwall-location", n, &m->location[i].fd);
         m->location[i].n = m->location_ro[i].n = n;
         if (e == OK)
