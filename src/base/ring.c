@@ -40,6 +40,16 @@ enum err ring_attach(struct ring *r, void *mem, uint32_t size, bool producer)
     return OK;
 }
 
+void ring_attach_anyhow(struct ring *r, void *mem, uint32_t size, bool producer)
+{
+    if (ring_attach(r, mem, size, producer) == OK)
+        return;
+    struct ring_shared *sh = mem;
+    uint32_t own = __atomic_load_n(producer ? &sh->head : &sh->tail, __ATOMIC_ACQUIRE);
+    /* Records begin at multiples of 8: none then crosses the end of data. */
+    *r = (struct ring){.sh = sh, .size = size, .own = own & ~7u, .dead = !producer};
+}
+
 enum err ring_put2(struct ring *r, struct str a, struct str b)
 {
     if (a.n > RING_RECORD_MAX || b.n > RING_RECORD_MAX - a.n)

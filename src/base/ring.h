@@ -25,6 +25,10 @@ size_t ring_bytes(uint32_t size);
 /* Attaches to zeroed or living shared memory. size: power of two >= 4096. A consumer or producer
  * that starts again continues where the memory says, after checking it (ERR_SYNTAX if it lies). */
 MUST_CHECK enum err ring_attach(struct ring *r, void *mem, uint32_t size, bool producer);
+/* The same for a program that must start, whatever the other side writes there just now: a consumer
+ * begins dead (ring_skip goes on), a producer finds the ring full until its reader comes back to
+ * it. */
+void ring_attach_anyhow(struct ring *r, void *mem, uint32_t size, bool producer);
 /* ERR_FULL counts in lost; ERR_LIMIT: longer than RING_RECORD_MAX or than half the ring. Never
  * waits. */
 MUST_CHECK enum err ring_put(struct ring *r, const void *rec, size_t n);
