@@ -168,6 +168,11 @@ static void test_message_nobody(void **state)
     s.to = "<sip:carol@example.com>";
     alice_says(x, s);
     assert_non_null(sent(x, ALICE, "SIP/2.0 480 "));
+    s.uri = "sip:mallory@example.com";
+    s.to = "<sip:mallory@example.com>";
+    s.id = "m2";
+    alice_says(x, s);
+    assert_non_null(sent(x, ALICE, "SIP/2.0 404 "));
     none_left(x);
 }
 

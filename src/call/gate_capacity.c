@@ -17,10 +17,12 @@ struct verdict gate_capacity(const struct gate_env *e, struct request *r, struct
     return gate_pass();
 }
 
+/* Whatever the right gate routed to our users, calls and all else. Who exists is told to those
+ * alone that the identity gate let pass: before it, both kinds of names are challenged alike. */
 struct verdict gate_route(const struct gate_env *e, struct request *r, struct ask *ask)
 {
     (void)ask;
-    if (r->in_dialog || r->m->method != SIP_INVITE || !r->route || r->route->to != ROUTE_USERS)
+    if (r->in_dialog || !r->route || r->route->to != ROUTE_USERS)
         return gate_pass();
     char text[64], user[128];
     size_t n;

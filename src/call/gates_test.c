@@ -411,6 +411,40 @@ static void routes_and_roles(void **state)
     }
 }
 
+/* Who has proved itself learns that there is no such user, whatever it asks for; who has not is
+ * challenged for those that exist and those that do not, in the very same words. */
+static void who_exists_is_told_to_known_ones_alone(void **state)
+{
+    (void)state;
+    static const char *const methods[] = {"INVITE", "MESSAGE", "PUBLISH", "SUBSCRIBE"};
+    static const char *const users[] = {"sip:bob@example.com", "sip:brandy@example.com"};
+    p.zones[0].services = p.zones[2].services = UINT8_MAX;
+    for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+        struct trace seen[2];
+        for (size_t k = 0; k < 2; k++) {
+            enum reason want = k ? REASON_route_user_unknown : REASON_NONE;
+            char auth[1024];
+            parse(methods[i], users[k], "alice", "Event: presence\r\n");
+            struct verdict v = run(flow(PROTO_TLS, 0, PHONE));
+            EXPECT_VERDICT(v, VERDICT_CHALLENGE, GATE_IDENTITY, auth_required);
+            seen[k] = r.trace;
+            with_auth(methods[i], users[k], "alice", "alice", "SHA-256", "qop=auth, ", 1);
+            struct str line = sip_get(&m, HDR_AUTHORIZATION);
+            (void)snprintf(auth, sizeof auth, "Authorization: %.*s\r\nEvent: presence\r\n",
+                           (int)line.n, line.p);
+            parse(methods[i], users[k], "alice", auth);
+            assert_int_equal(run(flow(PROTO_TLS, 0, PHONE)).kind, VERDICT_WAIT);
+            v = answer(REASON_NONE);
+            assert_int_equal(v.reason, want);
+            assert_int_equal(v.code, k ? 404 : 0);
+            parse(methods[i], k ? "sip:brandy@192.0.2.1" : "sip:bob@192.0.2.1", "alice",
+                  "Event: presence\r\n");
+            assert_int_equal(run(flow(PROTO_UDP, 2, PBX)).reason, want); /* a peer */
+        }
+        assert_memory_equal(&seen[0], &seen[1], sizeof seen[0]);
+    }
+}
+
 static void peers_need_no_digest(void **state)
 {
     (void)state;
@@ -479,6 +513,7 @@ int main(void)
                                        T(from_must_be_who_proved_itself),
                                        T(routes_and_roles),
                                        T(peers_need_no_digest),
+                                       T(who_exists_is_told_to_known_ones_alone),
                                        T(full_tables_refuse_all_but_emergency),
                                        T(in_dialog_requests)};
     return cmocka_run_group_tests(tests, NULL, NULL);

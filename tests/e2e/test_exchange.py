@@ -175,6 +175,10 @@ def test_nobody_there(g, phone):
     Ask(phone("alice"), "MESSAGE", "carol", body="?").took("480")
 
 
+def test_no_such_user(g, phone):
+    Ask(phone("alice"), "MESSAGE", "mallory", body="?").took("404")
+
+
 def test_wrong_password(g, phone):
     a, b = phone("alice"), phone("bob", last="21")
     before = g.reason("auth_failed")
