@@ -363,6 +363,11 @@ void core_leave(struct core *c, struct now now)
     upstream_leave(c);
 }
 
+bool core_left(const struct core *c)
+{
+    return upstream_left(c);
+}
+
 void core_restore(struct core *c, const struct binding *b, size_t n, struct now now)
 {
     c->now = now;

@@ -81,9 +81,11 @@ struct instant core_next(const struct core *c);
 void core_policy(struct core *c, const struct policy *p, struct now now);
 void core_directory(struct core *c, const struct directory *d);
 void core_drain(struct core *c, bool on);
-/* The engine is about to stop: no new calls, and our registrations are taken back, at once. Through
- * when core_usage shows no upstream any more. */
+/* The engine is about to stop: no new calls, and our registrations are taken back, at once.
+ * core_left: no engine has any more. Until then even one without any is needed: answers to the
+ * others may come to its sockets. */
 void core_leave(struct core *c, struct now now);
+bool core_left(const struct core *c);
 void core_restore(struct core *c, const struct binding *b, size_t n,
                   struct now now); /* bindings from the store; takes those it owns */
 /* Media: the platform moves packets. */

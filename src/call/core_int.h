@@ -522,7 +522,8 @@ struct upstream *upstream_init(void *mem, struct core *c); /* keeps mem, zeroed 
 /* A new policy is in force, or draining began or ended: everything is looked at again, a few
  * bindings at a time. */
 void upstream_policy(struct core *c);
-void upstream_leave(struct core *c); /* all are taken back, for good */
+void upstream_leave(struct core *c);      /* all are taken back, for good */
+bool upstream_left(const struct core *c); /* by all engines */
 void upstream_restored(struct core *c); /* bindings came from the store */
 /* A phone registered, refreshed or went, by an authenticated REGISTER that came by that zone;
  * POLICY_NONE: its binding expired. */

@@ -22,7 +22,8 @@ struct service_slot {
     struct service_row row;
 };
 struct service_board {
-    uint32_t any, pad; /* something was written once: else readers touch nothing */
+    uint32_t any;  /* something was written once: else readers touch nothing */
+    uint32_t regs; /* registrations that the owner keeps upstream, with a route or without */
     struct service_slot slot[];
 };
 /* Beside a location shard of so many bindings: one slot's worth for each, and for our accounts; it

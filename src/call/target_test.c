@@ -139,7 +139,7 @@ static void a_call_carries_the_route_of_its_user(void **state)
     assert_str(field(m, "Route"), "<sip:orig@edge.test;lr>,<sip:core.test:5070;transport=udp;lr>,"
                                   "<sip:198.51.100.10;lr>");
     assert_true(str_starts(str_c(m), STR("INVITE sip:4711@198.51.100.10:5060 SIP/2.0\r\n")));
-    /* The same after a challenge of the peer, and in what belongs to that INVITE. */
+    /* And so does what belongs to that INVITE. */
     struct flow f = flow_of(PBX, LISTEN_IN_UDP);
     message(x, &f, answer(kept, 486, "p", "x@198.51.100.10", ""));
     m = sent(x, PBX, "ACK ");

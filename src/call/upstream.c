@@ -50,6 +50,8 @@ struct upstream *upstream_init(void *mem, struct core *c)
     map_init(&u->map, at, cap);
     u->walk.owner = OWNER_UPSTREAM;
     u->walk.kind = TIMER_WALK;
+    if (c->cfg.service_own) /* what an engine before us kept */
+        __atomic_store_n(&c->cfg.service_own->regs, 0, __ATOMIC_RELEASE);
     return u;
 }
 
@@ -60,7 +62,7 @@ static struct str peer_name(const struct core *c, uint8_t peer)
 
 /* --- the table --- */
 
-static uint64_t hash_of(const struct core *c, uint8_t peer, struct str aor)
+uint64_t reg_hash(const struct core *c, uint8_t peer, struct str aor)
 {
     char text[LOCATION_AOR_MAX + 40];
     struct out o = out_of(text, sizeof text);
@@ -79,7 +81,7 @@ static struct reg *reg_at(const struct upstream *u, uint32_t index)
 static struct reg *find(const struct core *c, uint8_t peer, struct str aor)
 {
     const struct upstream *u = c->upstream;
-    uint64_t hash = hash_of(c, peer, aor);
+    uint64_t hash = reg_hash(c, peer, aor);
     uint32_t it = 0, index;
     while ((index = map_find(&u->map, hash, &it))) {
         struct reg *r = reg_at(u, index);
@@ -99,7 +101,7 @@ static void add(struct core *c, uint8_t peer, struct str aor)
     struct upstream *u = c->upstream;
     struct handle h;
     struct reg *r = pool_new(&u->regs, &h);
-    uint64_t hash = hash_of(c, peer, aor);
+    uint64_t hash = reg_hash(c, peer, aor);
     if (!r || map_put(&u->map, hash, h.index) != OK) {
         core_count(c, REASON_capacity_upstream);
         if (r)
@@ -115,58 +117,20 @@ static void add(struct core *c, uint8_t peer, struct str aor)
     r->ask_s = aor.n ? EXPIRES_S : c->policy->peers[peer].register_s;
     r->aor_n = (uint8_t)aor.n;
     memcpy(r->aor, aor.p ? aor.p : "", aor.n);
+    reg_count(c);
     plan(c, r, SOON_MS);
-}
-
-/* --- its Service-Route, for all engines --- */
-
-static uint64_t route_key(uint64_t hash)
-{
-    return hash ? hash : 1;
-}
-
-static void route_del(struct core *c, struct reg *r)
-{
-    if (c->cfg.service_own)
-        service_del(c->cfg.service_own, c->cfg.service_cap, route_key(r->hash));
-    r->routed = false;
-}
-
-/* An account is kept by one engine, a user's registration by that which keeps his phones. */
-static uint8_t owner_of(const struct core *c, uint8_t peer, struct str aor)
-{
-    uint64_t hash = aor.n ? siphash(&c->cfg.hash_key, aor) : hash_of(c, peer, aor);
-    return (uint8_t)(hash % c->cfg.engines);
-}
-
-static struct str route_of(const struct core *c, uint8_t peer, struct str aor,
-                           char ret[SERVICE_ROUTE_MAX])
-{
-    const struct service_board *b = c->cfg.service[owner_of(c, peer, aor)];
-    return b ? service_get(b, c->cfg.service_cap, route_key(hash_of(c, peer, aor)), c->now.wall,
-                           ret)
-             : STR_NONE;
-}
-
-struct str upstream_route(const struct core *c, uint8_t peer, struct str user,
-                          char ret[SERVICE_ROUTE_MAX])
-{
-    const struct policy_peer *p = &c->policy->peers[peer];
-    struct str route = STR_NONE;
-    if (p->fronts && user.n && user.n <= LOCATION_AOR_MAX)
-        route = route_of(c, peer, user, ret);
-    return route.n || !p->register_s ? route : route_of(c, peer, STR_NONE, ret);
 }
 
 static void drop(struct core *c, struct reg *r)
 {
-    route_del(c, r);
+    reg_route_del(c, r);
     struct upstream *u = c->upstream;
     timer_stop(&c->wheel, &r->timer);
     trans_drop(c->trans, r->t);
     arena_reset(&r->line);
     EXPECT(map_del(&u->map, r->hash, pool_handle(&u->regs, r).index));
     pool_free(&u->regs, r);
+    reg_count(c);
 }
 
 /* --- what is wanted --- */
@@ -196,11 +160,6 @@ static bool is_wanted(const struct core *c, uint8_t peer, struct str aor)
     return aor.n ? p->fronts && has_phone(c, peer, aor) : p->register_s && p->username.len;
 }
 
-static bool registered(const struct core *c, const struct reg *r)
-{
-    return r->until.us > c->now.wall.us;
-}
-
 /* Once more whether that user should be registered there; does nothing if all is as it was. many:
  * it is one of all, which do not leave in one moment. */
 static void look(struct core *c, uint8_t peer, struct str aor, bool many)
@@ -220,7 +179,7 @@ static void look(struct core *c, uint8_t peer, struct str aor, bool many)
     uint32_t others = many ? c->upstream->regs.used / WALK_N * WALK_MS : 0;
     if (!want)
         plan(c, r, LEAVE_MS + rng_below(&c->rng, others + 1));
-    else if (registered(c, r) && instant_before(c->now.mono, r->refresh))
+    else if (reg_up(c, r) && instant_before(c->now.mono, r->refresh))
         timer_arm(&c->wheel, &r->timer, r->refresh);
     else
         plan(c, r, SOON_MS);
@@ -274,37 +233,14 @@ static enum reason ask_server(struct core *c, struct reg *r, struct str authoriz
 
 /* --- how it ends --- */
 
-static void tell(struct core *c, const struct reg *r, enum reason why, uint16_t code)
+void reg_tell(struct core *c, const struct reg *r, enum reason why, uint16_t code)
 {
     struct fact *f = fact_begin(c, FACT_UPSTREAM, why, code);
     TEXT_SET(f->u.upstream.peer, peer_name(c, r->peer));
     TEXT_SET(f->u.upstream.aor, reg_aor(r));
     f->u.upstream.target = r->to;
-    f->u.upstream.expires_us = registered(c, r) ? r->until.us : 0;
+    f->u.upstream.expires_us = reg_up(c, r) ? r->until.us : 0;
     fact_end(c);
-}
-
-/* What the newest 2xx says counts: without a Service-Route there is none any more (RFC 3608 5). */
-static void route_keep(struct core *c, struct reg *r, const struct sip_msg *m)
-{
-    char text[SERVICE_ROUTE_MAX];
-    struct out o = out_of(text, sizeof text);
-    enum reason why = reg_route(m, &o), was = (enum reason)r->route_why;
-    struct service_board *b = c->cfg.service_own;
-    if (why == REASON_NONE && o.n && b &&
-        service_put(b, c->cfg.service_cap, route_key(r->hash), out_str(&o), r->until,
-                    c->now.wall) != OK)
-        why = REASON_capacity_upstream;
-    if (why != REASON_NONE || !o.n)
-        route_del(c, r);
-    else
-        r->routed = b != NULL;
-    r->route_why = (uint16_t)why;
-    if (why == REASON_NONE)
-        return;
-    core_count(c, why);
-    if (why != was)
-        tell(c, r, why, m->code);
 }
 
 static int64_t leave_ms(const struct core *c)
@@ -326,16 +262,16 @@ static void failed(struct core *c, struct reg *r, enum reason why, uint16_t code
     r->code = code;
     core_count(c, why);
     if (why == REASON_upstream_refused || why == REASON_upstream_auth)
-        route_del(c, r); /* silence proves nothing: then it runs out with the registration */
+        reg_route_del(c, r); /* silence proves nothing: then it runs out with the registration */
     if (r->leaving && !r->wanted) { /* the server forgets it by itself when its time is up */
         r->until.us = 0;
-        tell(c, r, why, code);
+        reg_tell(c, r, why, code);
         drop(c, r);
         return;
     }
     r->leaving = false;
     if (news)
-        tell(c, r, why, code);
+        reg_tell(c, r, why, code);
     int64_t s = BACKOFF_S;
     for (uint8_t i = 0; i < r->failures && s < BACKOFF_MAX_S; i++)
         s *= 2;
@@ -373,7 +309,7 @@ static void again(struct core *c, struct reg *r, enum reason why, uint16_t code)
 static void act(struct core *c, struct reg *r)
 {
     r->wanted = is_wanted(c, r->peer, reg_aor(r));
-    if (!r->wanted && !registered(c, r)) {
+    if (!r->wanted && !reg_up(c, r)) {
         drop(c, r);
         return;
     }
@@ -390,22 +326,22 @@ static void accepted(struct core *c, struct reg *r, const struct sip_msg *m)
     if (r->leaving) {
         r->until.us = 0;
         r->leaving = false;
-        route_del(c, r);
-        tell(c, r, REASON_NONE, m->code);
+        reg_route_del(c, r);
+        reg_tell(c, r, REASON_NONE, m->code);
         if (r->wanted)
             plan(c, r, SOON_MS);
         else
             drop(c, r);
         return;
     }
-    bool news = !registered(c, r) || r->why != REASON_NONE;
+    bool news = !reg_up(c, r) || r->why != REASON_NONE;
     int64_t ms = (int64_t)reg_granted(c, r, m) * 1000;
     r->until.us = c->now.wall.us + ms * 1000;
     r->why = REASON_NONE;
     r->code = 0;
     if (news)
-        tell(c, r, REASON_NONE, m->code);
-    route_keep(c, r, m);
+        reg_tell(c, r, REASON_NONE, m->code);
+    reg_route_keep(c, r, m);
     ms = ms / 2 + (int64_t)rng_below(&c->rng, (uint32_t)(ms * 4 / 10));
     r->refresh = instant_add(c->now.mono, DUR_MS(ms));
     plan(c, r, r->wanted ? ms : leave_ms(c));
@@ -576,7 +512,7 @@ void upstream_leave(struct core *c)
     u->leaving = true;
     while ((r = pool_next(&u->regs, &it))) {
         r->wanted = false;
-        if (!r->busy && registered(c, r))
+        if (!r->busy && reg_up(c, r))
             plan(c, r, SOON_MS + (int64_t)n++ * 1000 / LEAVE_RATE);
         else if (!r->busy)
             drop(c, r);
@@ -609,7 +545,7 @@ void upstream_policy(struct core *c)
     u->n_names = c->policy->n_peers;
     for (uint8_t i = 0; i < c->policy->n_peers; i++) {
         TEXT_SET(u->names[i], peer_name(c, i));
-        if (owner_of(c, i, STR_NONE) == c->cfg.engine)
+        if (reg_owner(c, i, STR_NONE) == c->cfg.engine)
             look(c, i, STR_NONE, false);
     }
     walk_start(c);
@@ -640,7 +576,7 @@ void upstream_json(const struct core *c, uint8_t peer, struct out *o)
             continue;
         own = r->aor_n ? own : r;
         n += r->aor_n != 0;
-        up += r->aor_n && registered(c, r);
+        up += r->aor_n && reg_up(c, r);
         bad = r->why != REASON_NONE ? r : bad;
     }
     if (p->fronts) {
@@ -648,7 +584,7 @@ void upstream_json(const struct core *c, uint8_t peer, struct out *o)
         out_json_ku64(o, STR("fronted_registered"), up);
     }
     if (own) {
-        out_json_kbool(o, STR("registered"), registered(c, own));
+        out_json_kbool(o, STR("registered"), reg_up(c, own));
         out_json_ki64(o, STR("registered_until_us"), own->until.us);
         out_json_kbool(o, STR("service_route"), own->routed);
     }

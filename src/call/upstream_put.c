@@ -109,25 +109,6 @@ void reg_put(struct core *c, struct reg *r, struct str branch, struct str author
     sip_end(o, STR_NONE, STR_NONE);
 }
 
-enum reason reg_route(const struct sip_msg *m, struct out *o)
-{
-    struct sip_list it = {0};
-    struct str v, lr;
-    struct sip_nameaddr na;
-    struct sip_uri u;
-    while (sip_list_next(m, HDR_SERVICE_ROUTE, &it, &v)) {
-        if (sip_nameaddr_parse(v, &na) != OK || sip_uri_parse(na.uri, &u) != OK ||
-            (u.scheme != URI_SIP && u.scheme != URI_SIPS) || !sip_param(u.params, STR("lr"), &lr))
-            return REASON_upstream_service_route;
-        if (o->n)
-            out_ch(o, ',');
-        out_ch(o, '<');
-        sip_piece(o, na.uri);
-        out_ch(o, '>');
-    }
-    return o->full ? REASON_upstream_service_route : REASON_NONE;
-}
-
 /* How long our Contact was granted: what its own line says, else the message (10.2.4). */
 uint32_t reg_granted(const struct core *c, const struct reg *r, const struct sip_msg *m)
 {

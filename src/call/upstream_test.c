@@ -496,6 +496,43 @@ static void stopping_takes_leave_at_once(void **state)
     assert_null(wait_register(x, PBX, 5000, NULL));
 }
 
+/* Answers to one engine may come to another one's socket. */
+static void all_engines_wait_for_the_last(void **state)
+{
+    struct gateway *g = calloc(1, sizeof *g);
+    struct service_board *b[2] = {calloc(1, service_bytes(10)), calloc(1, service_bytes(10))};
+    (void)state;
+    gateway_init(g, 2, 3);
+    g->policy.peers[0].register_s = 600;
+    for (unsigned i = 0; i < 2; i++) {
+        g->cfg[i].service[0] = b[0];
+        g->cfg[i].service[1] = b[1];
+        g->cfg[i].service_own = b[i];
+        g->cfg[i].service_cap = 10;
+        memset(g->mem[i], 0, core_bytes(&g->cfg[i]));
+        b[i]->regs = 77; /* of an engine that died */
+        g->core[i] = core_init(g->mem[i], &g->cfg[i], g->now);
+    }
+    unsigned keeper = core_usage(g->core[1]).upstream == 1;
+    g->now.mono.us += 10000;
+    core_tick(g->core[keeper], g->now); /* it asks */
+    for (unsigned i = 0; i < 2; i++) {
+        core_leave(g->core[i], g->now);
+        assert_int_equal(core_usage(g->core[i]).upstream, i == keeper);
+        assert_false(core_left(g->core[i]));
+    }
+    for (int i = 0; i < 700; i++) { /* neither address answers */
+        g->now.mono.us += 100000;
+        core_tick(g->core[keeper], g->now);
+        intents_reset(&g->intents[keeper]);
+    }
+    assert_true(core_left(g->core[0]) && core_left(g->core[1]));
+    free(b[0]);
+    free(b[1]);
+    gateway_done(g);
+    free(g);
+}
+
 static void who_never_came_need_not_leave(void **state)
 {
     struct fixture *x = *state;
@@ -632,6 +669,7 @@ int main(void)
                                        T(draining_takes_leave),
                                        T(stopping_takes_leave_at_once),
                                        T(who_never_came_need_not_leave),
+                                       cmocka_unit_test(all_engines_wait_for_the_last),
                                        T(a_goodbye_without_answer_ends),
                                        T(a_new_policy_renumbers_by_name),
                                        cmocka_unit_test(only_one_engine_keeps_an_account),

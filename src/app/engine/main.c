@@ -217,7 +217,7 @@ static void turn(struct engine *e)
     core_tick(e->core, e->loop.now);
     streams_tick(e);
     if (e->leaving)
-        e->stop |= !core_usage(e->core).upstream || e->loop.now.mono.us >= e->leave_end.us;
+        e->stop |= core_left(e->core) || e->loop.now.mono.us >= e->leave_end.us;
     media_io_top_up(e);
     carry_out(e);
     child_flush(&e->child);
