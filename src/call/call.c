@@ -465,14 +465,10 @@ static bool silent(const struct call *k)
 {
     struct core *c = k->core;
     int64_t limit_us = (int64_t)c->policy->limits.media_timeout_s * 1000000;
-    struct media_view v;
     if (!limit_us || !k->b || !k->a->media || !k->b->media)
         return false;
-    if ((media_leg_view(k->a->media, 0, &v) && v.held) ||
-        (media_leg_view(k->b->media, 0, &v) && v.held))
-        return false;
-    int64_t last = MAX(media_last_packet(k->a->media).us, media_last_packet(k->b->media).us);
-    return c->now.mono.us - MAX(last, k->up_at.us) > limit_us;
+    int64_t since = media_silent_since(k->a->media, k->b->media).us;
+    return c->now.mono.us - MAX(since, k->up_at.us) > limit_us;
 }
 
 void call_timer(struct core *c, struct timer *t)

@@ -296,6 +296,55 @@ static void test_cells(void **state)
         }
 }
 
+/* No packets: the call ends after the policy's time, unless it is held. One that is held with its
+ * first line alone is judged by the second. */
+static void test_silence(void **state)
+{
+    static const struct {
+        const char *audio, *video;
+        bool ends;
+    } rows[] = {{"sendrecv", "sendrecv", true},
+                {"sendonly", "sendrecv", true},
+                {"sendrecv", "sendonly", true},
+                {"sendonly", "sendonly", false}};
+    struct flow fa = flow_of(ALICE, LISTEN_OUT_UDP), fp = flow_of(PBX, LISTEN_IN_UDP);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct fixture *x = *state;
+        x->g.policy.limits.media_timeout_s = 30;
+        for (unsigned z = 0; z < x->g.policy.n_zones; z++)
+            x->g.policy.zones[z].kinds = LINE_AUDIO | LINE_VIDEO;
+        char a[4096], p[4096], re[4096], offer[512], taken[512];
+        call_up(x, a, p, sizeof a);
+        (void)snprintf(offer, sizeof offer, "%sa=%s\r\nm=video 4010 RTP/AVP 31\r\na=%s\r\n", SDP_P,
+                       rows[i].audio, rows[i].video);
+        (void)snprintf(taken, sizeof taken, "%sm=video 4010 RTP/AVP 31\r\n", SDP_A);
+        message(x, &fp,
+                request("INVITE", "sip:x@" TEST_INSIDE, "<sip:200@198.51.100.10>;tag=p1",
+                        field(p, "To").p, "id-of-pbx", 2, "Contact: <sip:200@198.51.100.10>\r\n",
+                        offer));
+        (void)snprintf(re, sizeof re, "%s", sent(x, ALICE, "INVITE "));
+        message(x, &fa, answer(re, 200, "a1", "alice@203.0.113.5", taken));
+        assert_non_null(sent(x, PBX, "SIP/2.0 200 "));
+        message(x, &fp,
+                request("ACK", "sip:x@" TEST_INSIDE, "<sip:200@198.51.100.10>;tag=p1",
+                        field(p, "To").p, "id-of-pbx", 2, "", ""));
+        bool ended = false;
+        for (int s = 0; s < 60 && !ended; s++) {
+            pass_ms(x, 1000);
+            ended = sent(x, PBX, "BYE ") != NULL;
+            assert_true(!ended || s >= 29);
+        }
+        assert_int_equal(ended, rows[i].ends);
+        assert_int_equal(counters_get(&x->g.counters[0], REASON_media_timeout), rows[i].ends);
+        if (!ended)
+            message(x, &fp,
+                    request("BYE", "sip:x@" TEST_INSIDE, "<sip:200@198.51.100.10>;tag=p1",
+                            field(p, "To").p, "id-of-pbx", 3, "", ""));
+        assert_int_equal(teardown(state), 0);
+        assert_int_equal(setup(state), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -307,6 +356,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_no_rport, setup, teardown),
         cmocka_unit_test_setup_teardown(test_peer_health, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refresh_by_invite, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_silence, setup, teardown),
         cmocka_unit_test(test_cells),
     };
     return cmocka_run_group_tests_name("call", tests, NULL, NULL);

@@ -42,7 +42,7 @@ static void hold_in_every_spelling(void **state)
         legs(0, NULL, 0, NULL);
         call(AUDIO_A, AUDIO_B);
         r.now.us += 3600 * INT64_C(1000000);
-        assert_int_equal(media_last_packet(r.a).us, 0);
+        assert_int_equal(media_silent_since(r.a, r.b).us, 0);
         assert_why(rig_offer(&r, true, str_c(rows[i].offer)), REASON_NONE);
         assert_has(r.said_b, rows[i].told);
         assert_has(r.said_b, " 2 IN IP4 203.0.113.1\r\n");
@@ -52,7 +52,7 @@ static void hold_in_every_spelling(void **state)
         assert_why(rig_answer(&r, true, out_str(&o)), REASON_NONE);
         assert_has(r.said_a, rows[i].back);
         assert_true(media_leg_view(r.a, 0, &v) && v.held);
-        assert_true(media_last_packet(r.a).us == INT64_MAX / 2);
+        assert_true(media_silent_since(r.a, r.b).us == INT64_MAX / 2);
         /* Resumed, by bob this time. */
         assert_why(rig_offer(&r, false, STR(AUDIO_B)), REASON_NONE);
         assert_has(r.said_a, "a=sendrecv");
@@ -61,7 +61,7 @@ static void hold_in_every_spelling(void **state)
         assert_has(r.said_b, " 3 IN IP4 203.0.113.1\r\n");
         assert_true(media_leg_view(r.a, 0, &v) && !v.held);
         assert_true(media_leg_view(r.b, 0, &v) && !v.held);
-        assert_int_equal(media_last_packet(r.a).us, 0);
+        assert_int_equal(media_silent_since(r.a, r.b).us, r.now.us);
         assert_true(rtp_from_a(4000, 1));
         rig_close(&r);
     }
@@ -112,13 +112,71 @@ static void port_zero_is_a_hold_too(void **state)
     call(AUDIO_A, AUDIO_B);
     call(HOLD_A("IP4 192.0.2.10", "0", ""), V_B "m=audio 0 RTP/AVP 8\r\n");
     assert_false(media_leg_view(r.a, 0, &v));
-    assert_true(media_last_packet(r.a).us == INT64_MAX / 2);
-    assert_true(media_last_packet(r.b).us == INT64_MAX / 2);
+    assert_true(media_silent_since(r.a, r.b).us == INT64_MAX / 2);
     assert_false(media_one_way(r.a, r.b, r.now));
     assert_int_equal(media_usage(r.m).ports_taken, 0);
     call(AUDIO_A, AUDIO_B);
     assert_true(rtp_from_a(4000, 1));
-    assert_true(media_last_packet(r.a).us == r.now.us);
+    assert_true(media_silent_since(r.a, r.b).us == r.now.us);
+    rig_close(&r);
+}
+
+/* A call of two lines is at rest when both are on hold, by whomever; a line that is not has to
+ * bring packets, the second as the first. Packets over any line break the silence. */
+static void silence_is_judged_by_all_lines(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *a1, *a2, *b1, *b2; /* alice's offer, bob's answer */
+        bool rest;
+    } rows[] = {{"sendrecv", "sendrecv", "sendrecv", "sendrecv", false},
+                {"sendonly", "sendrecv", "recvonly", "sendrecv", false},
+                {"sendrecv", "sendonly", "sendrecv", "recvonly", false},
+                {"inactive", "sendrecv", "inactive", "sendrecv", false},
+                {"sendonly", "sendonly", "recvonly", "recvonly", true},
+                {"inactive", "inactive", "inactive", "inactive", true},
+                {"inactive", "sendonly", "inactive", "recvonly", true}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char a[512], b[512];
+        legs(LINE_AUDIO | LINE_VIDEO, NULL, LINE_AUDIO | LINE_VIDEO, NULL);
+        call(AUDIO_A "m=video 4010 RTP/AVP 31\r\n", AUDIO_B "m=video 5010 RTP/AVP 31\r\n");
+        assert_int_equal(media_silent_since(r.a, r.b).us, 0);
+        assert_true(rtp_from_a(4010, 1));
+        assert_int_equal(media_silent_since(r.a, r.b).us, r.now.us);
+        int64_t last = r.now.us;
+        r.now.us += 7000000;
+        (void)snprintf(a, sizeof a, AUDIO_A "a=%s\r\nm=video 4010 RTP/AVP 31\r\na=%s\r\n",
+                       rows[i].a1, rows[i].a2);
+        (void)snprintf(b, sizeof b, AUDIO_B "a=%s\r\nm=video 5010 RTP/AVP 31\r\na=%s\r\n",
+                       rows[i].b1, rows[i].b2);
+        call(a, b);
+        int64_t want = rows[i].rest ? INT64_MAX / 2 : last;
+        assert_true(media_silent_since(r.a, r.b).us == want);
+        assert_true(media_silent_since(r.b, r.a).us == want);
+        /* The hold ends: silence is counted from then on, not from the last packet before it. */
+        r.now.us += 9000000;
+        call(AUDIO_A "m=video 4010 RTP/AVP 31\r\n", AUDIO_B "m=video 5010 RTP/AVP 31\r\n");
+        assert_true(media_silent_since(r.a, r.b).us == (i == 0 ? last : r.now.us));
+        r.now.us += 1000000;
+        assert_true(rtp_from_a(4000, 2));
+        assert_int_equal(media_silent_since(r.a, r.b).us, r.now.us);
+        rig_close(&r);
+    }
+    /* Alice holds the one, bob the other; then the second is given up. */
+    legs(LINE_AUDIO | LINE_VIDEO, NULL, LINE_AUDIO | LINE_VIDEO, NULL);
+    call(AUDIO_A "a=sendonly\r\nm=video 4010 RTP/AVP 31\r\n",
+         AUDIO_B "a=recvonly\r\nm=video 5010 RTP/AVP 31\r\n");
+    assert_int_equal(media_silent_since(r.a, r.b).us, 0);
+    assert_why(rig_offer(&r, false,
+                         STR(AUDIO_B "a=recvonly\r\nm=video 5010 RTP/AVP 31\r\na=sendonly\r\n")),
+               REASON_NONE);
+    assert_why(rig_answer(&r, false,
+                          STR(AUDIO_A "a=sendonly\r\nm=video 4010 RTP/AVP 31\r\na=recvonly\r\n")),
+               REASON_NONE);
+    assert_true(media_silent_since(r.a, r.b).us == INT64_MAX / 2);
+    call(AUDIO_A "a=sendonly\r\nm=video 0 RTP/AVP 31\r\n",
+         AUDIO_B "a=recvonly\r\nm=video 0 RTP/AVP 31\r\n");
+    assert_true(media_silent_since(r.a, r.b).us == INT64_MAX / 2);
     rig_close(&r);
 }
 
@@ -407,6 +465,7 @@ int main(void)
         cmocka_unit_test(both_hold_and_resume_one_after_the_other),
         cmocka_unit_test(music_on_hold_passes_and_nothing_goes_back),
         cmocka_unit_test(port_zero_is_a_hold_too),
+        cmocka_unit_test(silence_is_judged_by_all_lines),
         cmocka_unit_test(one_way_knows_hold),
         cmocka_unit_test(fax_datagrams_cross),
         cmocka_unit_test(fax_needs_kind_and_waiver_on_both_legs),

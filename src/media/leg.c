@@ -167,30 +167,26 @@ bool media_leg_view(const struct media_leg *l, unsigned stream, struct media_vie
     return true;
 }
 
-/* After an answer, nothing is in use that would have to bring packets. */
-static bool at_rest(const struct media_leg *l)
+static bool has_to_talk(const struct stream *s, const struct stream *other)
 {
-    if (l->n_media_agreed == 0)
-        return false;
-    for (unsigned i = 0; i < MEDIA_STREAMS; i++) {
-        const struct stream *s = leg_stream(l->media, l, i);
-        if (s != NULL && s->on && !s->said.held)
-            return false;
-    }
-    return true;
+    return s->on && !s->said.held && (other == NULL || (other->on && !other->said.held)) &&
+           !str_eq(str_c(s->kind), STR("text")) && !str_eq(str_c(s->kind), STR("application"));
 }
 
-struct instant media_last_packet(const struct media_leg *l)
+struct instant media_silent_since(const struct media_leg *a, const struct media_leg *b)
 {
-    struct instant last = {0};
-    if (at_rest(l))
-        return (struct instant){INT64_MAX / 2};
-    for (unsigned i = 0; i < MEDIA_STREAMS; i++) {
-        const struct stream *s = leg_stream(l->media, l, i);
-        if (s != NULL && s->in.last_us > last.us)
-            last.us = s->in.last_us;
+    const struct media_leg *legs[] = {a, b};
+    struct instant since = {0};
+    bool rest = a->n_media_agreed || b->n_media_agreed;
+    for (unsigned i = 0; i < 2 * MEDIA_STREAMS; i++) {
+        const struct media_leg *l = legs[i / MEDIA_STREAMS];
+        const struct stream *s = leg_stream(l->media, l, i % MEDIA_STREAMS);
+        if (s == NULL)
+            continue;
+        since.us = MAX(since.us, MAX(s->in.last_us, s->resumed_us));
+        rest = rest && !has_to_talk(s, s->peer != 0 ? &l->media->streams[s->peer] : NULL);
     }
-    return last;
+    return rest ? (struct instant){INT64_MAX / 2} : since;
 }
 
 #define ONE_WAY_US 5000000

@@ -128,9 +128,10 @@ bool media_leg_view(const struct media_leg *l, unsigned stream, struct media_vie
 /* true if the call is one-way by now: packets came from one side only for at least 5 s. Lines on
  * hold and T.38 do not count, and a hold that ends starts the 5 s anew. */
 bool media_one_way(const struct media_leg *a, const struct media_leg *b, struct instant now);
-/* Newest packet time from this leg over its streams; us 0 = never. After an answer that left no
- * line in use, or every one on hold, silence is as it should be: INT64_MAX / 2. */
-struct instant media_last_packet(const struct media_leg *l);
+/* Since when neither leg brought a packet: the newest packet over any line, or the end of the last
+ * hold. INT64_MAX / 2 while silence is as it should be: after an answer that left no line in use
+ * but such as either side holds, or as are silent by nature (text, application). */
+struct instant media_silent_since(const struct media_leg *a, const struct media_leg *b);
 
 /* --- packets --- */
 #define PKT_MAX 1600u
