@@ -59,6 +59,40 @@ def test_passwords_are_shown_once_and_stored_nowhere(tmp_path):
             assert password.encode() not in open(os.path.join(root, f), "rb").read(), f
 
 
+@pytest.mark.parametrize("verb", ["add", "passwd", "del", "md5", "role", "import"])
+def test_users_of_a_bad_configuration(tmp_path, verb):
+    d = str(tmp_path / "s")
+    assert run("init", "--state", d).returncode == 0
+    config = os.path.join(d, "ringwall.yaml")
+    users = tmp_path / "users"
+    users.write_text("")
+    words = [verb, str(users) if verb == "import" else "zoe"] + (["user"] if verb == "role" else [])
+    with open(config, "a") as f:
+        f.write("\nlistners: []\n")
+    check = run("check", config)
+    r = run("user", *words, "--state", d)
+    assert r.returncode == check.returncode == 1
+    assert "listners" in check.stdout and "say which domain" not in r.stderr
+    for line in check.stdout.splitlines():
+        if ": error" in line:
+            assert line in r.stderr
+    j = run("user", *words, "--state", d, "--json")
+    assert j.returncode == 1
+    assert json.loads(j.stdout)["problems"] and "listners" in j.stdout
+    # What needs no domain goes on: the file may be broken because of those who are listed.
+    assert run("user", "list", "--state", d).returncode == 0
+    assert run("user", "add", "zoe@example.com", "--state", d).returncode == 0
+    assert run("user", "add", "yve", "--domain", "example.com", "--state", d).returncode == 0
+
+
+def test_users_without_a_configuration(tmp_path):
+    d = str(tmp_path / "s")
+    assert run("init", "--state", d).returncode == 0
+    os.unlink(os.path.join(d, "ringwall.yaml"))
+    r = run("user", "add", "zoe", "--state", d)
+    assert r.returncode == 1 and "ringwall.yaml" in r.stderr and "say which domain" not in r.stderr
+
+
 BAD = [
     ("domains: [example.com]\nlistners: []\n", "listners", "listeners"),
     ("domains: [example.com]\nlisteners:\n  - {name: a, transport: sctp, address: \"127.0.0.1:1\"}\n", "sctp", "tcp"),

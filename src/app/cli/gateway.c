@@ -274,6 +274,31 @@ static const char *domain_of(const struct cli *c, char buf[256])
     return buf;
 }
 
+/* "alice" means alice of the first domain; the lines of an import may say less than they need. */
+static bool wants_domain(const struct cli *c, const char *const *words, unsigned n_words)
+{
+    if (n_words < 3 || strcmp(words[0], "user") != 0 || strcmp(words[1], "list") == 0)
+        return false;
+    return strcmp(words[1], "import") == 0 ? access(c->config, F_OK) == 0 : !strchr(words[2], '@');
+}
+
+/* As `ringwall check` says it; text goes to standard error, where no password is looked for. */
+static int config_refused(const struct cli *c)
+{
+    static char text[CONFIG_PROBLEMS * 512];
+    struct out o = out_of(text, sizeof text);
+    if (c->json) {
+        config_errors_json(&o, &problems);
+        out_ch(&o, '\n');
+    } else {
+        config_errors_put(&o, &problems);
+        OUT_LIT(&o, "ringwall user: the domain is taken from the configuration, which is not good; "
+                    "nothing was changed\n");
+    }
+    (void)fwrite(o.p, 1, o.n, c->json ? stdout : stderr);
+    return EXIT_REFUSED;
+}
+
 /* By the vault program itself. */
 static int offline(struct cli *c, const char *const *words, unsigned n_words)
 {
@@ -283,10 +308,13 @@ static int offline(struct cli *c, const char *const *words, unsigned n_words)
     unsigned n = 0;
     if (!find_program(c, "ringwall-vault", "vault", path, sizeof path))
         return EXIT_REFUSED;
+    const char *first = domain_of(c, domain);
+    if (!first && wants_domain(c, words, n_words))
+        return config_refused(c);
     const struct {
         const char *name, *value;
     } pairs[] = {{"--state", c->state},
-                 {"--domain", domain_of(c, domain)},
+                 {"--domain", first},
                  {"--role", c->role},
                  {"--md5-owner", c->md5_owner},
                  {"--md5-reason", c->md5_reason},
