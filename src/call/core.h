@@ -49,7 +49,7 @@ struct core_cfg {
     const struct service_board *service[64]; /* keeps, as shards; NULL: Service-Routes unused */
     struct service_board *service_own;       /* keeps: service[engine], ours to write */
     uint32_t service_cap;                    /* of each */
-    struct token_keys token_keys; /* shared by the engines */
+    struct token_keys token_keys;            /* shared by the engines */
     struct sipkey hash_key, nonce_key;
     uint8_t seed[32];
     uint32_t calls_cap, trans_cap, pending_cap, ports_cap_pairs; /* tables of this engine */

@@ -238,14 +238,6 @@ struct ended {
     int64_t until_us;
 };
 
-/* Where a request goes. */
-struct target {
-    struct flow flow;
-    struct str uri, aor; /* aor: of the phone's user */
-    struct str path;     /* value of its Route; may be empty */
-    uint8_t zone, peer, target;
-};
-
 /* Refusals that are told in sums. */
 struct quiet {
     struct rate_table *sources;
@@ -293,9 +285,7 @@ struct core {
     struct binding bindings[FORKS_MAX];
     char sdp[MEDIA_SDP_MAX], sdp2[MEDIA_SDP_MAX];
     char fields[8192];
-    struct {
-        char uri[400], route[SERVICE_ROUTE_MAX];
-    } target; /* of target_peer */
+    char target_uri[400], target_route[SERVICE_ROUTE_MAX]; /* of target_peer */
 };
 
 /* --- intents.c --- */
@@ -426,16 +416,6 @@ void early_prack(struct core *c, struct incoming *in);
 void early_answer_due(struct leg *a);
 void early_tick(struct leg *a); /* its resend timer, while a reliable response is open */
 
-/* --- target.c: phones of a user, and peers --- */
-/* The phones of the user that dialled (escaped) names in the domain of uri: so many are in
- * c->bindings, best first, no more than m may fork to. REASON_NONE: at least one. */
-enum reason target_users(struct core *c, const struct sip_msg *m, struct str uri,
-                         struct str dialled, size_t *ret_n);
-enum reason target_phone(const struct core *c, const struct binding *b, struct target *ret_g);
-/* On behalf of user, who proved itself (empty: nobody). ret_g lasts until the next one. */
-enum reason target_peer(struct core *c, uint8_t peer, uint8_t target, struct str user,
-                        struct str dialled, struct target *ret_g);
-
 /* --- fork.c --- */
 enum reason fork_start(struct call *k, const struct request *r);
 /* The same for a URI that A did not dial itself; dialled: its user part. */
@@ -524,7 +504,7 @@ struct upstream *upstream_init(void *mem, struct core *c); /* keeps mem, zeroed 
 void upstream_policy(struct core *c);
 void upstream_leave(struct core *c);      /* all are taken back, for good */
 bool upstream_left(const struct core *c); /* by all engines */
-void upstream_restored(struct core *c); /* bindings came from the store */
+void upstream_restored(struct core *c);   /* bindings came from the store */
 /* A phone registered, refreshed or went, by an authenticated REGISTER that came by that zone;
  * POLICY_NONE: its binding expired. */
 void upstream_registered(struct core *c, uint8_t zone, struct str aor);

@@ -9,6 +9,7 @@
 #define CALL_EXCHANGE_H
 #include "call/core_int.h"
 #include "call/event.h"
+#include "call/target.h"
 
 #define ALLOW_OUTSIDE    ALLOW ", SUBSCRIBE, NOTIFY, PUBLISH" /* outside of calls */
 #define MESSAGE_UDP_MAX  1300u /* bytes of a body over UDP, RFC 3428 8 */

@@ -1,7 +1,7 @@
 /* The legs B of a call that is not answered: all phones of a user at once, or a route's peers one
  * after the other; the best final response (RFC 3261 16.7 step 6) when none answers. */
-#include "call/core_int.h"
 #include "call/hide.h"
+#include "call/target.h"
 
 #define FIRST_WORD_MS 4000 /* a peer's target that says nothing for so long is passed over */
 

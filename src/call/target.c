@@ -1,5 +1,4 @@
-/* Where requests of ours go that begin something: phones of a user, and peers. */
-#include "call/core_int.h"
+#include "call/target.h"
 #include "call/hide.h"
 
 enum reason target_users(struct core *c, const struct sip_msg *m, struct str uri,
@@ -65,13 +64,13 @@ static void peer_uri_put(const struct core *c, uint8_t peer, uint8_t target, str
 enum reason target_peer(struct core *c, uint8_t peer, uint8_t target, struct str user,
                         struct str dialled, struct target *ret_g)
 {
-    struct out o = out_of(c->target.uri, sizeof c->target.uri);
+    struct out o = out_of(c->target_uri, sizeof c->target_uri);
     peer_uri_put(c, peer, target, dialled, &o);
     if (o.full)
         return REASON_sip_uri_too_long;
     *ret_g = (struct target){.flow = peers_flow(c, peer, target),
                              .uri = out_str(&o),
-                             .path = upstream_route(c, peer, user, c->target.route),
+                             .path = upstream_route(c, peer, user, c->target_route),
                              .zone = c->policy->peers[peer].zone,
                              .peer = peer,
                              .target = target};

@@ -81,12 +81,12 @@ enum attach_kind {
     ATTACH_POLICY,    /* sealed memfd, struct policy. all */
     ATTACH_DIRECTORY, /* sealed memfd, struct directory. engines */
     ATTACH_STATS,     /* memfd, struct stats: one's own */
-    ATTACH_LOCATION,  /* memfd, shard of engine a and behind it its board of service routes: writable
-                         for its owner, read-only for other engines and the store */
-    ATTACH_LISTENER,  /* engine: socket of listener a in the policy; UDP, or listening TCP (for TLS
-                         too) */
-    ATTACH_CHAIN,     /* engine: sealed memfd, PEM certificate chain of key number a */
-    ATTACH_CA,        /* engine: sealed memfd, PEM of trusted authorities */
+    ATTACH_LOCATION, /* memfd, shard of engine a and behind it its board of service routes: writable
+                        for its owner, read-only for other engines and the store */
+    ATTACH_LISTENER, /* engine: socket of listener a in the policy; UDP, or listening TCP (for TLS
+                        too) */
+    ATTACH_CHAIN,    /* engine: sealed memfd, PEM certificate chain of key number a */
+    ATTACH_CA,       /* engine: sealed memfd, PEM of trusted authorities */
     ATTACH_KEYS, /* vault: sealed memfd, names of keys: IPC_KEY_NAME bytes each, NUL-padded, in the
                     order of key numbers */
     ATTACH_RING_ASK,     /* engine a to the vault */

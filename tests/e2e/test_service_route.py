@@ -81,7 +81,7 @@ def phone(g, user, ip=PHONE, host=PUB):
 
 def peer(g):
     """What the engines tell of the peer, each."""
-    return [p for e in g.ask("peers")["engines"] for p in (e["peers"] if isinstance(e, dict) else e) if p["name"] == "pbx"]
+    return [p for e in g.ask("peers")["engines"] for p in (e["peers"] if isinstance(e, dict) else e or []) if p["name"] == "pbx"]
 
 
 def registered(g, fronted):

@@ -115,8 +115,8 @@ struct engine {
     uint8_t index;
     bool stop, draining, drained_told, leaving;
     struct instant leave_end; /* of leaving: then it stops in any case */
-    bool more;  /* datagrams of signalling waited when the last batch was full */
-    bool brisk; /* much signalling, no media: see nap */
+    bool more;                /* datagrams of signalling waited when the last batch was full */
+    bool brisk;               /* much signalling, no media: see nap */
     struct instant window;
     uint64_t window_sip, window_rtp;
     /* media */
