@@ -1,3 +1,4 @@
+#include "base/rng.h"
 #include "call/fixture_test.h"
 #include "call/service.h"
 
@@ -124,6 +125,39 @@ static void unsound_rows_are_not_used(void **state)
     }
 }
 
+/* Another engine's board may hold anything: what comes back is text, and the reader stays inside.
+ */
+static void noise_gives_text_or_nothing(void **state)
+{
+    (void)state;
+    struct rng r;
+    uint8_t seed[32] = {4};
+    unsigned found = 0;
+    rng_init(&r, seed);
+    for (int round = 0; round < 60; round++) {
+        for (size_t i = 0; i < service_bytes(CAP); i++)
+            ((uint8_t *)board)[i] = (uint8_t)rng_below(&r, 256);
+        board->any = 1;
+        for (uint32_t i = 0; i < 128; i++) { /* some that are nearly right */
+            struct service_slot *s = &board->slot[i];
+            s->seq &= rng_below(&r, 4) ? ~1u : ~0u;
+            s->row.key = rng_below(&r, 2) ? i : rng_u64(&r);
+            s->row.n = rng_below(&r, 2) ? rng_below(&r, 260) : s->row.n;
+            s->row.until.us = INT64_MAX;
+            for (uint32_t k = 0; k < SERVICE_ROUTE_MAX && i % 2; k++)
+                s->row.route[k] = (char)(' ' + rng_below(&r, 90));
+        }
+        for (uint64_t key = 1; key < 128; key++) {
+            struct str v = get(key);
+            assert_true(v.n <= SERVICE_ROUTE_MAX);
+            found += v.n > 0;
+            for (size_t k = 0; k < v.n; k++)
+                assert_true((uint8_t)v.p[k] >= ' ' && v.p[k] != 0x7f);
+        }
+    }
+    assert_true(found > 200);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -132,6 +166,7 @@ int main(void)
                                        T(a_chain_is_bounded),
                                        T(what_a_dead_writer_left_is_absent_and_taken_again),
                                        T(no_chain_ends_where_a_lock_comes_round),
-                                       T(unsound_rows_are_not_used)};
+                                       T(unsound_rows_are_not_used),
+                                       T(noise_gives_text_or_nothing)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
