@@ -92,6 +92,8 @@ static void on_response(void *ctx, uint64_t user, struct handle t, const struct 
             stray_answer(c, m, f);
         return;
     }
+    if (m->code >= 200 && handle_eq(l->notify, t))
+        l->notify = HANDLE_NONE;
     if (l->ict_for == FOR_CALL && handle_eq(l->ict, t))
         fork_response(l, m);
     else
@@ -118,6 +120,8 @@ static void on_failed(void *ctx, uint64_t user, struct handle t, enum reason why
     struct leg *l = user >> 48 == USER_LEG ? pool_get(&c->legs, handle_unpack(user)) : NULL;
     if (!l)
         return;
+    if (handle_eq(l->notify, t))
+        l->notify = HANDLE_NONE;
     if (l->ict_for == FOR_CALL && handle_eq(l->ict, t))
         fork_failed(l, why);
     else

@@ -108,6 +108,7 @@ struct leg {
     struct held *kept;       /* an ACK with SDP that may have to be repeated, in again */
     uint32_t moment;         /* among its user's registrations, when flow was proved (leg_here) */
     struct handle ict, nict; /* INVITE, and UPDATE or INFO, that we sent it */
+    struct handle notify;    /* the last NOTIFY of a transfer, until it is answered */
     struct flow flow;
     struct dialog d;
     struct stimer st;
@@ -583,6 +584,9 @@ size_t parting_bytes(void);
 void parting_init(struct core *c, void *mem); /* keeps mem, zeroed */
 /* Takes over transaction t of a BYE just sent to l's peer, if that may want credentials. */
 void parting_keep(const struct leg *l, struct handle t, struct str bytes);
+/* The BYE is not to leave yet, as l's last NOTIFY is unanswered: takes t and sends it behind the
+ * answer, or the time-out of the NOTIFY's transaction. false: send it now. */
+bool parting_hold(const struct leg *l, struct handle t, struct str bytes);
 void parting_response(struct core *c, uint64_t user, const struct sip_msg *m);
 void parting_failed(struct core *c, uint64_t user, enum reason why);
 void parting_retry(struct core *c, struct handle h, struct str authorization);

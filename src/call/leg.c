@@ -204,6 +204,8 @@ void leg_send_bye(struct leg *l, enum reason why)
         sip_eol(&o);
     }
     sip_end(&o, STR_NONE, STR_NONE);
+    if (!o.full && parting_hold(l, t, out_str(&o)))
+        return;
     if (leg_request_send(l, t, &o))
         parting_keep(l, t, out_str(&o));
 }

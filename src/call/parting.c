@@ -1,12 +1,16 @@
-/* BYEs to peers that may challenge them. The leg has gone by then, so what the second BYE is made
- * of is kept here until the first has its answer: the message itself. There are few places; without
- * one, or when the credentials do not help, the peer's own session timer has to do. */
+/* BYEs that are not over when they are made. Those to peers that may challenge them: the leg has
+ * gone by then, so what the second BYE is made of is kept here until the first has its answer, the
+ * message itself. And those of who transferred: they leave behind the answer to the last NOTIFY, or
+ * its time-out, so that the phone still knows the dialog when it is told how the transfer ended.
+ * There are few places; without one a BYE leaves at once, and when the credentials do not help, the
+ * peer's own session timer has to do. */
 #include "call/core_int.h"
 
 struct parting {
     struct held *bye; /* as it was sent; the peer's credentials line lies in its arena, too */
     uint8_t peer;
     bool tried;
+    bool waits;         /* not sent yet: the NOTIFY before it is on its way */
     char peer_name[32]; /* a reload may number peers anew */
 };
 
@@ -34,27 +38,59 @@ static bool same_peer(const struct core *c, const struct parting *p)
                   str_c(p->peer_name));
 }
 
-void parting_keep(const struct leg *l, struct handle t, struct str bytes)
+static struct parting *take(const struct leg *l, struct handle t, struct str bytes)
 {
     struct core *c = l->call->core;
     struct sip_msg m;
     struct sip_error bad;
     struct handle h;
-    if (l->peer == POLICY_NONE || !c->policy->peers[l->peer].has_secret ||
-        sip_parse(bytes, false, &m, &bad) != OK)
-        return;
-    struct parting *p = pool_new(&c->partings, &h);
+    struct parting *p = sip_parse(bytes, false, &m, &bad) == OK ? pool_new(&c->partings, &h) : NULL;
     if (!p)
-        return;
+        return NULL;
     if (held_new(c, &m, &l->flow, t, &p->bye) != OK) {
         pool_free(&c->partings, p);
-        return;
+        return NULL;
     }
-    struct str name =
-        str_head(policy_text(c->policy, c->policy->peers[l->peer].name), sizeof p->peer_name - 1);
     p->peer = l->peer;
-    memcpy(p->peer_name, name.p, name.n);
+    if (l->peer != POLICY_NONE) {
+        struct str name = str_head(policy_text(c->policy, c->policy->peers[l->peer].name),
+                                   sizeof p->peer_name - 1);
+        memcpy(p->peer_name, name.p, name.n);
+    }
     trans_set_user(c->trans, t, USER(USER_PARTING, h));
+    return p;
+}
+
+void parting_keep(const struct leg *l, struct handle t, struct str bytes)
+{
+    if (l->peer != POLICY_NONE && l->call->core->policy->peers[l->peer].has_secret)
+        (void)take(l, t, bytes);
+}
+
+bool parting_hold(const struct leg *l, struct handle t, struct str bytes)
+{
+    struct core *c = l->call->core;
+    if (!handle_is(l->notify) || !trans_alive(c->trans, l->notify))
+        return false;
+    struct parting *p = take(l, t, bytes);
+    if (!p)
+        return false;
+    p->waits = true;
+    trans_set_user(c->trans, l->notify, trans_user_of(c->trans, t));
+    return true;
+}
+
+static void leave(struct core *c, struct parting *p)
+{
+    const struct sip_msg *m = p->bye->m;
+    const struct flow *f = &p->bye->flow;
+    p->waits = false;
+    if (f->listener < c->policy->n_listeners &&
+        trans_send(c->trans, p->bye->t, f, m->bytes, c->now.mono) == OK)
+        return;
+    core_count(c, REASON_capacity_memory);
+    trans_drop(c->trans, p->bye->t);
+    done(c, p);
 }
 
 void parting_response(struct core *c, uint64_t user, const struct sip_msg *m)
@@ -63,6 +99,10 @@ void parting_response(struct core *c, uint64_t user, const struct sip_msg *m)
     struct parting *p = pool_get(&c->partings, h);
     if (!p || m->code < 200)
         return;
+    if (p->waits) { /* whatever the answer to the NOTIFY is */
+        leave(c, p);
+        return;
+    }
     if ((m->code == 401 || m->code == 407) && !p->tried && same_peer(c, p)) {
         struct challenged x = {.what = FOR_BYE,
                                .who = h,
@@ -82,7 +122,9 @@ void parting_failed(struct core *c, uint64_t user, enum reason why)
 {
     struct parting *p = pool_get(&c->partings, handle_unpack(user));
     core_count(c, why);
-    if (p)
+    if (p && p->waits)
+        leave(c, p);
+    else if (p)
         done(c, p);
 }
 

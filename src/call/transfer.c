@@ -173,7 +173,7 @@ static void notify(const struct call *k, unsigned code, bool last)
     struct out b = out_of(body, sizeof body);
     sip_status_line(&b, code, STR_NONE);
     sip_end(&o, STR("message/sipfrag;version=2.0"), out_str(&b));
-    (void)leg_request_send(x, t, &o);
+    x->notify = leg_request_send(x, t, &o) ? t : HANDLE_NONE;
 }
 
 static struct str bare(struct str party)

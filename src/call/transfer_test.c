@@ -105,6 +105,20 @@ static void join(struct fixture *x, struct scene *s)
     assert_non_null(sent(x, PBX, "ACK "));
 }
 
+/* Alice answers the NOTIFY that came last: only then does the BYE behind it leave. */
+static void bye_behind_notify(struct fixture *x, unsigned code)
+{
+    char n[4096];
+    (void)snprintf(n, sizeof n, "%s", sent(x, ALICE, "NOTIFY "));
+    assert_null(sent(x, ALICE, "BYE "));
+    answer_from(x, ALICE, n, code, "");
+    const char *bye = sent(x, ALICE, "BYE ");
+    assert_non_null(bye);
+    assert_string_equal(field(bye, "Call-ID").p, field(n, "Call-ID").p);
+    assert_int_equal(strtol(field(bye, "CSeq").p, NULL, 10),
+                     strtol(field(n, "CSeq").p, NULL, 10) + 1);
+}
+
 static void test_blind(void **state)
 {
     struct fixture *x = *state;
@@ -117,9 +131,9 @@ static void test_blind(void **state)
     notified(x, "SIP/2.0 180 ", "Subscription-State: active");
     join(x, &s);
     notified(x, "SIP/2.0 200 ", "Subscription-State: terminated;reason=noresource");
-    assert_non_null(sent(x, ALICE, "BYE "));
     assert_int_equal(count_facts(x, FACT_TRANSFER), 1);
     assert_int_equal(count_facts(x, FACT_CALL_END), 1);
+    bye_behind_notify(x, 200);
     struct core_usage u = core_usage(x->g.core[0]);
     assert_int_equal(u.calls, 1);
     assert_int_equal(u.legs, 2);
@@ -331,8 +345,31 @@ static void test_caller_leaves(void **state)
     answer_from(x, BOB, s.far, 180, "");
     pbx(x, &s, "BYE", 2);
     assert_non_null(sent(x, BOB, "CANCEL "));
-    assert_non_null(sent(x, ALICE, "BYE "));
     assert_non_null(strstr(sent(x, ALICE, "NOTIFY "), "SIP/2.0 487 "));
+    bye_behind_notify(x, 481);
+    nothing_left(x);
+}
+
+/* A phone that answers no NOTIFY gets its BYE when the NOTIFY has had its time; one that answered
+ * before the call ends gets it at once. */
+static void test_notify_unanswered(void **state)
+{
+    struct fixture *x = *state;
+    struct scene s;
+    char n[4096];
+    scene(x, &s);
+    refer(x, &s, "Refer-To: <sip:bob@example.com>\r\n");
+    answer_from(x, BOB, s.far, 180, "");
+    pbx(x, &s, "BYE", 2);
+    (void)snprintf(n, sizeof n, "%s", sent(x, ALICE, "NOTIFY "));
+    answer_from(x, ALICE, n, 100, ""); /* provisional: goes on waiting */
+    assert_null(sent(x, ALICE, "BYE "));
+    int ms = 0;
+    while (!sent(x, ALICE, "BYE ")) {
+        pass_ms(x, 100);
+        assert_true((ms += 100) <= 33000);
+    }
+    assert_true(ms > 31000);
     nothing_left(x);
 }
 
@@ -475,7 +512,11 @@ static void test_attended(void **state)
     unsigned byes = 0;
     for (size_t i = 0; i < x->n_got; i++)
         byes += strncmp(x->text[i], "BYE ", 4) == 0;
-    assert_int_equal(byes, 2); /* both of alice's */
+    assert_int_equal(byes, 1); /* alice's of the second call; that of the first waits */
+    char n[4096];
+    (void)snprintf(n, sizeof n, "%s", sent(x, ALICE, "NOTIFY "));
+    answer_from(x, ALICE, n, 200, "");
+    assert_non_null(sent(x, ALICE, "BYE "));
     struct core_usage u = core_usage(x->g.core[0]);
     assert_int_equal(u.calls, 1);
     assert_int_equal(u.legs, 2);
@@ -682,6 +723,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_near_challenged, setup, teardown),
         cmocka_unit_test_setup_teardown(test_target_leaves_in_between, setup, teardown),
         cmocka_unit_test_setup_teardown(test_caller_leaves, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_notify_unanswered, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_draining, setup, teardown),
         cmocka_unit_test_setup_teardown(test_quiet_and_named, setup, teardown),
