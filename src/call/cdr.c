@@ -92,6 +92,7 @@ void cdr_end(struct call *k, enum reason why, uint16_t code, char by)
     const struct leg *a = k->a, *b = k->b ? k->b : k->forks;
     if (!k->started)
         return;
+    shield_call(k, code);
     struct fact *f = fact_begin(c, FACT_CALL_END, why, code);
     f->u.end.session = k->session;
     TEXT_SET(f->u.end.from, bare(a->d.remote_uri));

@@ -42,7 +42,7 @@ size_t core_bytes(const struct core_cfg *cfg)
            round64(pending_cap(cfg) * sizeof(uint32_t)) + round64(media_bytes(&mc)) +
            round64(sizeof(struct ports)) + round64(ports_bytes(cfg->ports_cap_pairs)) +
            round64(rate_bytes(rate_cap(cfg))) + round64(exchange_bytes(cfg)) +
-           round64(upstream_bytes(cfg)) + round64(quiet_bytes()) +
+           round64(upstream_bytes(cfg)) + round64(quiet_bytes()) + round64(shield_bytes(cfg)) +
            round64(cfg->blocks_bytes / 2) * 2 + 64;
 }
 
@@ -94,6 +94,8 @@ static void on_response(void *ctx, uint64_t user, struct handle t, const struct 
     }
     if (m->code >= 200 && handle_eq(l->notify, t))
         l->notify = HANDLE_NONE;
+    if (m->code == 401 || m->code == 407)
+        shield_response(c, m, f, REASON_NONE);
     if (l->ict_for == FOR_CALL && handle_eq(l->ict, t))
         fork_response(l, m);
     else
@@ -154,12 +156,14 @@ static void memory_init(struct core *c, void *mem)
     c->pending_gen = carve(&at, pending_cap(cfg) * sizeof(uint32_t));
     c->ports = carve(&at, sizeof *c->ports);
     ports_init(c->ports, carve(&at, ports_bytes(cfg->ports_cap_pairs)), cfg->ports_cap_pairs);
+    c->ports->map = cfg->ports_open;
     struct media_cfg mc = media_cfg_of(c, cfg);
     c->media = media_init(carve(&at, media_bytes(&mc)), &mc);
     c->env.rate = rate_init(carve(&at, rate_bytes(rate_cap(cfg))), rate_cap(cfg));
     c->exchanges = exchange_init(carve(&at, exchange_bytes(cfg)), c);
     c->upstream = upstream_init(carve(&at, upstream_bytes(cfg)), c);
     quiet_init(c, carve(&at, quiet_bytes()));
+    shield_init(c, carve(&at, shield_bytes(cfg)));
     size_t half = round64(cfg->blocks_bytes / 2);
     blocks_init(&c->small, carve(&at, half), cfg->blocks_bytes / 2, SMALL_BLOCK);
     blocks_init(&c->large, carve(&at, half), cfg->blocks_bytes / 2, LARGE_BLOCK);
@@ -255,6 +259,9 @@ static void timer_run(struct core *c, struct timer *t)
     case OWNER_UPSTREAM:
         upstream_timer(c, t);
         return;
+    case OWNER_SHIELD:
+        shield_timer(c);
+        return;
     }
 }
 
@@ -345,6 +352,7 @@ void core_policy(struct core *c, const struct policy *p, struct now now)
     renumber(c, p);
     c->policies++;
     c->policy = c->env.policy = c->registrar.policy = p;
+    shield_policy(c);
     peers_start(c);
     upstream_policy(c);
 }
@@ -393,7 +401,12 @@ void core_restore(struct core *c, const struct binding *b, size_t n, struct now 
 void core_rtp(struct core *c, struct pkt *pkts, size_t n, struct now now)
 {
     c->now = now;
+    struct media_note notes[MEDIA_NOTES];
     media_turn(c->media, pkts, n, now.mono);
+    size_t n_notes = media_notes(c->media, notes, ARRAY_LEN(notes));
+    for (size_t i = 0; i < n_notes; i++)
+        shield_below(c, (enum reason)notes[i].reason, &notes[i].source, notes[i].n, false,
+                     STR_NONE);
 }
 
 struct ports *core_ports(struct core *c)

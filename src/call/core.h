@@ -9,6 +9,8 @@
 #define CALL_CORE_H
 #include "base/arena.h"
 #include "call/gates.h"
+#include "guard/guard.h"
+#include "guard/rules.h"
 #include "media/leg.h"
 #include "sip/trans.h"
 
@@ -19,6 +21,9 @@ enum intent_kind {
     INTENT_ASK,     /* bytes are a struct ask for the vault */
     INTENT_FACT,    /* bytes are a struct fact for the store */
     INTENT_CLOSE,   /* close the connection of flow */
+    INTENT_BAN,     /* bytes are a struct ban to be asked of the monitor */
+    INTENT_OBSERVE, /* bytes are a struct obs for the shield of another engine: core_observe there
+                     */
     INTENT_PROVED,  /* somebody has proved himself on the connection of flow: it may last */
 };
 struct intent {
@@ -49,7 +54,12 @@ struct core_cfg {
     const struct service_board *service[64]; /* keeps, as shards; NULL: Service-Routes unused */
     struct service_board *service_own;       /* keeps: service[engine], ours to write */
     uint32_t service_cap;                    /* of each */
-    struct token_keys token_keys;            /* shared by the engines */
+    const struct ban_board *bans;            /* keeps; NULL: nobody is banned */
+    uint32_t bans_cap;
+    uint32_t *ban_hits;  /* keeps; a count by slot of the board, ours to write; NULL: not counted */
+    uint8_t *ports_open; /* keeps; by port: 1 while a session has it; NULL: nobody looks */
+    uint32_t guard_sources, guard_parties; /* slots of the shield; 0: a small default */
+    struct token_keys token_keys;          /* shared by the engines */
     struct sipkey hash_key, nonce_key;
     uint8_t seed[32];
     uint32_t calls_cap, trans_cap, pending_cap, ports_cap_pairs; /* tables of this engine */
@@ -65,6 +75,9 @@ struct core *core_init(void *mem, const struct core_cfg *cfg,
 /* One framed message or datagram. tls_verified: client certificate verified on that connection. */
 void core_message(struct core *c, const struct flow *f, struct str bytes, bool tls_verified,
                   struct now now);
+/* The same, of INTENT_FORWARD: the engine that received it has let it in. */
+void core_forwarded(struct core *c, const struct flow *f, struct str bytes, bool tls_verified,
+                    struct now now);
 void core_answer(struct core *c, const struct answer *a,
                  struct now now); /* from the vault; already answer_valid */
 void core_send_failed(struct core *c, struct handle ref,
@@ -91,6 +104,20 @@ void core_restore(struct core *c, const struct binding *b, size_t n,
 /* Media: the platform moves packets. */
 void core_rtp(struct core *c, struct pkt *pkts, size_t n, struct now now);
 struct ports *core_ports(struct core *c); /* the platform adds opened pairs */
+
+/* The shield. */
+void core_observe(struct core *c, const struct obs *o, struct now now); /* from another engine */
+/* Somebody is registered from there, as another engine's shard says. */
+void core_known(struct core *c, const struct addr *source, struct instant until);
+void core_geo(struct core *c, const struct geo *g); /* keeps; valid, or NULL */
+/* keeps all; valid, or NULL. state: rules_state_bytes(r), zeroed */
+void core_rules(struct core *c, const struct rules *r, const struct rules_scanner *s, void *state);
+/* Packets of media by array, before core_rtp: only where rules want them. */
+bool core_wants_rtp_rules(const struct core *c);
+/* What the shield knows of an address or of a name ("user@domain" or a number): JSON object. */
+void core_explain_json(const struct core *c, const struct addr *a, struct str name, struct out *o,
+                       struct now now);
+void core_top_json(const struct core *c, unsigned n, struct out *o, struct now now);
 
 struct core_usage {
     uint32_t calls, legs, transactions, pending, bindings, peers_up, exchanges, upstream;

@@ -11,6 +11,7 @@
 #include "base/timer.h"
 #include "call/core.h"
 #include "call/service.h"
+#include "call/shield.h"
 #include "sip/dialog.h"
 #include "sip/rel.h"
 #include "sip/stimer.h"
@@ -36,6 +37,7 @@ enum timer_owner {
     OWNER_SWEEP, /* expired bindings */
     OWNER_EXCHANGE,
     OWNER_UPSTREAM,
+    OWNER_SHIELD, /* answers that are held back */
 };
 /* What a transaction's user number says: who, and the handle of it below. */
 enum user_kind {
@@ -264,6 +266,7 @@ struct core {
     struct gate_env env;
     struct registrar registrar;
     struct quiet quiet;
+    struct shield shield;
     struct pool calls, legs, pendings, partings;
     struct ended *ended;
     uint32_t ended_n;
@@ -278,6 +281,7 @@ struct core {
     uint32_t policies; /* how many there were: indices of an older one mean nothing */
     uint64_t session_next, fact_seq, calls_total, registrations_total;
     struct sip_msg msg;            /* of the input being handled */
+    bool parsed;                   /* and it could be read whole */
     const struct sip_msg *parting; /* BYE or CANCEL whose call is just being ended; NULL */
     struct request req;            /* the same */
     struct ask ask;
@@ -298,6 +302,8 @@ void core_forward(struct core *c, uint8_t engine, const struct flow *f, struct s
                   bool tls_verified);
 void core_proved(struct core *c, const struct request *r); /* it has passed the gates */
 void core_ask(struct core *c, const struct ask *a);
+void core_ban(struct core *c, const struct ban *b);
+void core_observe_at(struct core *c, uint8_t engine, const struct obs *o);
 void core_fact(struct core *c, const struct fact *f); /* complete, from elsewhere */
 /* A fact under construction in c->fact: zeroed, kind, time and sequence filled. */
 struct fact *fact_begin(struct core *c, enum fact_kind k, enum reason why, uint16_t code);

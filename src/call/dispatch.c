@@ -25,6 +25,8 @@ void reply_send(struct core *c, const struct flow *f, struct handle t, unsigned 
         trans_drop(c->trans, t);
         return;
     }
+    if (c->shield.holding && shield_holds(c, &c->req, f, t, code, out_str(o)))
+        return;
     if (!handle_is(t)) {
         core_send(c, f, out_str(o), HANDLE_NONE);
         return;
@@ -103,6 +105,8 @@ static void refuse_early(struct core *c, const struct sip_msg *m, const struct f
                          enum reason why)
 {
     core_count(c, why);
+    if (c->parsed)
+        shield_stray(c, m, f, why);
     unsigned code = reason_info(why)->code;
     if (!code || m->method == SIP_ACK || !may_answer(c, f))
         return;
@@ -172,9 +176,12 @@ static struct leg *leg_of(struct core *c, const struct sip_msg *m, const struct 
     if (l && str_eq(l->d.call_id, sip_text(m, m->call_id)) &&
         str_eq(l->d.remote_tag, sip_text(m, m->from_tag)))
         return l;
-    if (m->method == SIP_ACK)
-        core_count(c, why == REASON_sip_token_forged ? why : REASON_sip_ack_stray);
-    else if (m->method == SIP_BYE && !l && ended_lately(c, h) && may_answer(c, f))
+    if (m->method == SIP_ACK) {
+        why = why == REASON_sip_token_forged ? why : REASON_sip_ack_stray;
+        core_count(c, why);
+        if (reason_info(why)->hostile)
+            shield_stray(c, m, f, why);
+    } else if (m->method == SIP_BYE && !l && ended_lately(c, h) && may_answer(c, f))
         reply(c, m, f, HANDLE_NONE, 200, STR_NONE); /* both hung up at once */
     else
         refuse_early(c, m, f, why == REASON_NONE ? REASON_sip_no_dialog : why);
@@ -299,6 +306,10 @@ static void on_register(struct core *c, struct incoming *in)
         c->registrations_total++;
         if (aor_of_uri(c->policy, sip_text(in->m, in->m->to_uri), aor, sizeof aor, &n))
             upstream_registered(c, in->r->zone, str_of(aor, n));
+        bool is_new = false;
+        for (uint8_t k = 0; k < c->reg.n_facts; k++)
+            is_new |= c->reg.facts[k].kind == FACT_REGISTERED;
+        shield_registered(c, in->r, is_new);
     }
     reply(c, in->m, &in->r->flow, in->t, c->reg.code, out_str(&fields));
 }
@@ -370,6 +381,7 @@ void verdict_apply(struct core *c, struct incoming *in, const struct verdict *v)
 {
     if (!in->r->in_dialog)
         fact_verdict(c, in->r, v);
+    shield_request(c, in->r, v);
     switch (v->kind) {
     case VERDICT_PASS:
         core_proved(c, in->r);
@@ -391,7 +403,8 @@ void verdict_apply(struct core *c, struct incoming *in, const struct verdict *v)
     }
     core_count(c, v->reason);
     uint8_t zone = in->r->zone;
-    if (v->kind == VERDICT_REFUSE && zone != POLICY_NONE && c->policy->zones[zone].silent) {
+    if ((v->kind == VERDICT_REFUSE && zone != POLICY_NONE && c->policy->zones[zone].silent) ||
+        shield_silent(c, in->r)) {
         trans_drop(c->trans, in->t);
         return;
     }
@@ -399,7 +412,9 @@ void verdict_apply(struct core *c, struct incoming *in, const struct verdict *v)
     gates_answer_put(&c->env, in->r, v, &o);
     if (v->code == 489)
         sip_put(&o, HDR_ALLOW_EVENTS, STR(EVENTS_ALLOWED));
+    c->shield.holding = in->r->treat == TREAT_TARPIT;
     reply(c, in->m, &in->r->flow, in->t, v->code ? v->code : 403, out_str(&o));
+    c->shield.holding = false;
 }
 
 static void request_in(struct core *c, const struct sip_msg *m, const struct flow *f,
@@ -430,8 +445,11 @@ static void request_in(struct core *c, const struct sip_msg *m, const struct flo
 static void response_in(struct core *c, const struct sip_msg *m, const struct flow *f)
 {
     bool forged = false;
-    if (!trans_response(c->trans, m, f, c->now.mono, &forged))
-        core_count(c, forged ? REASON_sip_token_forged : REASON_sip_response_stray);
+    if (!trans_response(c->trans, m, f, c->now.mono, &forged)) {
+        enum reason why = forged ? REASON_sip_token_forged : REASON_sip_response_stray;
+        core_count(c, why);
+        shield_response(c, m, f, why);
+    }
 }
 
 /* Where a request's answers go (RFC 3261 18.2.2, RFC 3581): where it came from; but over UDP, from
@@ -461,17 +479,16 @@ static bool worth_reading(struct core *c, const struct flow *f, struct str bytes
     return false;
 }
 
-void core_message(struct core *c, const struct flow *f, struct str bytes, bool tls_verified,
-                  struct now now)
+static void message_in(struct core *c, const struct flow *f, struct str bytes, bool tls_verified)
 {
     struct sip_msg *m = &c->msg;
     struct sip_error e;
-    c->now = now;
-    if (!worth_reading(c, f, bytes))
-        return;
+    c->parsed = false;
     enum err bad = sip_parse(bytes, f->proto != PROTO_UDP, m, &e);
-    if (bad != OK)
+    if (bad != OK) {
         quiet_add(c, e.reason, &f->peer);
+        shield_below(c, e.reason, &f->peer, 1, f->proto != PROTO_UDP, bytes);
+    }
     if (bad != OK && !e.answerable) {
         core_count(c, e.reason);
         return;
@@ -481,6 +498,7 @@ void core_message(struct core *c, const struct flow *f, struct str bytes, bool t
         refuse_early(c, m, &to, e.reason);
         return;
     }
+    c->parsed = true;
     uint8_t owner = owner_of(c, m);
     if (owner != c->cfg.engine)
         core_forward(c, owner, f, bytes, tls_verified);
@@ -488,4 +506,19 @@ void core_message(struct core *c, const struct flow *f, struct str bytes, bool t
         request_in(c, m, &to, tls_verified);
     else
         response_in(c, m, f);
+}
+
+void core_message(struct core *c, const struct flow *f, struct str bytes, bool tls_verified,
+                  struct now now)
+{
+    c->now = now;
+    if (shield_before(c, f, bytes) && worth_reading(c, f, bytes))
+        message_in(c, f, bytes, tls_verified);
+}
+
+void core_forwarded(struct core *c, const struct flow *f, struct str bytes, bool tls_verified,
+                    struct now now)
+{
+    c->now = now;
+    message_in(c, f, bytes, tls_verified);
 }

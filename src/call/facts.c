@@ -48,6 +48,12 @@ size_t fact_size(enum fact_kind k)
         return SIZE(upstream);
     case FACT_TRANSFER:
         return SIZE(transfer);
+    case FACT_ALERT:
+        return SIZE(alert);
+    case FACT_BAN:
+        return SIZE(ban);
+    case FACT_EVIDENCE:
+        return SIZE(evidence);
     case FACT_KIND_COUNT:
         break;
     }
@@ -93,6 +99,16 @@ static bool texts_bad(const struct fact *f)
     case FACT_TRANSFER:
         return TEXT_BAD(f->u.transfer.who) || TEXT_BAD(f->u.transfer.to) ||
                TEXT_BAD(f->u.transfer.by) || TEXT_BAD(f->u.transfer.kind);
+    case FACT_ALERT:
+        return TEXT_BAD(f->u.alert.call_id) || TEXT_BAD(f->u.alert.from) ||
+               TEXT_BAD(f->u.alert.to) || TEXT_BAD(f->u.alert.method) ||
+               TEXT_BAD(f->u.alert.user_agent) || TEXT_BAD(f->u.alert.classtype) ||
+               TEXT_BAD(f->u.alert.message);
+    case FACT_BAN:
+        return TEXT_BAD(f->u.ban.who) || f->u.ban.act > BAN_EXEMPTED ||
+               ban_valid(&f->u.ban.ban, sizeof f->u.ban.ban) != OK;
+    case FACT_EVIDENCE:
+        return f->u.evidence.n > FACT_EVIDENCE_BYTES;
     case FACT_KIND_COUNT:
         break;
     }

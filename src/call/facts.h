@@ -6,6 +6,7 @@
 #include "base/addr.h"
 #include "base/instant.h"
 #include "base/reasons.h"
+#include "guard/ban.h"
 #include "media/leg.h"
 
 enum fact_kind {
@@ -21,6 +22,9 @@ enum fact_kind {
     FACT_PROCESS,    /* a program started, died, reloaded */
     FACT_UPSTREAM,   /* a registration that we made came about, failed or ended */
     FACT_TRANSFER,   /* a leg went to another call, or it came to nothing (reason, code) */
+    FACT_ALERT,      /* a signature or a detector fired */
+    FACT_BAN,        /* somebody is treated otherwise from now on, or no more */
+    FACT_EVIDENCE,   /* the message that an alert or ban is about, keys redacted */
     FACT_KIND_COUNT
 };
 enum gate_id {
@@ -73,6 +77,8 @@ void text_set(void *text, size_t bytes,
 #define TEXT_SET(t, s) text_set(&(t), sizeof(t), (s))
 #define TEXT_STR(t)    str_of((t).p, (t).n)
 
+enum ban_act { BAN_ADDED, BAN_EXTENDED, BAN_RELEASED, BAN_EXPIRED, BAN_EXEMPTED };
+#define FACT_EVIDENCE_BYTES 1600u
 struct fact_leg {
     struct text_id call_id;
     struct addr peer;
@@ -152,6 +158,30 @@ struct fact {
             struct text_uri by;           /* who asked for it */
             struct text_short kind;       /* "blind", "attended", "replaces", "redirect" */
         } transfer;
+        struct {
+            uint8_t by;                                /* enum ban_by: BY_DETECTOR or BY_RULE */
+            uint8_t detector, treat, action, severity; /* action: enum rule_action; severity 1-4 */
+            uint8_t proto, zone, dry;
+            uint16_t score, level;
+            uint32_t gid, sid, rev;
+            uint64_t evidence; /* id of a FACT_EVIDENCE; 0: none */
+            struct addr source, dest;
+            struct text_id call_id;
+            struct text_uri from, to;
+            struct text_short method, user_agent, classtype;
+            struct text_id message; /* the rule's msg or the detector's text */
+        } alert;
+        struct {
+            uint8_t act;           /* enum ban_act */
+            struct text_short who; /* who released it */
+            struct ban ban;
+        } ban;
+        struct {
+            uint64_t id;
+            uint32_t whole; /* bytes of the message; n of them are here */
+            uint16_t n;
+            char p[FACT_EVIDENCE_BYTES];
+        } evidence;
         struct {
             struct text_short peer;
             struct text_uri aor; /* empty: our own account there */

@@ -44,6 +44,14 @@ bool gate_rate_left(const struct gate_env *e, uint8_t zone, const struct addr *s
 /* Option tags that Require may name (RFC 3261 20.32). */
 bool gate_extension_known(struct str tag);
 
+/* What a nonce says of the address that it went to: whoever sends it back from there is real, and
+ * nobody else can know it. */
+uint16_t gate_mark(const struct gate_env *e, const struct addr *source);
+/* gate_ban.c: who the request is for the shield, and what the ban board says of that. */
+void gate_keys(const struct gate_env *e, struct request *r);
+struct verdict gate_ban_source(const struct gate_env *e, struct request *r);
+struct verdict gate_ban_party(const struct gate_env *e, struct request *r);
+
 static inline struct verdict gate_pass(void)
 {
     return (struct verdict){.kind = VERDICT_PASS};

@@ -121,6 +121,8 @@ static struct verdict by_digest(const struct gate_env *e, struct request *r, str
     if (!our_uri(e, a.uri, sip_text(r->m, r->m->uri)))
         return gate_refuse(REASON_auth_syntax);
     enum err fresh = nonce_check(&e->nonce_key, a.nonce, r->now.wall, &r->nonce_id);
+    if (fresh == OK && nonce_mark(a.nonce) == gate_mark(e, &r->flow.peer))
+        r->proven = true;
     if (fresh != OK)
         return again(r, fresh == ERR_REPLAY ? REASON_auth_stale : REASON_auth_nonce_forged);
     return ask_vault(r, &a, user, alg, q);
@@ -129,6 +131,9 @@ static struct verdict by_digest(const struct gate_env *e, struct request *r, str
 struct verdict gate_identity(const struct gate_env *e, struct request *r, struct ask *ask)
 {
     enum sip_method m = r->m->method;
+    struct verdict banned = gate_ban_party(e, r);
+    if (banned.kind != VERDICT_PASS)
+        return banned;
     if (!e->policy->zones[r->zone].authenticate) {
         /* within a dialog also an address that the peer's name had when the call began */
         if (r->peer == POLICY_NONE && !(r->in_dialog && r->dialog_authenticated))
@@ -168,6 +173,8 @@ static struct verdict accept_user(const struct gate_env *e, struct request *r)
 struct verdict gate_identity_answer(const struct gate_env *e, struct request *r,
                                     const struct answer *a)
 {
+    if (r->locked && !r->emergency)
+        return gate_refuse(REASON_shield_party);
     if (a->reason == REASON_NONE)
         return accept_user(e, r);
     if (a->reason == REASON_auth_replay || a->reason == REASON_auth_algorithm ||

@@ -25,11 +25,23 @@ bool gate_rate_left(const struct gate_env *e, uint8_t zone, const struct addr *s
     return rate_take(e->rate, source_hash(e, source), per_s, per_s * 2, now);
 }
 
+/* A peer carries many users' calls: a limit of its own, a minute's worth at once. */
+static struct verdict of_trunk(const struct gate_env *e, const struct request *r)
+{
+    uint32_t a_minute = e->policy->guard.trunk_rate;
+    bool ok = !a_minute || r->in_dialog || r->emergency ||
+              rate_take(e->rate, siphash(&e->hash_key, STR("peer")) ^ r->peer,
+                        MAX(a_minute / 60, 1u), a_minute, r->now.mono);
+    return ok ? gate_pass() : gate_refuse(REASON_shield_rate_trunk);
+}
+
 struct verdict gate_rate(const struct gate_env *e, struct request *r, struct ask *ask)
 {
     (void)ask;
     const struct addr *from = &r->flow.peer;
-    if (r->peer != POLICY_NONE || r->in_dialog || gate_rate_left(e, r->zone, from, r->now.mono))
+    if (r->peer != POLICY_NONE)
+        return of_trunk(e, r);
+    if (r->in_dialog || gate_rate_left(e, r->zone, from, r->now.mono))
         return gate_pass();
     if (gate_dials_emergency(r->m) && rate_take(e->rate, source_hash(e, from) ^ EMERGENCY_SALT,
                                                 EMERGENCY_S, EMERGENCY_MOST, r->now.mono))

@@ -48,6 +48,9 @@ struct verdict gate_right(const struct gate_env *e, struct request *r, struct as
     (void)ask;
     if (r->in_dialog || gate_joins(r))
         return gate_pass();
+    if (e->guard && r->ident == IDENT_USER && !r->emergency &&
+        guard_after(e->guard, r->aor_hash, r->device, r->now.mono) != REASON_NONE)
+        return gate_refuse(REASON_shield_rate_user);
     if (r->m->method == SIP_REGISTER)
         return r->ident == IDENT_USER && e->policy->zones[r->zone].registration
                    ? gate_pass()

@@ -151,14 +151,6 @@ struct verdict gate_sanity(const struct gate_env *e, struct request *r, struct a
     return gate_pass();
 }
 
-struct verdict gate_signature(const struct gate_env *e, struct request *r, struct ask *ask)
-{
-    (void)e;
-    (void)r;
-    (void)ask;
-    return gate_pass();
-}
-
 struct verdict gate_fraud(const struct gate_env *e, struct request *r, struct ask *ask)
 {
     (void)e;

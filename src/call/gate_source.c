@@ -9,6 +9,12 @@ struct verdict gate_source(const struct gate_env *e, struct request *r, struct a
     if (r->zone == POLICY_NONE) /* a UDP source can be forged: no answer to be reflected */
         return stream ? gate_refuse(REASON_zone_unknown_source)
                       : gate_drop(REASON_zone_unknown_source);
+    r->peer = targets_peer_of(e->policy, e->named, r->zone, &r->flow.peer);
+    r->proven = stream;
+    gate_keys(e, r);
+    struct verdict banned = gate_ban_source(e, r);
+    if (banned.kind != VERDICT_PASS)
+        return banned;
     if (r->flow.proto != PROTO_TLS) {
         enum reason why = policy_waived(e->policy, r->zone, WAIVE_PLAIN_SIGNALLING, r->now.wall);
         if (why == REASON_waiver_expired)
@@ -19,6 +25,5 @@ struct verdict gate_source(const struct gate_env *e, struct request *r, struct a
     }
     if (e->policy->zones[r->zone].client_cert == 2 && !r->tls_verified)
         return gate_refuse(REASON_tls_client_cert_missing);
-    r->peer = targets_peer_of(e->policy, e->named, r->zone, &r->flow.peer);
     return gate_pass();
 }

@@ -74,7 +74,7 @@ bool gate_offers_md5(const struct gate_env *e, const struct request *r)
 void gates_challenge_put(const struct gate_env *e, const struct request *r, struct out *o)
 {
     char nonce[NONCE_CHARS];
-    nonce_mint(&e->nonce_key, r->now.wall, e->rng, nonce);
+    nonce_mint_for(&e->nonce_key, r->now.wall, e->rng, gate_mark(e, &r->flow.peer), nonce);
     bool md5 = gate_offers_md5(e, r);
     for (unsigned a = 0; a < DIGEST_ALG_COUNT; a++) {
         if ((a == DIGEST_MD5) != md5)

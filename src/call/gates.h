@@ -12,6 +12,8 @@
 #include "call/policy.h"
 #include "call/rate.h"
 #include "call/targets.h"
+#include "guard/guard.h"
+#include "guard/rules.h"
 #include "identity/ask.h"
 #include "wire/sip/hdr.h"
 
@@ -50,8 +52,19 @@ struct request {
     bool stale;                       /* challenge with stale=true */
     const struct policy_route *route; /* INVITE and others that are routed */
     uint64_t nonce_id;
+    uint64_t aor_hash, device, number, agent; /* for the shield; 0: none */
+    uint16_t country;
+    uint8_t treat; /* enum treat, of the ban board; TREAT_LOG: nothing special */
+    bool locked;   /* its user is locked: no credentials help, and nothing tells so */
+    bool proven;   /* its source is real: a stream, or a nonce that went there came back */
     struct trace trace;
     uint8_t next; /* gate to go on with */
+};
+/* What the signature gate found: read by the core after a run. */
+#define GATE_HITS 8u
+struct gate_hits {
+    uint8_t n;
+    struct rules_hit v[GATE_HITS];
 };
 struct gate_env {
     const struct policy *policy;
@@ -63,6 +76,15 @@ struct gate_env {
     uint32_t calls_used, calls_cap, trans_used, trans_cap; /* set by the core before a run */
     bool draining;
     uint8_t engine;
+    struct guard *guard;
+    const struct ban_board *bans;
+    uint32_t bans_cap;
+    uint32_t *ban_hits;
+    const struct geo *geo;
+    const struct rules *rules;
+    struct rules_state *rules_state;
+    const struct rules_scanner *scanner;
+    struct gate_hits *hits;
 };
 void request_init(struct request *r, const struct sip_msg *m, const struct flow *f, struct now now);
 struct verdict gates_run(const struct gate_env *e, struct request *r, struct ask *ret_ask);

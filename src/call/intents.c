@@ -75,6 +75,21 @@ void core_ask(struct core *c, const struct ask *a)
         core_count(c, REASON_capacity_memory);
 }
 
+void core_ban(struct core *c, const struct ban *b)
+{
+    if (!append(c->out, INTENT_BAN, str_of((const char *)b, sizeof *b)))
+        core_count(c, REASON_capacity_memory);
+}
+
+void core_observe_at(struct core *c, uint8_t engine, const struct obs *o)
+{
+    struct intent *x = append(c->out, INTENT_OBSERVE, str_of((const char *)o, sizeof *o));
+    if (x)
+        x->engine = engine;
+    else
+        core_count(c, REASON_capacity_memory);
+}
+
 struct fact *fact_begin(struct core *c, enum fact_kind k, enum reason why, uint16_t code)
 {
     struct fact *f = &c->fact;

@@ -6,11 +6,12 @@
 #include "base/addr.h"
 #include "base/instant.h"
 #include "base/reasons.h"
+#include "guard/access.h"
 #include "media/leg.h"
 #include "sip/flow.h"
 
 #define POLICY_MAGIC        0x5257504cu
-#define POLICY_VERSION      3u
+#define POLICY_VERSION      4u
 #define POLICY_DOMAINS      16u
 #define POLICY_LISTENERS    16u
 #define POLICY_ZONES        32u
@@ -79,6 +80,9 @@ struct policy_zone {
     bool redirect;    /* a 3xx from this zone is followed, by the rights of the one who sent it */
     uint8_t n_codecs; /* 0: all pass */
     struct span codecs[POLICY_ZONE_CODECS]; /* encoding names that may pass, lower case */
+    uint8_t n_access; /* judged in order, the first that fits decides; none fits: access_deny */
+    bool access_deny;
+    struct access_rule access[ACCESS_RULES];
     uint32_t rate_per_source; /* requests a second, burst twice that; 0 = default 50 */
 };
 struct policy_peer {
@@ -153,6 +157,7 @@ struct policy {
     struct addr media_ip; /* bind address of media sockets (0.0.0.0 = per listener advertise) */
     uint16_t engines;
     struct policy_dns dns;
+    struct guard_policy guard;
     uint32_t text_n;
     char text[POLICY_TEXT];
 };

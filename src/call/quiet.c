@@ -47,6 +47,7 @@ void core_refused(struct core *c, enum reason why, const struct addr *source, st
     c->now = now;
     core_count(c, why);
     quiet_add(c, why, source);
+    shield_below(c, why, source, 1, true, STR_NONE); /* connections, whose source is real */
 }
 
 /* A first 401 is no news, and neither is a line end. */

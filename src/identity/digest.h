@@ -32,6 +32,11 @@ MUST_CHECK enum err digest_response(enum digest_alg a, struct str ha1, struct st
 #define NONCE_LIFE_S 300
 void nonce_mint(const struct sipkey *key, struct wall now, struct rng *rng,
                 char ret_text[NONCE_CHARS]);
+/* The same with 16 bits of the caller's in it, which nonce_mark gives back from a nonce that
+ * nonce_check found to be ours. They are not part of its id. */
+void nonce_mint_for(const struct sipkey *key, struct wall now, struct rng *rng, uint16_t mark,
+                    char ret_text[NONCE_CHARS]);
+uint16_t nonce_mark(struct str text);
 /* OK fresh; ERR_REPLAY too old (stale=true); ERR_AUTH not ours. ret_id identifies the nonce. */
 MUST_CHECK enum err nonce_check(const struct sipkey *key, struct str text, struct wall now,
                                 uint64_t *ret_id);

@@ -25,15 +25,30 @@ static int64_t wall_ms(struct wall w)
     return w.us / 1000;
 }
 
-void nonce_mint(const struct sipkey *key, struct wall now, struct rng *rng,
-                char ret_text[NONCE_CHARS])
+void nonce_mint_for(const struct sipkey *key, struct wall now, struct rng *rng, uint16_t mark,
+                    char ret_text[NONCE_CHARS])
 {
     uint8_t raw[NONCE_BYTES];
     raw[0] = NONCE_VERSION;
     be64_put(raw + 1, (uint64_t)wall_ms(now));
-    be64_put(raw + 9, rng_u64(rng));
+    be64_put(raw + 9, (rng_u64(rng) & ~UINT64_C(0xffff)) | mark);
     siphash128(key, str_of((const char *)raw, BODY_BYTES), raw + BODY_BYTES);
     CHECK(base64url_encode(raw, sizeof(raw), ret_text) == NONCE_CHARS);
+}
+
+void nonce_mint(const struct sipkey *key, struct wall now, struct rng *rng,
+                char ret_text[NONCE_CHARS])
+{
+    nonce_mint_for(key, now, rng, (uint16_t)rng_u64(rng), ret_text);
+}
+
+uint16_t nonce_mark(struct str text)
+{
+    uint8_t raw[NONCE_BYTES];
+    size_t n = 0;
+    if (base64url_decode(text, raw, sizeof raw, &n) != OK || n != sizeof raw)
+        return 0;
+    return (uint16_t)be64(raw + 9);
 }
 
 enum err nonce_check(const struct sipkey *key, struct str text, struct wall now, uint64_t *ret_id)

@@ -14,6 +14,7 @@
 #define IPC_ENGINES_MAX 32u
 #define IPC_FDS_MAX     4u
 #define IPC_KEY_NAME    64u
+#define IPC_BAN_MAX     512u /* bytes of a struct ban (guard/ban.h), which its reader judges */
 #define IPC_BODY_MAX    20480u
 #define NOTE_TEXT_MAX   512u
 #define QUERY_TEXT_MAX  8192u
@@ -61,6 +62,15 @@ struct msg_connected {
 struct msg_drain {
     uint32_t on;
 };
+struct msg_feed {
+    uint8_t feed; /* index in the policy */
+    uint8_t pad[3];
+    uint32_t generation; /* of the policy it was read by */
+    uint32_t lines, bad; /* read, and not understood of them */
+    uint64_t bytes;      /* of the memfd */
+    int32_t error;       /* 0; else errno or -1: text says why, no descriptor */
+    char text[124];      /* printable, ended */
+};
 struct msg_ping {
     uint64_t id;
 };
@@ -96,6 +106,13 @@ enum attach_kind {
     ATTACH_RING_PEER,    /* engine a to engine b */
     ATTACH_TARGETS,  /* memfd, struct targets_board: writable for fetch, read-only for engines */
     ATTACH_RESOLVER, /* fetch: sealed memfd, text: trust anchors (a 0), resolv.conf (a 1) */
+    ATTACH_BANS,     /* memfd, struct ban_board: read-only. engines */
+    ATTACH_BAN_HITS, /* memfd, uint32_t[BAN_CAP]: the engine's own count by slot */
+    ATTACH_GEO,      /* sealed memfd, struct geo. engines */
+    ATTACH_RULES,    /* sealed memfd, struct rules. engines */
+    ATTACH_PORTS,    /* uint8_t[65536], a map of the kernel's or a memfd: media ports with a session
+                        (1). engines write those of their own range */
+    ATTACH_FEED,     /* fetch: file of feed a, open for reading */
     ATTACH_KIND_COUNT
 };
 struct msg_attach {
@@ -134,6 +151,7 @@ struct msg {
         struct msg_connected connected;
         struct msg_drain drain;
         struct msg_ping ping;
+        struct msg_feed feed;
         struct msg_setup setup;
         struct msg_attach attach;
         uint8_t body[IPC_BODY_MAX];

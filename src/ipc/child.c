@@ -104,6 +104,15 @@ static enum err attach_stats(struct child *c, const struct msg_attach *a, int fd
     return e;
 }
 
+/* Memory that an engine writes and that stays where it is. */
+static enum err attach_own(struct child *c, void **slot, const struct msg_attach *a, int fd,
+                           uint64_t most)
+{
+    if (c->ch.role != ROLE_ENGINE || *slot || a->bytes == 0 || a->bytes > most)
+        return ERR_STATE;
+    return mem_map(fd, (size_t)a->bytes, true, false, slot);
+}
+
 /* Keeps the descriptor itself. */
 static enum err keep_fd(int *slot, int *fd)
 {
@@ -189,6 +198,19 @@ static enum err attach(struct child *c, const struct msg_attach *a, int *fd)
         return c->ch.role == ROLE_FETCH && a->a < ARRAY_LEN(c->resolver)
                    ? attach_map(&c->resolver[a->a], a, *fd, true)
                    : ERR_STATE;
+    case ATTACH_BANS:
+        return engine ? attach_map(&c->bans, a, *fd, false) : ERR_STATE;
+    case ATTACH_BAN_HITS:
+        return attach_own(c, (void **)&c->ban_hits, a, *fd, 1u << 24);
+    case ATTACH_PORTS:
+        return attach_own(c, (void **)&c->ports, a, *fd, 1u << 16);
+    case ATTACH_GEO:
+        return engine ? attach_map(&c->geo, a, *fd, true) : ERR_STATE;
+    case ATTACH_RULES:
+        return engine ? attach_map(&c->rules, a, *fd, true) : ERR_STATE;
+    case ATTACH_FEED:
+        return c->ch.role == ROLE_FETCH && a->a < ARRAY_LEN(c->feed) ? keep_fd(&c->feed[a->a], fd)
+                                                                     : ERR_STATE;
     case ATTACH_KIND_COUNT:
     default:
         return ERR_RANGE;
@@ -245,6 +267,8 @@ enum err child_start(struct child *c, enum role role, const char *folder)
             c->wake_of[r][i] = -1;
     for (size_t i = 0; i < CHILD_LISTENERS; i++)
         c->listener[i] = -1;
+    for (size_t i = 0; i < ARRAY_LEN(c->feed); i++)
+        c->feed[i] = -1;
     const char *why = "";
     enum err e = fcntl(SANDBOX_CHANNEL_FD, F_SETFD, FD_CLOEXEC) == 0 ? OK : ERR_SYSTEM;
     if (e != OK) {
@@ -297,6 +321,9 @@ static int event_of(enum msg_type t)
     case MSG_REPLY:
     case MSG_DIRECTORY:
     case MSG_CONNECT:
+    case MSG_BAN:
+    case MSG_BANS:
+    case MSG_FEED:
     case MSG_DRAINED:
     case MSG_PONG:
     case MSG_SETUP:

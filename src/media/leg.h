@@ -146,6 +146,16 @@ struct pkt {
  * packet that is not to be sent has len 0 afterwards and its reason counted. No allocation, no
  * lock. */
 void media_turn(struct media *m, struct pkt *pkts, size_t n, struct instant now) HOT;
+/* What was refused since the last call, by source: for the shield. At most cap, the rest is lost
+ * (the counters have it). O(cap). */
+#define MEDIA_NOTES 16u
+struct media_note {
+    struct addr source;
+    uint16_t reason; /* enum reason */
+    uint16_t port;   /* of ours */
+    uint32_t n;
+};
+size_t media_notes(struct media *m, struct media_note *ret, size_t cap);
 struct media_usage {
     uint32_t legs, ports_taken, srtp_contexts;
 };

@@ -24,6 +24,8 @@ enum err ports_add(struct ports *p, uint16_t even)
         return ERR_EXISTS;
     if (p->n_open == p->cap)
         return ERR_FULL;
+    if (p->map) /* one who died may have left them set */
+        p->map[even] = p->map[even + 1] = 0;
     p->state[even / 2] = PAIR_FREE;
     p->free_list[p->n_free++] = even;
     p->n_open++;
@@ -41,6 +43,14 @@ static void wake(struct ports *p, struct instant now)
     }
 }
 
+static void map_set(struct ports *p, uint16_t even, uint8_t v)
+{
+    if (!p->map)
+        return;
+    __atomic_store_n(&p->map[even], v, __ATOMIC_RELAXED);
+    __atomic_store_n(&p->map[even + 1], v, __ATOMIC_RELAXED);
+}
+
 enum err ports_take(struct ports *p, struct rng *rng, struct instant now, uint16_t *ret_even)
 {
     wake(p, now);
@@ -52,6 +62,7 @@ enum err ports_take(struct ports *p, struct rng *rng, struct instant now, uint16
     uint16_t even = p->free_list[at];
     p->free_list[at] = p->free_list[--p->n_free];
     p->state[even / 2] = PAIR_TAKEN;
+    map_set(p, even, 1);
     p->n_taken++;
     *ret_even = even;
     return OK;
@@ -65,6 +76,7 @@ void ports_give(struct ports *p, uint16_t even, struct instant now)
     p->resting[at].port = even;
     p->resting[at].until = instant_add(now, DUR_MS(PORTS_REST_MS));
     p->state[even / 2] = PAIR_RESTING;
+    map_set(p, even, 0);
     p->n_resting++;
     p->n_taken--;
 }

@@ -8,6 +8,7 @@
 #include "base/rng.h"
 
 struct ports {
+    uint8_t *map;        /* by port: 1 while a session has it; NULL: nobody looks */
     uint16_t *free_list; /* even ports of pairs (port, port + 1) ready for use */
     uint32_t n_free, n_taken, n_open, cap;
     struct {

@@ -220,6 +220,28 @@ static enum reason relay_one(struct media *m, struct stream *s, struct pkt *pk, 
     return relay_rtcp(m, s, pk, now);
 }
 
+/* Who sends what is refused; whoever comes when the table is full is counted only. */
+static void note(struct media *m, enum reason why, const struct pkt *pk)
+{
+    for (uint32_t i = 0; i < m->n_notes; i++) {
+        struct media_note *x = &m->notes[i];
+        if (x->reason == why && addr_eq(&x->source, &pk->peer)) {
+            x->n++;
+            return;
+        }
+    }
+    if (m->n_notes < MEDIA_NOTES)
+        m->notes[m->n_notes++] = (struct media_note){pk->peer, (uint16_t)why, pk->port, 1};
+}
+
+size_t media_notes(struct media *m, struct media_note *ret, size_t cap)
+{
+    size_t n = MIN((size_t)m->n_notes, cap);
+    memcpy(ret, m->notes, n * sizeof *ret);
+    m->n_notes = 0;
+    return n;
+}
+
 static void turn(struct media *m, struct pkt *pkts, size_t n, struct instant now)
 {
     for (size_t i = 0; i < n; i++) {
@@ -236,6 +258,8 @@ static void turn(struct media *m, struct pkt *pkts, size_t n, struct instant now
             continue;
         pkts[i].len = 0;
         counters_hit(m->cfg.counters, why);
+        if (reason_info(why)->hostile)
+            note(m, why, &pkts[i]);
         if (index != 0 && why != REASON_rtp_no_route)
             s->in.discarded++;
     }

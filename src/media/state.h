@@ -93,6 +93,8 @@ struct media {
     struct media_leg *offer_last;              /* that took the newest offer; NULL: it has ended */
     struct codec_list lists[CODECS_LISTS_MAX]; /* number 1 is lists[0] */
     uint32_t by_port[65536];                   /* stream of a local port, RTP and RTCP */
+    struct media_note notes[MEDIA_NOTES];
+    uint32_t n_notes;
 };
 
 static inline struct stream *leg_stream(struct media *m, const struct media_leg *l, unsigned i)

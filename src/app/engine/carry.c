@@ -16,7 +16,8 @@ enum record_kind {
     RECORD_CLOSE,
     RECORD_FAILED,
     RECORD_LOST,
-    RECORD_PROVED
+    RECORD_PROVED,
+    RECORD_OBSERVE
 };
 
 static bool put_record(struct engine *e, uint8_t engine, const struct peer_record *r,
@@ -115,6 +116,13 @@ static void carry_one(struct engine *e, const struct intent *i)
         else
             streams_close(e, &i->flow);
         break;
+    case INTENT_BAN:
+        if (channel_send(&e->child.ch, MSG_BAN, i->bytes, -1) != OK)
+            counters_hit(&e->child.stats->reasons, REASON_ring_full);
+        break;
+    case INTENT_OBSERVE:
+        to_engine(e, i->engine, RECORD_OBSERVE, i);
+        break;
     case INTENT_PROVED:
         if (elsewhere)
             to_engine(e, i->flow.engine, RECORD_PROVED, i);
@@ -154,7 +162,7 @@ static void peer_record(struct engine *e, const uint8_t *rec, size_t n)
     struct intent i = {.kind = INTENT_SEND, .flow = r.flow, .bytes = bytes, .ref = r.ref};
     switch ((enum record_kind)r.kind) {
     case RECORD_MESSAGE:
-        core_message(e->core, &r.flow, bytes, r.verified, e->loop.now);
+        core_forwarded(e->core, &r.flow, bytes, r.verified, e->loop.now);
         return;
     case RECORD_SEND:
         streams_send(e, &i, r.from);
@@ -165,6 +173,16 @@ static void peer_record(struct engine *e, const uint8_t *rec, size_t n)
     case RECORD_PROVED:
         streams_proved(e, &r.flow);
         return;
+    case RECORD_OBSERVE: {
+        struct obs o;
+        if (bytes.n != sizeof o)
+            break;
+        memcpy(&o, bytes.p, sizeof o);
+        if (obs_valid(&o, sizeof o) != OK)
+            break;
+        core_observe(e->core, &o, e->loop.now);
+        return;
+    }
     case RECORD_FAILED:
     case RECORD_LOST:
         tell_owner(e, (struct sent){r.ref, e->index}, r.kind == RECORD_LOST);

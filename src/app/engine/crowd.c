@@ -74,7 +74,10 @@ static void known_look(struct engine *e)
             e->board = (uint8_t)((e->board + 1) % c->setup.engines);
             return;
         }
-        if (location_slot(v, e->board_slot++, &b) && b.flow.proto != PROTO_UDP)
+        if (!location_slot(v, e->board_slot++, &b))
+            continue;
+        core_known(e->core, &b.flow.peer, instant_add(e->loop.now.mono, DUR_S(KNOWN_S)));
+        if (b.flow.proto != PROTO_UDP)
             known_add(e, &b.flow.peer);
     }
 }

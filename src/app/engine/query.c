@@ -3,6 +3,7 @@
 #include "ipc/control.h"
 
 #define REPLY_CAP (4u << 20)
+#define TOP_MAX   50u
 
 static void calls_put(struct engine *e, struct out *o)
 {
@@ -49,6 +50,14 @@ void query_answer(struct engine *e)
         core_peers_json(e->core, &o, e->loop.now);
     } else if (str_eq(cmd, STR("transactions"))) {
         usage_put(e, &o);
+    } else if (str_eq(cmd, STR("shield-top"))) {
+        OUT_LIT(&o, "{\"top\":[");
+        core_top_json(e->core, TOP_MAX, &o, e->loop.now);
+        OUT_LIT(&o, "]}");
+    } else if (str_eq(cmd, STR("shield-explain"))) {
+        struct addr a = {0};
+        (void)!addr_parse_ip(control_member(q, "address"), &a);
+        core_explain_json(e->core, &a, control_member(q, "name"), &o, e->loop.now);
     } else {
         code = CONTROL_BAD_REQUEST;
         OUT_LIT(&o, "{\"error\":\"an engine does not answer this\"}");

@@ -408,6 +408,7 @@ void boot_undo(struct monitor *m)
                                 &m->answer[i],   &m->fact[i],        &m->restore[i]};
         for (size_t k = 0; k < ARRAY_LEN(all); k++)
             shared_close(all[k]);
+        shared_close(&m->ban_hits[i]);
         for (uint32_t k = 0; k < IPC_ENGINES_MAX; k++)
             shared_close(&m->peer[i][k]);
         for (uint32_t k = 0; k < POLICY_LISTENERS; k++)
@@ -415,8 +416,9 @@ void boot_undo(struct monitor *m)
     }
     mem_unmap(m->board, sizeof *m->board);
     m->board = NULL;
-    struct shared *rest[] = {&m->targets,   &m->targets_ro, &m->policy,
-                             &m->directory, &m->ca,         &m->key_names};
+    struct shared *rest[] = {&m->targets, &m->targets_ro, &m->policy,     &m->directory,
+                             &m->ca,      &m->key_names,  &m->bans_board, &m->bans_ro,
+                             &m->ports,   &m->geo,        &m->rules};
     for (size_t k = 0; k < ARRAY_LEN(rest); k++)
         shared_close(rest[k]);
     for (uint32_t i = 0; i < CONFIG_CERTS; i++)

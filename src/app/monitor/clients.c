@@ -1,6 +1,6 @@
 /* The control socket (ipc/control.h): few clients, one request each, answered here or by a child.
  */
-#include "app/monitor/state.h"
+#include "app/monitor/shield.h"
 #include <errno.h>
 #include <grp.h>
 #include <sys/sendfile.h>
@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define ADMIN_GROUP  "ringwall-admin"
+#define BANS_DOCUMENT_MAX (64u << 20)
 #define DOCUMENT_MAX (512u << 10)
 #define READ_LIMIT   DUR_S(5)
 #define ANSWER_LIMIT DUR_S(CONTROL_TIMEOUT_S)
@@ -161,6 +162,18 @@ static void cmd_reload(struct monitor *m, struct client *c, struct str req)
     free(text);
 }
 
+static void cmd_bans(struct monitor *m, struct client *c, struct str req)
+{
+    char *text = malloc(BANS_DOCUMENT_MAX);
+    struct out o = out_of(text, text ? BANS_DOCUMENT_MAX : 0);
+    uint32_t code = text ? bans_command(m, req, &o) : CONTROL_FAILED;
+    if (text && !o.full)
+        answer(m, c, code, out_str(&o), -1, 0);
+    else
+        answer_error(m, c, CONTROL_FAILED, STR("the answer does not fit into memory"));
+    free(text);
+}
+
 static void drain(struct monitor *m, bool off)
 {
     struct msg_drain on = {!off};
@@ -246,7 +259,8 @@ static const struct command {
     {"cdr", cmd_store},       {"explain", cmd_store},   {"bindings", cmd_store},
     {"events", cmd_store},    {"facts", cmd_store},     {"store-", cmd_store},
     {"calls", cmd_engines},   {"peers", cmd_engines},   {"transactions", cmd_engines},
-    {"engine-", cmd_engines},
+    {"engine-", cmd_engines}, {"bans", cmd_bans},       {"bans-", cmd_bans},
+    {"shield-", cmd_engines}, {"alerts", cmd_store},    {"evidence", cmd_store},
 };
 
 static void run(struct monitor *m, struct client *c, struct str req)

@@ -1,5 +1,5 @@
 #include "app/monitor/monitor.h"
-#include "app/monitor/state.h"
+#include "app/monitor/shield.h"
 #include "io/clock.h"
 #include <errno.h>
 #include <linux/capability.h>
@@ -91,12 +91,14 @@ static void nothing_open(struct monitor *m)
 {
     struct shared none = {-1, 0};
     m->lock_fd = m->signal_fd = m->control_fd = -1;
+    m->bans_board = m->bans_ro = m->ports = m->geo = m->rules = none;
     m->targets = m->targets_ro = m->policy = m->directory = m->ca = m->key_names = none;
     for (size_t i = 0; i < CONFIG_CERTS; i++)
         m->chain[i] = none;
     for (size_t i = 0; i < IPC_ENGINES_MAX; i++) {
         m->location[i] = m->location_ro[i] = m->ask[i] = m->answer[i] = m->fact[i] = m->restore[i] =
             none;
+        m->ban_hits[i] = none;
         for (size_t k = 0; k < IPC_ENGINES_MAX; k++)
             m->peer[i][k] = none;
         for (size_t k = 0; k < POLICY_LISTENERS; k++)
@@ -107,6 +109,9 @@ static void nothing_open(struct monitor *m)
 static struct dur until(struct monitor *m)
 {
     struct instant due = programs_due(m), other = clients_due(m);
+    if (instant_before(other, due))
+        due = other;
+    other = bans_due(m);
     if (instant_before(other, due))
         due = other;
     if (m->stopping && instant_before(m->stop_due, due))
@@ -139,6 +144,8 @@ static void serve(struct monitor *m)
         if (m->failed)
             m->stopping = true;
         programs_turn(m);
+        bans_turn(m);
+        shield_turn(m);
         stop_turn(m);
         if (loop_turn(&m->loop, until(m), &calls) != OK) {
             m->failed = m->stopping = true;
@@ -171,6 +178,10 @@ static enum err prepare(struct monitor *m)
     m->started_wall = m->loop.now.wall;
     e = boot_all(m);
     if (e == OK)
+        e = bans_open(m);
+    if (e == OK)
+        shield_open(m);
+    if (e == OK)
         e = clients_open(m);
     if (e == OK)
         e = signals(m);
@@ -195,6 +206,8 @@ int monitor_main(const struct monitor_cfg *cfg)
         serve(m);
     int ret = e == ERR_SYNTAX ? MONITOR_CONFIG : e != OK || m->failed ? MONITOR_FAILED : MONITOR_OK;
     clients_close(m);
+    shield_close(m);
+    bans_close(m);
     if (m->signal_fd >= 0)
         (void)close(m->signal_fd);
     boot_undo(m);

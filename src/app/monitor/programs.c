@@ -1,5 +1,5 @@
 /* The children: starting, setting up, judging what they say, restarting, stopping. */
-#include "app/monitor/state.h"
+#include "app/monitor/shield.h"
 #include "call/facts.h"
 #include "io/clock.h"
 #include "io/file.h"
@@ -434,6 +434,15 @@ static void on_msg(struct monitor *m, struct program *p)
         return;
     case MSG_CONNECT:
         connect_for(m, p);
+        return;
+    case MSG_BAN:
+        bans_asked(m, p);
+        return;
+    case MSG_BANS:
+        bans_restored(m, p);
+        return;
+    case MSG_FEED:
+        bans_feed(m, p);
         return;
     case MSG_DRAINED:
         p->drained = true;

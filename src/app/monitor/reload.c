@@ -1,6 +1,6 @@
 /* Reload: the new file is judged whole; what cannot change while serving is named; only then the
  * new snapshot goes out. */
-#include "app/monitor/state.h"
+#include "app/monitor/shield.h"
 #include "crypto/cert.h"
 #include "io/clock.h"
 #include "io/file.h"
@@ -219,6 +219,8 @@ static void tell(struct monitor *m)
     for (uint8_t i = 0; i < m->conf->n_certs; i++)
         supply_all(m, ATTACH_CHAIN, i);
     supply_all(m, ATTACH_POLICY, 0);
+    bans_policy(m);
+    shield_policy(m);
 }
 
 static enum err refuse_file(struct monitor *m, enum err e)

@@ -100,6 +100,11 @@ struct monitor {
         restore[IPC_ENGINES_MAX];
     struct shared peer[IPC_ENGINES_MAX][IPC_ENGINES_MAX];
     int listener[IPC_ENGINES_MAX][POLICY_LISTENERS];
+    struct bans *bans;     /* bans.c */
+    struct shield *shield; /* shield.c */
+    struct shared bans_board, bans_ro, ban_hits[IPC_ENGINES_MAX];
+    struct shared ports;      /* media ports with a session: the kernel's map, or fd -1 */
+    struct shared geo, rules; /* fd -1: none */
     struct client client[CONTROL_CLIENTS_MAX];
     uint32_t next_query;
     struct fact_waiting facts[FACTS_WAITING];

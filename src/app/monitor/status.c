@@ -1,4 +1,4 @@
-#include "app/monitor/state.h"
+#include "app/monitor/shield.h"
 
 /* Every engine runs, has said so, and has no call now (an emergency call may have come since). */
 bool status_drained(const struct monitor *m)
@@ -173,6 +173,9 @@ void status_put(const struct monitor *m, struct out *o)
     out_ch(o, ']');
     listeners_put(m, o);
     waivers_put(m, o);
+    OUT_LIT(o, ",\"shield\":{");
+    shield_put(m, o);
+    out_ch(o, '}');
     out_ch(o, ',');
     stats_put(m, o, 0, m->n_programs);
     out_ch(o, '}');

@@ -155,6 +155,8 @@ static bool wants(enum role r, enum attach_kind k)
     case ATTACH_DIRECTORY:
     case ATTACH_CHAIN:
     case ATTACH_CA:
+    case ATTACH_GEO:
+    case ATTACH_RULES:
         return r == ROLE_ENGINE;
     case ATTACH_KEYS:
         return r == ROLE_VAULT;
@@ -171,6 +173,10 @@ static bool wants(enum role r, enum attach_kind k)
     case ATTACH_RING_PEER:
     case ATTACH_TARGETS:
     case ATTACH_RESOLVER:
+    case ATTACH_BANS:
+    case ATTACH_BAN_HITS:
+    case ATTACH_PORTS:
+    case ATTACH_FEED:
     case ATTACH_KIND_COUNT:
     default:
         return false;
@@ -183,6 +189,8 @@ static const struct shared *blob(const struct monitor *m, enum attach_kind k, ui
            : k == ATTACH_CHAIN   ? &m->chain[index]
            : k == ATTACH_CA      ? &m->ca
            : k == ATTACH_KEYS    ? &m->key_names
+           : k == ATTACH_GEO     ? &m->geo
+           : k == ATTACH_RULES   ? &m->rules
                                  : &m->policy;
 }
 
@@ -278,6 +286,25 @@ static enum err give_targets(struct monitor *m, struct program *p)
     return e == OK ? give_text(m, p, 1, "/etc/resolv.conf") : e;
 }
 
+/* What the shield shares: who is banned, the count of hits, the ports with a session. */
+static enum err give_shield(struct monitor *m, struct program *p)
+{
+    enum err e = OK;
+    if (p->role != ROLE_ENGINE)
+        return OK;
+    if (m->bans_ro.fd >= 0)
+        e = give_shared(m, p, ATTACH_BANS, 0, &m->bans_ro);
+    if (e == OK && m->ban_hits[p->engine].fd >= 0)
+        e = give_shared(m, p, ATTACH_BAN_HITS, 0, &m->ban_hits[p->engine]);
+    if (e == OK && m->ports.fd >= 0)
+        e = give_shared(m, p, ATTACH_PORTS, 0, &m->ports);
+    if (e == OK && m->geo.fd >= 0)
+        e = give_shared(m, p, ATTACH_GEO, 0, &m->geo);
+    if (e == OK && m->rules.fd >= 0)
+        e = give_shared(m, p, ATTACH_RULES, 0, &m->rules);
+    return e;
+}
+
 static enum err give_rings(struct monitor *m, struct program *p)
 {
     enum err e = OK;
@@ -353,6 +380,8 @@ enum err supply_setup(struct monitor *m, struct program *p)
         e = give_locations(m, p);
     if (e == OK)
         e = give_targets(m, p);
+    if (e == OK)
+        e = give_shield(m, p);
     if (e == OK)
         e = give_rings(m, p);
     if (e == OK)

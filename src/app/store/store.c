@@ -210,6 +210,9 @@ static void apply(struct store *s, const struct fact *f)
     case FACT_PROCESS:
     case FACT_UPSTREAM:
     case FACT_TRANSFER:
+    case FACT_ALERT:
+    case FACT_BAN:
+    case FACT_EVIDENCE:
         write_event(s, f);
         break;
     case FACT_KIND_COUNT:

@@ -308,7 +308,8 @@ static struct str event_name(const struct fact *f)
         [FACT_CALL_START] = "call-started",   [FACT_CALL_END] = "call-ended",
         [FACT_PEER_STATE] = "peer-state",     [FACT_REFUSED] = "refused",
         [FACT_PROCESS] = "process",           [FACT_UPSTREAM] = "upstream",
-        [FACT_TRANSFER] = "transfer"};
+        [FACT_TRANSFER] = "transfer",         [FACT_ALERT] = "alert",
+        [FACT_BAN] = "ban",                   [FACT_EVIDENCE] = "evidence"};
     return str_c(NAMES[f->kind]);
 }
 
@@ -369,6 +370,10 @@ static void put_members(struct out *o, const struct fact *f)
         out_json_ku64(o, STR("session"), f->u.transfer.session);
         if (f->u.transfer.to_session)
             out_json_ku64(o, STR("to_session"), f->u.transfer.to_session);
+        break;
+    case FACT_ALERT:
+    case FACT_BAN:
+    case FACT_EVIDENCE:
         break;
     case FACT_CALL_START:
     case FACT_CALL_END: /* their line is the CDR */
