@@ -1,0 +1,147 @@
+/* What is done about somebody when a detector fires: the ladder of the policy, what stands already,
+ * and what may not be asked at all. */
+#include "guard/guard_int.h"
+
+/* Forged addresses must not make the board and the monitor work without end. */
+#define ASK_COST_US 20000u /* 50 a second of forgeable ones */
+#define ASK_BURST   200u
+
+static enum treat step_of(const struct guard_policy *p, uint32_t score)
+{
+    enum treat t = TREAT_LOG;
+    for (unsigned i = 0; i < MIN(p->n_steps, GUARD_STEPS); i++)
+        if (score >= p->steps[i].score && p->steps[i].treat < TREAT_COUNT && p->steps[i].treat > t)
+            t = (enum treat)p->steps[i].treat;
+    return t;
+}
+
+static bool forgeable(const struct slot *s, const struct firing *f, const struct obs *o)
+{
+    if (f->scope == BAN_PAIR && f->entity == ENTITY_AOR)
+        return f->forgeable;
+    if (f->entity == ENTITY_SOURCE)
+        return s->proof == PROOF_CLAIMED;
+    return f->row->detector == DET_guess_user ? !(o->flags & OBS_PROVEN) : s->proof != PROOF_USER;
+}
+
+static enum ban_scope scope_of(const struct judging *j, const struct slot *s,
+                               const struct firing *f)
+{
+    if (f->scope)
+        return (enum ban_scope)f->scope;
+    if (f->entity == ENTITY_AOR)
+        return BAN_AOR;
+    if (f->entity == ENTITY_NUMBER)
+        return BAN_NUMBER;
+    bool pair = s->proof == PROOF_USER || (j->known && f->row->pair);
+    return pair && j->o->aor ? BAN_PAIR : BAN_SOURCE;
+}
+
+static struct guard_event *event(struct judging *j, const struct slot *s, const struct firing *f)
+{
+    if (j->out->n_events == GUARD_EVENTS)
+        return NULL;
+    struct guard_event *e = &j->out->events[j->out->n_events++];
+    memset(e, 0, sizeof *e);
+    e->detector = f->row->detector;
+    e->entity = (uint8_t)f->entity;
+    e->dry = j->g->cfg.policy->dry_run;
+    e->score = (uint16_t)(s ? slot_score(j->g, s, j->tick) : 0);
+    e->level = (uint16_t)MIN(f->level, 65535u);
+    return e;
+}
+
+static struct prefix net_of(const struct addr *source)
+{
+    return (struct prefix){guard_source(source), source->family == ADDR_V6 ? 64 : 32};
+}
+
+static void ban_fill(struct judging *j, struct guard_event *e, enum ban_scope scope, bool forged)
+{
+    const struct obs *o = j->o;
+    struct ban *b = &e->ban;
+    uint32_t s = ban_seconds(j->g->cfg.policy, 1, forged);
+    b->scope = (uint8_t)scope;
+    b->treat = e->treat;
+    b->by = o->kind == OBS_RULE ? BY_RULE : o->kind == OBS_FEED ? BY_FEED : BY_DETECTOR;
+    b->feed = o->kind == OBS_FEED ? (uint8_t)o->value : 0;
+    b->detector = e->detector;
+    b->dry = e->dry;
+    b->reason = o->reason;
+    b->score = e->score;
+    b->forgeable = forged;
+    b->times = 1;
+    if (scope == BAN_SOURCE || scope == BAN_PAIR)
+        b->net = net_of(&o->source);
+    if (scope == BAN_PAIR || scope == BAN_AOR)
+        b->key = o->aor;
+    if (scope == BAN_NUMBER)
+        b->key = o->number;
+    b->evidence = o->evidence;
+    b->since = j->now.wall;
+    b->until = (struct wall){j->now.wall.us + DUR_S(MAX(s, 1u)).us};
+    b->who_n = (uint8_t)MIN((size_t)o->who_n, sizeof b->who);
+    memcpy(b->who, o->who, b->who_n);
+    struct str why = str_c(detector_name((enum detector)e->detector));
+    b->why_n = (uint8_t)MIN(why.n, sizeof b->why);
+    memcpy(b->why, why.p, b->why_n);
+}
+
+/* Nothing is asked against the exempt, nor on evidence that anybody could have forged against
+ * somebody who is registered. */
+static bool may_ask(struct judging *j, enum ban_scope scope, bool forged)
+{
+    struct prefix net = net_of(&j->o->source);
+    bool source = scope == BAN_SOURCE || scope == BAN_PAIR;
+    if (source &&
+        (j->o->flags & OBS_PEER || !j->o->source.family || ban_exempt(j->g->cfg.policy, &net)))
+        return false;
+    if (!forged)
+        return true;
+    return !(source && j->known) && buckets_take(&j->g->asks, 1, ASK_COST_US, ASK_BURST, j->tick);
+}
+
+static bool stands(const struct slot *s, enum treat t, uint32_t tick)
+{
+    return s->asked >= t && (int32_t)(s->asked_until - tick) > 0;
+}
+
+void judge_fire(struct judging *j, struct slot *s, const struct firing *f)
+{
+    const struct guard_policy *p = j->g->cfg.policy;
+    struct guard_event *e;
+    if (!s) {
+        if (f->first)
+            (void)event(j, NULL, f);
+        return;
+    }
+    slot_add(j->g, s, f->points, j->tick);
+    s->detector = f->row->detector;
+    s->reason = j->o->reason;
+    s->level = (uint16_t)MIN(f->level, 65535u);
+    s->evidence = j->o->evidence ? j->o->evidence : s->evidence;
+    s->n_fired = (uint8_t)MIN(s->n_fired + 1u, 255u);
+    enum ban_scope scope = scope_of(j, s, f);
+    bool forged = forgeable(s, f, j->o), own = f->treat || p->detectors[f->row->detector].treat;
+    enum treat t = step_of(p, slot_score(j->g, s, j->tick));
+    if (own)
+        t = f->treat == TREAT_LOCK || !p->detectors[f->row->detector].treat
+                ? (enum treat)f->treat
+                : (enum treat)p->detectors[f->row->detector].treat;
+    else if (f->entity == ENTITY_NUMBER)
+        t = TREAT_LOG; /* what is done against a number hits who is called: only when told */
+    if (f->entity == ENTITY_AOR && scope == BAN_AOR && t == TREAT_BAN)
+        t = TREAT_LOCK;
+    bool ask = t > TREAT_WEIGH && (f->scope || !stands(s, t, j->tick)) && may_ask(j, scope, forged);
+    if (!ask && !f->first)
+        return;
+    e = event(j, s, f);
+    if (!e || !ask)
+        return;
+    e->treat = (uint8_t)t;
+    ban_fill(j, e, scope, forged);
+    if (f->scope)
+        return;
+    s->asked = (uint8_t)t;
+    s->asked_until = j->tick + ticks_of((uint32_t)((e->ban.until.us - e->ban.since.us) / 1000000));
+}
