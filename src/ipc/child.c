@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SEND_WAIT_MS 1000
@@ -113,6 +114,24 @@ static enum err attach_own(struct child *c, void **slot, const struct msg_attach
     return mem_map(fd, (size_t)a->bytes, true, false, slot);
 }
 
+/* Bytes by media port: a memfd, or a map of the kernel's shield. A map has no seals, and its size
+ * is fixed for good; it is no file of any kind, so what has a kind must be sealed. */
+static enum err attach_ports(struct child *c, const struct msg_attach *a, int fd)
+{
+    struct stat st;
+    if (c->ch.role != ROLE_ENGINE || c->ports || a->bytes != 1u << 16)
+        return ERR_STATE;
+    if (fstat(fd, &st) != 0)
+        return ERR_SYSTEM;
+    if ((st.st_mode & S_IFMT) != 0)
+        return attach_own(c, (void **)&c->ports, a, fd, 1u << 16);
+    void *p = mmap(NULL, 1u << 16, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (p == MAP_FAILED)
+        return ERR_SYSTEM;
+    c->ports = p;
+    return OK;
+}
+
 /* Keeps the descriptor itself. */
 static enum err keep_fd(int *slot, int *fd)
 {
@@ -203,7 +222,7 @@ static enum err attach(struct child *c, const struct msg_attach *a, int *fd)
     case ATTACH_BAN_HITS:
         return attach_own(c, (void **)&c->ban_hits, a, *fd, 1u << 24);
     case ATTACH_PORTS:
-        return attach_own(c, (void **)&c->ports, a, *fd, 1u << 16);
+        return attach_ports(c, a, *fd);
     case ATTACH_GEO:
         return engine ? attach_map(&c->geo, a, *fd, true) : ERR_STATE;
     case ATTACH_RULES:

@@ -65,25 +65,33 @@ static void raise_files(void)
 }
 
 /* After the sockets are bound: what is still needed is to start children (which switch ids and drop
- * all) and to end them. */
+ * all) and to end them; and what the shield in the kernel needs, if it is in use: XDP to write its
+ * maps and to follow interfaces, nf_tables to run nft, which must then inherit it. */
 static void shed_caps(const struct monitor *m)
 {
     if (geteuid() != 0)
         return;
     struct __user_cap_header_struct h = {_LINUX_CAPABILITY_VERSION_3, 0};
     struct __user_cap_data_struct d[2] = {{0, 0, 0}, {0, 0, 0}};
-    uint32_t keep = 1u << CAP_SETUID | 1u << CAP_SETGID | 1u << CAP_SETPCAP | 1u << CAP_KILL |
-                    1u << CAP_DAC_OVERRIDE;
+    const uint64_t net = UINT64_C(1) << CAP_NET_ADMIN, bpf = UINT64_C(1) << CAP_BPF;
+    enum force f = shield_force(m);
+    bool nft = f == FORCE_NFT, xdp = f == FORCE_XDP_GENERIC || f == FORCE_XDP_NATIVE;
+    uint64_t bound = UINT64_C(1) << CAP_SETUID | UINT64_C(1) << CAP_SETGID |
+                     UINT64_C(1) << CAP_SETPCAP | UINT64_C(1) << CAP_KILL |
+                     UINT64_C(1) << CAP_DAC_OVERRIDE | (nft ? net : 0);
+    uint64_t keep = bound | (xdp ? net | bpf : 0);
     if (syscall(SYS_capget, &h, d) != 0)
         return;
-    d[0].permitted &= keep;
-    d[0].effective = d[0].permitted;
-    d[0].inheritable = d[1].permitted = d[1].effective = d[1].inheritable = 0;
+    for (size_t i = 0; i < 2; i++) {
+        d[i].permitted &= (uint32_t)(keep >> 32 * i);
+        d[i].effective = d[i].permitted;
+        d[i].inheritable = 0;
+    }
     if (syscall(SYS_capset, &h, d) != 0)
         monitor_log(m, SEV_WARN, "capabilities of the monitor stay: %s", strerror(errno));
     for (unsigned long cap = 0; cap < 64;
          cap++) /* bounds what an exec of root gets: the children */
-        if (!(cap < 32 && keep & 1u << cap) && prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 1)
+        if (!(bound & UINT64_C(1) << cap) && prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 1)
             (void)prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
 }
 

@@ -23,11 +23,11 @@ void bans_each(const struct monitor *m, bans_fn *fn, void *ctx);
 
 /* -- shield.c: the kernel -- */
 enum force { FORCE_PROCESS, FORCE_NFT, FORCE_XDP_GENERIC, FORCE_XDP_NATIVE };
-/* After the listeners are bound, while all capabilities are there. Never fails: falls back, and says
- * why in the log and status. Sets m->ports when the kernel looks at media ports. */
+/* After the listeners are bound, while all capabilities are there. Never fails: falls back, and
+ * says why in the log and status. Sets m->ports when the kernel looks at media ports. */
 void shield_open(struct monitor *m);
-/* An orderly end: nothing of it stays in the kernel. (When the monitor dies what is pinned stays and
- * goes on dropping; the next start takes it over.) */
+/* An orderly end: nothing of it stays in the kernel. (When the monitor dies what is pinned stays
+ * and goes on dropping; the next start takes it over.) */
 void shield_close(struct monitor *m);
 enum force shield_force(const struct monitor *m);
 void shield_policy(struct monitor *m);

@@ -1,0 +1,591 @@
+#include "io/xdp.h"
+#include "io/xdp_object.h"
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_link.h>
+#include <linux/magic.h>
+#include <net/if.h>
+#include <stdarg.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+enum map {
+    M_CFG,
+    M_SIP,
+    M_MEDIA,
+    M_LOCAL,
+    M_BAN4,
+    M_BAN6,
+    M_NET4,
+    M_NET6,
+    M_EX4,
+    M_EX6,
+    M_RATES,
+    M_COUNTS,
+    MAPS
+};
+static const char *const map_names[MAPS] = {"cfg",     "sip",     "media", "local",
+                                            "banned4", "banned6", "nets4", "nets6",
+                                            "exempt4", "exempt6", "rates", "counts"};
+struct hook {
+    char name[XDP_NAME];
+    int link; /* -1: free */
+    bool native;
+};
+struct xdp {
+    struct bpf_object *object;
+    int prog, map[MAPS];
+    char pins[256]; /* "": none */
+    bool taken_over;
+    uint32_t turn, nets4, nets6;
+    struct xdp_cfg cfg;
+    struct hook hook[XDP_INTERFACES];
+    unsigned sweeping; /* which of the maps of bans; 4: done */
+    bool sweep_began;
+    uint8_t sweep_key[24];
+};
+
+bool xdp_built(void)
+{
+    return sizeof xdp_object > 1;
+}
+
+/* -- what libbpf says: its last complaint is the reason that people are given -- */
+
+static char complaint[256];
+static int hear(enum libbpf_print_level level, const char *fmt, va_list ap) PRINTF(2, 0);
+static int hear(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+    char text[256];
+    if (level != LIBBPF_WARN)
+        return 0;
+    int n = vsnprintf(text, sizeof text, fmt, ap);
+    struct str s = str_trim(str_of(text, MIN((size_t)MAX(n, 0), sizeof text - 1)));
+    if (s.n && str_find(s, '\n') == s.n) /* not the verifier's pages */
+        (void)snprintf(complaint, sizeof complaint, STR_FMT, STR_ARG(s));
+    return 0;
+}
+
+/* -- maps by key -- */
+
+static int map_put(const struct xdp *x, enum map m, const void *key, const void *v)
+{
+    return bpf_map_update_elem(x->map[m], key, v, BPF_ANY);
+}
+
+/* The map that a ban of this prefix lies in, and its key. */
+static enum map key_of(const struct prefix *p, uint8_t ret[20])
+{
+    struct xdp_lpm4 k4 = {p->bits, {0}};
+    struct xdp_lpm6 k6 = {p->bits, {0}};
+    if (p->a.family == ADDR_V4) {
+        memcpy(k4.ip, p->a.ip, 4);
+        if (p->bits == 32)
+            memcpy(ret, k4.ip, 4);
+        else
+            memcpy(ret, &k4, sizeof k4);
+        return p->bits == 32 ? M_BAN4 : M_NET4;
+    }
+    memcpy(k6.ip, p->a.ip, 16);
+    if (p->bits == 64)
+        memcpy(ret, k6.ip, 8);
+    else
+        memcpy(ret, &k6, sizeof k6);
+    return p->bits == 64 ? M_BAN6 : M_NET6;
+}
+
+static enum err put_cfg(struct xdp *x)
+{
+    uint32_t zero = 0, keep = x->cfg.flags & ~(uint32_t)(XDP_NETS4 | XDP_NETS6);
+    x->cfg.flags = keep | (x->nets4 ? XDP_NETS4 : 0) | (x->nets6 ? XDP_NETS6 : 0);
+    return map_put(x, M_CFG, &zero, &x->cfg) == 0 ? OK : ERR_SYSTEM;
+}
+
+static uint32_t map_count(const struct xdp *x, enum map m)
+{
+    uint8_t a[24], b[24];
+    uint32_t n = 0;
+    for (void *at = NULL; bpf_map_get_next_key(x->map[m], at, b) == 0 && n < UINT32_MAX; n++) {
+        memcpy(a, b, sizeof a);
+        at = a;
+    }
+    return n;
+}
+
+static void map_empty(const struct xdp *x, enum map m)
+{
+    uint8_t key[24];
+    while (bpf_map_get_next_key(x->map[m], NULL, key) == 0 &&
+           bpf_map_delete_elem(x->map[m], key) == 0)
+        ;
+}
+
+/* -- pins -- */
+
+/* Its name there: the file system takes no dots, which interfaces may have. */
+static void pin_name(const char *what, const char *name, char ret[64])
+{
+    (void)snprintf(ret, 64, "%s%s", what, name);
+    for (char *dot = strchr(ret, '.'); dot; dot = strchr(dot, '.'))
+        *dot = '+';
+}
+
+static bool path_of(const struct xdp *x, const char *what, const char *name, char ret[320])
+{
+    char pin[64];
+    pin_name(what, name, pin);
+    int n = snprintf(ret, 320, "%s/%s", x->pins, pin);
+    return n > 0 && n < 320;
+}
+
+static bool remove_in(const char *dir, const char *prefix)
+{
+    DIR *d = opendir(dir);
+    bool found = false;
+    for (struct dirent *f = d ? readdir(d) : NULL; f; f = readdir(d))
+        if (f->d_name[0] != '.' && strncmp(f->d_name, prefix, strlen(prefix)) == 0)
+            found = unlinkat(dirfd(d), f->d_name, 0) == 0 || found;
+    if (d)
+        (void)closedir(d);
+    return found;
+}
+
+bool xdp_remove_pins(const char *pins)
+{
+    bool links = remove_in(pins, "link-"); /* first: they hold the program on the interface */
+    bool maps = remove_in(pins, "");
+    return (rmdir(pins) == 0) | links | maps;
+}
+
+static bool pin_folder(struct xdp *x, const char *pins)
+{
+    char dir[256];
+    struct statfs fs;
+    int n = snprintf(dir, sizeof dir, "%s", pins);
+    char *slash = strrchr(dir, '/');
+    if (n <= 0 || (size_t)n >= sizeof dir || !slash)
+        return false;
+    *slash = 0;
+    if (statfs(dir, &fs) != 0 || fs.f_type != BPF_FS_MAGIC)
+        return false;
+    if (mkdir(pins, 0700) != 0 && errno != EEXIST)
+        return false;
+    (void)snprintf(x->pins, sizeof x->pins, "%s", pins);
+    return true;
+}
+
+/* -- loading -- */
+
+static enum err open_object(struct xdp *x, const struct xdp_opts *o)
+{
+    LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "ringwall");
+    x->object = bpf_object__open_mem(xdp_object, sizeof xdp_object, &opts);
+    if (!x->object)
+        return ERR_SYSTEM;
+    for (int i = 0; i < MAPS; i++) {
+        struct bpf_map *m = bpf_object__find_map_by_name(x->object, map_names[i]);
+        char path[320];
+        if (!m)
+            return ERR_SYSTEM;
+        if ((i == M_BAN4 || i == M_BAN6) && o->bans && bpf_map__set_max_entries(m, o->bans) != 0)
+            return ERR_SYSTEM;
+        if (x->pins[0] && (!path_of(x, "", map_names[i], path) || bpf_map__set_pin_path(m, path)))
+            return ERR_SYSTEM;
+    }
+    return OK;
+}
+
+static enum err load_object(struct xdp *x)
+{
+    if (bpf_object__load(x->object) != 0)
+        return ERR_SYSTEM;
+    for (int i = 0; i < MAPS; i++)
+        x->map[i] = bpf_object__find_map_fd_by_name(x->object, map_names[i]);
+    struct bpf_program *p = bpf_object__find_program_by_name(x->object, "ringwall");
+    x->prog = p ? bpf_program__fd(p) : -1;
+    return x->prog >= 0 ? OK : ERR_SYSTEM;
+}
+
+/* Maps of an earlier start whose layout is ours? */
+static bool pins_fit(struct xdp *x)
+{
+    char path[320];
+    struct xdp_cfg c;
+    struct bpf_map_info info = {0};
+    uint32_t zero = 0, n = sizeof info;
+    if (!path_of(x, "", map_names[M_CFG], path))
+        return false;
+    int fd = bpf_obj_get(path);
+    bool fits = fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &n) == 0 &&
+                info.value_size == sizeof c && bpf_map_lookup_elem(fd, &zero, &c) == 0 &&
+                c.layout == XDP_LAYOUT;
+    if (fd >= 0)
+        (void)close(fd);
+    return fits;
+}
+
+static enum err load(struct xdp *x, const struct xdp_opts *o)
+{
+    x->taken_over = x->pins[0] && pins_fit(x);
+    if (x->pins[0] && !x->taken_over) {
+        (void)remove_in(x->pins, "link-");
+        (void)remove_in(x->pins, "");
+    }
+    enum err e = open_object(x, o);
+    if (e == OK)
+        e = load_object(x);
+    if (e == OK || !x->taken_over)
+        return e;
+    /* pins that cannot be used after all, of another size perhaps */
+    bpf_object__close(x->object);
+    x->object = NULL;
+    x->taken_over = false;
+    (void)remove_in(x->pins, "link-");
+    (void)remove_in(x->pins, "");
+    e = open_object(x, o);
+    return e == OK ? load_object(x) : e;
+}
+
+enum err xdp_open(const struct xdp_opts *o, struct xdp **ret_x, struct out *ret_why)
+{
+    if (!xdp_built()) {
+        OUT_LIT(ret_why, "built without the program for the kernel");
+        return ERR_UNSUPPORTED;
+    }
+    struct xdp *x = calloc(1, sizeof *x);
+    if (!x)
+        return ERR_FULL;
+    x->prog = -1;
+    x->turn = o->turn;
+    for (size_t i = 0; i < XDP_INTERFACES; i++)
+        x->hook[i].link = -1;
+    complaint[0] = 0;
+    (void)libbpf_set_print(hear);
+    if (o->pins)
+        (void)pin_folder(x, o->pins);
+    if (load(x, o) != OK) {
+        int why = errno;
+        out_fmt(ret_why, "the kernel does not take the program: %s",
+                complaint[0] ? complaint : strerror(why));
+        xdp_close(x, true);
+        return ERR_SYSTEM;
+    }
+    x->nets4 = x->taken_over ? map_count(x, M_NET4) : 0;
+    x->nets6 = x->taken_over ? map_count(x, M_NET6) : 0;
+    x->sweeping = x->taken_over ? 0 : 4;
+    *ret_x = x;
+    return OK;
+}
+
+bool xdp_taken_over(const struct xdp *x)
+{
+    return x->taken_over;
+}
+bool xdp_pinned(const struct xdp *x)
+{
+    return x->pins[0] != 0;
+}
+
+void xdp_close(struct xdp *x, bool remove)
+{
+    if (!x)
+        return;
+    if (remove && x->pins[0])
+        (void)xdp_remove_pins(x->pins);
+    for (size_t i = 0; i < XDP_INTERFACES; i++)
+        if (x->hook[i].link >= 0)
+            (void)close(x->hook[i].link);
+    if (x->object)
+        bpf_object__close(x->object);
+    free(x);
+}
+
+/* -- interfaces -- */
+
+static struct hook *hook_of(const struct xdp *x, const char *name)
+{
+    for (size_t i = 0; i < XDP_INTERFACES; i++)
+        if (strcmp(x->hook[i].name, name) == 0 && x->hook[i].link >= 0)
+            return (struct hook *)(uintptr_t)&x->hook[i];
+    return NULL;
+}
+
+/* What hangs on the interface now: the program's id, and whether in native mode. */
+static uint32_t on_interface(const char *name, bool *ret_native)
+{
+    LIBBPF_OPTS(bpf_xdp_query_opts, q);
+    unsigned index = if_nametoindex(name);
+    if (!index || bpf_xdp_query((int)index, 0, &q) != 0)
+        return 0;
+    *ret_native = q.attach_mode == XDP_ATTACHED_DRV || q.attach_mode == XDP_ATTACHED_HW;
+    return q.prog_id;
+}
+
+static uint32_t own_id(const struct xdp *x)
+{
+    struct bpf_prog_info info = {0};
+    uint32_t n = sizeof info;
+    return bpf_obj_get_info_by_fd(x->prog, &info, &n) == 0 ? info.id : 0;
+}
+
+bool xdp_attached(const struct xdp *x, const char *interface)
+{
+    bool native;
+    uint32_t id = on_interface(interface, &native);
+    return id != 0 && id == own_id(x);
+}
+
+/* The pin of an earlier start: a link whose interface still lives gets the new program in place. */
+static int take_link(const struct xdp *x, const char *path, unsigned index)
+{
+    struct bpf_link_info info = {0};
+    uint32_t n = sizeof info;
+    int fd = bpf_obj_get(path);
+    if (fd < 0)
+        return -1;
+    if (bpf_obj_get_info_by_fd(fd, &info, &n) == 0 && info.xdp.ifindex == index &&
+        bpf_link_update(fd, x->prog, NULL) == 0)
+        return fd;
+    (void)close(fd);
+    (void)unlink(path);
+    return -1;
+}
+
+static int new_link(const struct xdp *x, unsigned index)
+{
+    LIBBPF_OPTS(bpf_link_create_opts, native, .flags = XDP_FLAGS_DRV_MODE);
+    LIBBPF_OPTS(bpf_link_create_opts, generic, .flags = XDP_FLAGS_SKB_MODE);
+    int fd = bpf_link_create(x->prog, (int)index, BPF_XDP, &native);
+    return fd >= 0 ? fd : bpf_link_create(x->prog, (int)index, BPF_XDP, &generic);
+}
+
+enum err xdp_attach(struct xdp *x, const char *interface, bool *ret_native, struct out *ret_why)
+{
+    char path[320];
+    unsigned index = if_nametoindex(interface);
+    struct hook *h = hook_of(x, interface);
+    for (size_t i = 0; i < XDP_INTERFACES && !h; i++)
+        h = x->hook[i].link < 0 ? &x->hook[i] : NULL;
+    if (!index || !h || strlen(interface) >= XDP_NAME) {
+        out_fmt(ret_why, "%.15s: %s", interface, h ? "no such interface" : "too many interfaces");
+        return ERR_NOT_FOUND;
+    }
+    bool pin = x->pins[0] && path_of(x, "link-", interface, path);
+    int fd = h->link >= 0 ? h->link : pin ? take_link(x, path, index) : -1;
+    bool fresh = fd < 0;
+    if (fresh)
+        fd = new_link(x, index);
+    if (fd < 0) {
+        int why = errno;
+        out_fmt(ret_why, "%s: %s", interface,
+                why == EBUSY ? "another XDP program is there" : strerror(why));
+        return ERR_SYSTEM;
+    }
+    if (fresh && pin && bpf_obj_pin(fd, path) != 0)
+        out_fmt(ret_why, "%s: not pinned: %s", interface, strerror(errno));
+    h->link = fd;
+    (void)snprintf(h->name, sizeof h->name, "%s", interface);
+    h->native = false;
+    (void)on_interface(interface, &h->native);
+    *ret_native = h->native;
+    return OK;
+}
+
+void xdp_detach(struct xdp *x, const char *interface)
+{
+    struct hook *h = hook_of(x, interface);
+    char path[320];
+    if (x->pins[0] && path_of(x, "link-", interface, path))
+        (void)unlink(path);
+    if (h) {
+        (void)close(h->link);
+        *h = (struct hook){.link = -1};
+    }
+}
+
+void xdp_detach_others(struct xdp *x)
+{
+    DIR *d = x->pins[0] ? opendir(x->pins) : NULL;
+    for (struct dirent *f = d ? readdir(d) : NULL; f; f = readdir(d)) {
+        bool own = strncmp(f->d_name, "link-", 5) != 0;
+        for (size_t i = 0; i < XDP_INTERFACES && !own; i++) {
+            char pin[64];
+            pin_name("link-", x->hook[i].name, pin);
+            own = x->hook[i].link >= 0 && strcmp(pin, f->d_name) == 0;
+        }
+        if (!own)
+            (void)unlinkat(dirfd(d), f->d_name, 0);
+    }
+    if (d)
+        (void)closedir(d);
+}
+
+/* -- configuration -- */
+
+enum err xdp_set(struct xdp *x, const struct xdp_cfg *c)
+{
+    uint32_t exempt = x->cfg.flags & XDP_EXEMPT;
+    x->cfg = *c;
+    x->cfg.layout = XDP_LAYOUT;
+    x->cfg.flags = (c->flags & ~(uint32_t)XDP_EXEMPT) | exempt;
+    return put_cfg(x);
+}
+
+enum err xdp_set_sip(struct xdp *x, const uint8_t by_port[65536])
+{
+    uint32_t zero = 0;
+    return map_put(x, M_SIP, &zero, by_port) == 0 ? OK : ERR_SYSTEM;
+}
+
+enum err xdp_set_local(struct xdp *x, const struct addr *a, size_t n)
+{
+    uint8_t one = 1;
+    map_empty(x, M_LOCAL);
+    for (size_t i = 0; i < n; i++) {
+        uint8_t key[16] = {0};
+        if (a[i].family == ADDR_V4) {
+            key[10] = key[11] = 0xff;
+            memcpy(key + 12, a[i].ip, 4);
+        } else {
+            memcpy(key, a[i].ip, 16);
+        }
+        if (map_put(x, M_LOCAL, key, &one) != 0)
+            return ERR_FULL;
+    }
+    return OK;
+}
+
+enum err xdp_set_exempt(struct xdp *x, const struct prefix *p, size_t n)
+{
+    uint32_t one = 1;
+    map_empty(x, M_EX4);
+    map_empty(x, M_EX6);
+    for (size_t i = 0; i < n; i++) {
+        struct xdp_lpm4 k4 = {p[i].bits, {0}};
+        struct xdp_lpm6 k6 = {p[i].bits, {0}};
+        bool v4 = p[i].a.family == ADDR_V4;
+        memcpy(k4.ip, p[i].a.ip, 4);
+        memcpy(k6.ip, p[i].a.ip, 16);
+        if ((v4 ? map_put(x, M_EX4, &k4, &one) : map_put(x, M_EX6, &k6, &one)) != 0)
+            return ERR_FULL;
+    }
+    x->cfg.flags = (x->cfg.flags & ~(uint32_t)XDP_EXEMPT) | (n ? XDP_EXEMPT : 0);
+    return put_cfg(x);
+}
+
+int xdp_media_fd(const struct xdp *x)
+{
+    return x->map[M_MEDIA];
+}
+
+void xdp_media_clear(struct xdp *x)
+{
+    static const uint8_t none[65536];
+    uint32_t zero = 0;
+    (void)map_put(x, M_MEDIA, &zero, none);
+}
+
+/* -- bans -- */
+
+enum err xdp_ban(struct xdp *x, const struct prefix *p, struct dur left, struct instant now)
+{
+    uint8_t key[24] = {0};
+    enum map m = key_of(p, key);
+    struct xdp_ban b = {.turn = x->turn}, old;
+    bool was = bpf_map_lookup_elem(x->map[m], key, &old) == 0;
+    b.until = left.us > 0 ? (uint64_t)(now.us + left.us) * 1000u : 0;
+    b.hits = was ? old.hits : 0;
+    if (map_put(x, m, key, &b) != 0)
+        return errno == E2BIG || errno == ENOSPC ? ERR_FULL : ERR_SYSTEM;
+    uint32_t *nets = m == M_NET4 ? &x->nets4 : m == M_NET6 ? &x->nets6 : NULL;
+    if (nets && !was && (*nets)++ == 0)
+        return put_cfg(x);
+    return OK;
+}
+
+static void forget(struct xdp *x, enum map m, const void *key)
+{
+    if (bpf_map_delete_elem(x->map[m], key) != 0)
+        return;
+    uint32_t *nets = m == M_NET4 ? &x->nets4 : m == M_NET6 ? &x->nets6 : NULL;
+    if (nets && *nets && --*nets == 0)
+        (void)put_cfg(x);
+}
+
+void xdp_release(struct xdp *x, const struct prefix *p)
+{
+    uint8_t key[24] = {0};
+    enum map m = key_of(p, key);
+    forget(x, m, key);
+}
+
+uint64_t xdp_hits(const struct xdp *x, const struct prefix *p)
+{
+    uint8_t key[24] = {0};
+    struct xdp_ban b;
+    enum map m = key_of(p, key);
+    return bpf_map_lookup_elem(x->map[m], key, &b) == 0 ? b.hits : 0;
+}
+
+bool xdp_sweep(struct xdp *x, uint32_t n)
+{
+    static const enum map maps[] = {M_BAN4, M_BAN6, M_NET4, M_NET6};
+    uint8_t next[24];
+    struct xdp_ban b;
+    for (; n && x->sweeping < ARRAY_LEN(maps); n--) {
+        enum map m = maps[x->sweeping];
+        bool more =
+            bpf_map_get_next_key(x->map[m], x->sweep_began ? x->sweep_key : NULL, next) == 0;
+        if (x->sweep_began && bpf_map_lookup_elem(x->map[m], x->sweep_key, &b) == 0 &&
+            b.turn != x->turn)
+            forget(x, m, x->sweep_key);
+        memcpy(x->sweep_key, next, sizeof next);
+        x->sweep_began = more;
+        x->sweeping += !more;
+    }
+    return x->sweeping >= ARRAY_LEN(maps);
+}
+
+/* -- counters, and trying it -- */
+
+static unsigned cpus(void)
+{
+    int n = libbpf_num_possible_cpus();
+    return n > 0 ? MIN((unsigned)n, 1024u) : 1;
+}
+
+void xdp_counts(const struct xdp *x, uint64_t ret[XDP_COUNTS])
+{
+    uint64_t each[1024];
+    unsigned n = cpus();
+    for (uint32_t i = 0; i < XDP_COUNTS; i++) {
+        ret[i] = 0;
+        if (bpf_map_lookup_elem(x->map[M_COUNTS], &i, each) == 0)
+            for (unsigned k = 0; k < n; k++)
+                ret[i] += each[k];
+    }
+}
+
+void xdp_counts_set(struct xdp *x, const uint64_t v[XDP_COUNTS])
+{
+    for (uint32_t i = 0; i < XDP_COUNTS; i++) {
+        uint64_t each[1024] = {v[i]};
+        (void)map_put(x, M_COUNTS, &i, each);
+    }
+}
+
+enum err xdp_run(const struct xdp *x, const void *frame, size_t n, uint32_t times, bool *ret_drop,
+                 uint32_t *ret_ns)
+{
+    LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = frame, .data_size_in = (uint32_t)n,
+                .repeat = (int)times);
+    if (bpf_prog_test_run_opts(x->prog, &o) != 0)
+        return ERR_SYSTEM;
+    *ret_drop = o.retval == XDP_DROP;
+    *ret_ns = o.duration;
+    return OK;
+}
