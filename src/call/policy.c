@@ -13,12 +13,62 @@ static bool index_ok(uint8_t i, uint8_t n)
     return i == POLICY_NONE || i < n;
 }
 
+static bool prefix_ok(const struct prefix *p)
+{
+    return p->a.family == ADDR_V4 ? p->bits <= 32 : p->a.family == ADDR_V6 ? p->bits <= 128 : false;
+}
+
+static bool access_ok(const struct policy_zone *z)
+{
+    if (z->n_access > ACCESS_RULES)
+        return false;
+    for (unsigned i = 0; i < z->n_access; i++) {
+        const struct access_rule *r = &z->access[i];
+        if ((r->by_prefix && !prefix_ok(&r->net)) || r->protos >> (PROTO_TLS + 1))
+            return false;
+    }
+    return true;
+}
+
+static bool feed_ok(const struct policy *p, const struct guard_feed *f)
+{
+    const struct span s[] = {f->name, f->url, f->file, f->ca};
+    return spans_ok(p, s, ARRAY_LEN(s)) && !f->url.len != !f->file.len && f->refresh_s > 0 &&
+           f->expires_s > f->refresh_s;
+}
+
+static bool guard_ok(const struct policy *p)
+{
+    const struct guard_policy *g = &p->guard;
+    if (g->kernel > KERNEL_NONE || g->n_interfaces > GUARD_INTERFACES ||
+        g->n_exempt > GUARD_EXEMPT || g->n_decoys > GUARD_DECOYS || g->n_feeds > GUARD_FEEDS ||
+        g->n_rule_files > GUARD_RULE_FILES || g->n_steps > GUARD_STEPS)
+        return false;
+    if (!spans_ok(p, g->interfaces, g->n_interfaces) || !spans_ok(p, g->decoys, g->n_decoys) ||
+        !spans_ok(p, g->rule_files, g->n_rule_files) || !spans_ok(p, &g->geo, 1))
+        return false;
+    for (unsigned i = 0; i < g->n_exempt; i++)
+        if (!prefix_ok(&g->exempt[i]))
+            return false;
+    for (unsigned i = 0; i < g->n_feeds; i++)
+        if (!feed_ok(p, &g->feeds[i]))
+            return false;
+    for (unsigned i = 0; i < g->n_steps; i++)
+        if (g->steps[i].treat >= TREAT_COUNT || (i && g->steps[i].score <= g->steps[i - 1].score))
+            return false;
+    for (unsigned i = 0; i < DET_COUNT; i++)
+        if (g->detectors[i].treat >= TREAT_COUNT)
+            return false;
+    return true;
+}
+
 static bool zones_ok(const struct policy *p)
 {
     for (unsigned i = 0; i < p->n_zones; i++) {
         const struct policy_zone *z = &p->zones[i];
         if (!spans_ok(p, &z->name, 1) || z->n_sources > POLICY_ZONE_SOURCES ||
-            z->n_codecs > POLICY_ZONE_CODECS || !spans_ok(p, z->codecs, z->n_codecs))
+            z->n_codecs > POLICY_ZONE_CODECS || !spans_ok(p, z->codecs, z->n_codecs) ||
+            !access_ok(z))
             return false;
         for (unsigned k = 0; k < SUITE_COUNT; k++)
             if (z->suites[k] >= SUITE_COUNT)
@@ -72,7 +122,8 @@ enum err policy_valid(const struct policy *p, size_t bytes)
         p->n_routes > POLICY_ROUTES || p->n_roles > POLICY_ROLES || !p->n_roles ||
         p->rtp_min > p->rtp_max)
         return ERR_RANGE;
-    if (!spans_ok(p, p->domains, p->n_domains) || !zones_ok(p) || !peers_ok(p) || !routes_ok(p))
+    if (!spans_ok(p, p->domains, p->n_domains) || !zones_ok(p) || !peers_ok(p) || !routes_ok(p) ||
+        !guard_ok(p))
         return ERR_RANGE;
     for (unsigned i = 0; i < p->n_listeners; i++)
         if (p->listeners[i].proto > PROTO_TLS || !spans_ok(p, &p->listeners[i].name, 1))

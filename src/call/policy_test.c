@@ -18,6 +18,15 @@ static void fixture_is_valid(void **state)
 static void damaged_snapshots_are_refused(void **state)
 {
     (void)state;
+    p.guard.n_feeds = p.guard.n_exempt = p.zones[0].n_access = 1;
+    p.guard.n_steps = 2;
+    p.guard.steps[0] = (struct guard_step){10, TREAT_LOG};
+    p.guard.steps[1] = (struct guard_step){20, TREAT_BAN};
+    p.guard.feeds[0] = (struct guard_feed){
+        .name = p.domains[0], .url = p.domains[0], .refresh_s = 60, .expires_s = 61};
+    assert_ok(prefix_parse(STR("192.0.2.0/24"), &p.guard.exempt[0]));
+    p.zones[0].access[0] = (struct access_rule){.by_prefix = true, .net = p.guard.exempt[0]};
+    assert_ok(policy_valid(&p, sizeof p));
     struct policy good = p;
 #define BAD(change)                                                                                \
     do {                                                                                           \
@@ -41,6 +50,30 @@ static void damaged_snapshots_are_refused(void **state)
     BAD(p.routes[1].from_peer = 1);
     BAD(p.routes[1].to = ROUTE_REFUSE + 1);
     BAD(p.rtp_min = p.rtp_max + 1);
+    BAD(p.guard.kernel = KERNEL_NONE + 1);
+    BAD(p.guard.n_interfaces = GUARD_INTERFACES + 1);
+    BAD(p.guard.n_exempt = GUARD_EXEMPT + 1);
+    BAD(p.guard.n_decoys = GUARD_DECOYS + 1);
+    BAD(p.guard.n_feeds = GUARD_FEEDS + 1);
+    BAD(p.guard.n_rule_files = GUARD_RULE_FILES + 1);
+    BAD(p.guard.n_steps = GUARD_STEPS + 1);
+    BAD(p.guard.geo.len = 60000);
+    BAD(p.guard.exempt[0].bits = 33);
+    BAD(p.guard.exempt[0].a.family = 5);
+    BAD(p.guard.feeds[0].ca.off = 60000);
+    BAD(p.guard.feeds[0].file = p.domains[0]);
+    BAD(p.guard.feeds[0].url.len = 0);
+    BAD(p.guard.feeds[0].expires_s = 60);
+    BAD(p.guard.feeds[0].refresh_s = 0);
+    BAD(p.guard.steps[1].score = 10);
+    BAD(p.guard.steps[0].treat = TREAT_COUNT);
+    BAD(p.guard.detectors[DET_COUNT - 1].treat = TREAT_COUNT);
+    BAD(p.guard.n_interfaces = 1; p.guard.interfaces[0].len = 60000);
+    BAD(p.guard.n_decoys = 1; p.guard.decoys[0].len = 60000);
+    BAD(p.guard.n_rule_files = 1; p.guard.rule_files[0].len = 60000);
+    BAD(p.zones[0].n_access = ACCESS_RULES + 1);
+    BAD(p.zones[0].access[0].net.bits = 33);
+    BAD(p.zones[0].access[0].protos = 1 << (PROTO_TLS + 1));
     p = good;
     assert_int_not_equal(policy_valid(&p, sizeof p - 1), OK);
 #undef BAD

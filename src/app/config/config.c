@@ -10,7 +10,7 @@
 
 struct top { /* the file's keys; NULL: not there */
     struct fy_node *domains, *state, *engines, *media, *certificates, *listeners, *zones, *waivers,
-        *peers, *roles, *routes, *limits, *dns;
+        *peers, *roles, *routes, *limits, *dns, *guard;
 };
 #define KEY(k)                                                                                     \
     {                                                                                              \
@@ -23,7 +23,7 @@ struct top { /* the file's keys; NULL: not there */
 static const struct field TOP[] = {KEY_MUST(domains), KEY(state),     KEY(engines), KEY(media),
                                    KEY(certificates), KEY(listeners), KEY(zones),   KEY(peers),
                                    KEY(roles),        KEY(routes),    KEY(waivers), KEY(limits),
-                                   KEY(dns)};
+                                   KEY(dns),          KEY(guard)};
 
 static void read_state(struct load *l, struct fy_node *n)
 {
@@ -75,6 +75,7 @@ static void read_sections(struct load *l, const struct top *t)
         {offsetof(struct top, roles), read_roles},
         {offsetof(struct top, routes), read_routes},
         {offsetof(struct top, dns), read_dns},
+        {offsetof(struct top, guard), read_guard},
     };
     for (unsigned i = 0; i < ARRAY_LEN(ORDER); i++) {
         struct fy_node *n;
@@ -99,6 +100,7 @@ static void defaults(struct load *l)
     uint16_t cpus = l->o->cpus ? l->o->cpus : cpus_here();
     p->engines = MIN(cpus, (uint16_t)CONFIG_ENGINES);
     limits_default(&p->limits);
+    guard_policy_default(&p->guard);
     const char *state = l->o->state ? l->o->state : STATE_DEFAULT;
     memcpy(l->c->state, state, strnlen(state, CONFIG_PATH - 1));
 }

@@ -256,4 +256,5 @@ void judge(struct load *l)
     judge_routes(l);
     judge_media(l);
     judge_files(l);
+    judge_guard(l);
 }

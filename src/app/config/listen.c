@@ -299,6 +299,7 @@ static const struct word ZONE_MEDIA[] = {
     {"srtp", ZONE_SRTP}, {"rtp", ZONE_RTP}, {"either", ZONE_EITHER}, {NULL, 0}};
 static const struct word CLIENT_CERT[] = {{"none", 0}, {"optional", 1}, {"required", 2}, {NULL, 0}};
 static const struct word REDIRECT[] = {{"refuse", 0}, {"follow", 1}, {NULL, 0}};
+static const struct word ACCESS_DEFAULT[] = {{"allow", 0}, {"deny", 1}, {NULL, 0}};
 static const struct field ZONE[] = {
     {"name", rd_name, AT(policy_zone, name), true, 1, 30, NULL},
     {"listeners", rd_zone_listeners, AT(policy_zone, listeners), true, 0, POLICY_LISTENERS, NULL},
@@ -315,6 +316,8 @@ static const struct field ZONE[] = {
     {"codecs", rd_codecs, 0, false, 1, POLICY_ZONE_CODECS, NULL},
     {"redirect", rd_word, AT(policy_zone, redirect), false, 0, 0, REDIRECT},
     {"rate_per_source", rd_u32, AT(policy_zone, rate_per_source), false, 1, 1000000, NULL},
+    {"access", rd_access, 0, false, 0, ACCESS_RULES, NULL},
+    {"access_default", rd_word, AT(policy_zone, access_deny), false, 0, 0, ACCESS_DEFAULT},
 };
 
 static void zone_begin(void *entry)

@@ -75,8 +75,7 @@ bool scalar(struct load *l, const char *key, struct fy_node *n, struct str *ret_
 }
 
 /* A scalar that is not text: quoted ones are text by their writer's will. */
-static bool bare(struct load *l, const char *key, struct fy_node *n, const char *want,
-                 struct str *ret_s)
+bool bare(struct load *l, const char *key, struct fy_node *n, const char *want, struct str *ret_s)
 {
     if (!scalar(l, key, n, ret_s))
         return false;

@@ -17,6 +17,8 @@ struct load { /* one reading of one file */
     struct pos listener_at[POLICY_LISTENERS], zone_at[POLICY_ZONES], waiver_at[POLICY_WAIVERS];
     struct pos peer_at[POLICY_PEERS], route_at[POLICY_ROUTES], role_at[POLICY_ROLES], media_at,
         certs_at, dns_at;
+    struct pos guard_at, geo_at, feed_at[GUARD_FEEDS], access_at[POLICY_ZONES];
+    bool by_country; /* some access rule needs to know countries */
 };
 
 /* hint may be NULL. */
@@ -68,6 +70,8 @@ struct fy_node *seq_next(struct fy_node *n, void **it); /* NULL at the end */
 
 /* The scalar's text (borrows from the document); false and a problem if it is none. */
 bool scalar(struct load *l, const char *key, struct fy_node *n, struct str *ret_s);
+/* The same, and unquoted; want: "a number". */
+bool bare(struct load *l, const char *key, struct fy_node *n, const char *want, struct str *ret_s);
 bool text_add(struct load *l, struct pos at, struct str s, struct span *ret_sp);
 /* Index of the thing of that name, or POLICY_NONE and a problem with the nearest name. */
 uint8_t ref_find(struct load *l, const struct ref_kind *k, const char *key, struct fy_node *n);
@@ -85,6 +89,9 @@ field_fn rd_word;        /* dst: uint8_t; more: struct word[], ended by NULL */
 field_fn rd_addr, rd_ip; /* dst: struct addr; port 0 if there is none */
 field_fn rd_date;        /* dst: struct wall */
 field_fn rd_ref;         /* dst: uint8_t; more: struct ref_kind */
+/* A file by its whole name or one in the state folder; dst: struct span of its whole name. What is
+ * not there is an error, or a warning where more is not NULL. */
+field_fn rd_file;
 /* Value of the word, or -1 and a problem that names the choices. */
 int word_find(struct load *l, const char *key, struct fy_node *n, const struct word *words);
 
@@ -100,6 +107,9 @@ void read_roles(struct load *l, struct fy_node *n);
 void read_routes(struct load *l, struct fy_node *n);
 void read_limits(struct load *l, struct fy_node *n);
 void read_dns(struct load *l, struct fy_node *n);
+void read_guard(struct load *l, struct fy_node *n);
+field_fn rd_access;               /* dst: struct policy_zone */
+void judge_guard(struct load *l); /* called by judge */
 void dns_default(struct load *l); /* what the file does not say */
 void limits_default(struct policy_limits *lim);
 void role_user_first(struct load *l); /* role 0 is "user", made if the file has none */
