@@ -1,0 +1,229 @@
+/* A rule as a whole: what contradicts itself, which conditions belong together, what the scan looks
+ * for on its behalf. */
+#include "app/rules/build.h"
+
+#define FAST_BYTES 64u /* of a content are scanned for */
+
+static void judge_content(struct parse *p, struct draft_cond *d)
+{
+    bool absolute = d->has_offset || d->has_depth, relative = d->has_distance || d->has_within,
+         edge = d->c.flags & (CF_STARTS | CF_ENDS);
+    if (absolute && relative)
+        problem(p, d->at,
+                "offset and depth count from the buffer's start, distance and within from "
+                "the last match",
+                "offset or depth together with distance or within");
+    if (edge && (absolute || relative))
+        problem(p, d->at, NULL,
+                "startswith and endswith leave no room for offset, depth, distance or within");
+    if (relative)
+        d->c.flags |= CF_RELATIVE;
+    if (d->c.flags & CF_NOCASE) {
+        char *t = (char *)p->b->text.p + d->c.text;
+        for (uint32_t i = 0; i < d->c.text_n; i++)
+            t[i] = ascii_lower(t[i]);
+    }
+}
+
+static void judge_buffers(struct parse *p)
+{
+    const uint64_t request = UINT64_C(1) << BUF_METHOD | UINT64_C(1) << BUF_URI |
+                             UINT64_C(1) << BUF_REQUEST_LINE,
+                   response = UINT64_C(1) << BUF_STAT_CODE | UINT64_C(1) << BUF_STAT_MSG |
+                              UINT64_C(1) << BUF_RESPONSE_LINE;
+    bool rtp = p->r.protos == RP_RTP;
+    for (uint32_t i = 0; i < p->n_conds; i++)
+        p->r.buffers |= UINT64_C(1) << p->conds[i].c.buffer;
+    if ((p->r.buffers & request) && (p->r.buffers & response))
+        problem(p, 0, NULL, "asks for parts of a request and of a response: it can never fit");
+    if (rtp && (p->r.buffers & ~(uint64_t)1))
+        problem(p, 0, "content, pcre, isdataat and dsize look at the packet",
+                "sticky buffers of SIP and SDP are not in packets of media");
+    if (rtp && (p->r.flow || p->r.bits_set || p->r.bits_unset || p->r.bits_toggle ||
+                p->r.bits_isset || p->r.bits_isnotset))
+        problem(p, 0, NULL, "flow and flowbits are not known for packets of media");
+}
+
+static void judge(struct parse *p)
+{
+    struct rules_build *b = p->b;
+    if (p->r.sid == 0)
+        problem(p, 0, "own rules take numbers from 1000000 on", "the rule has no sid");
+    if (!p->severity_said)
+        p->r.severity = p->severity_of_class ? p->severity_of_class : 3;
+    if (p->r.weight == 0)
+        p->r.weight = p->r.severity == 1   ? 40
+                      : p->r.severity == 2 ? 20
+                      : p->r.severity == 3 ? 10
+                                           : 5;
+    for (uint32_t i = 0; i < p->n_conds; i++)
+        if (p->conds[i].c.kind == COND_CONTENT)
+            judge_content(p, &p->conds[i]);
+    judge_buffers(p);
+    if (p->n_conds == 0 && p->r.size_op == SIZE_OPS && !p->bad &&
+        !(p->r.bits_isset | p->r.bits_isnotset))
+        warning(p, 0, NULL, "the rule looks for nothing: it fits every message");
+    for (size_t i = 0; p->r.sid && i < b->rules.n; i++) {
+        const struct rules_rule *r = (const struct rules_rule *)b->rules.p + i;
+        const struct origin *o = (const struct origin *)b->where.p + i;
+        if (r->sid == p->r.sid && r->gid == p->r.gid) {
+            problem(p, 0, "give one of them another number", "sid %u is taken by %s:%u",
+                    (unsigned)r->sid, b->files[o->file], (unsigned)o->line);
+            break;
+        }
+    }
+}
+
+/* -- groups -- */
+
+static bool same_group(const struct draft_cond *a, const struct draft_cond *b)
+{
+    return a->c.buffer == b->c.buffer && a->sequence == b->sequence;
+}
+
+/* Other places of a positive condition matter if a later one of its group counts from its end. */
+static void mark_retried(struct rules_build *b, struct rules_cond *c, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        bool moves =
+            (c[i].kind == COND_CONTENT || c[i].kind == COND_PCRE) && !(c[i].flags & CF_NEGATED);
+        for (uint32_t k = i + 1; moves && k < n; k++) {
+            if (c[k].flags & CF_RELATIVE) {
+                c[i].flags |= CF_RETRIED;
+                if (c[i].kind == COND_PCRE)
+                    ((struct rules_expr *)b->exprs.p)[c[i].text].flags |= EXPR_FIND;
+                break;
+            }
+            if ((c[k].kind == COND_CONTENT || c[k].kind == COND_PCRE) && !(c[k].flags & CF_NEGATED))
+                break;
+        }
+    }
+}
+
+/* Short buffers are judged before the whole message. */
+static bool conds_keep(struct parse *p)
+{
+    uint32_t n = 0;
+    struct rules_cond *out = vec_add(&p->b->conds, p->n_conds);
+    if (!out)
+        return false;
+    p->r.conds = (struct rules_slice){(uint32_t)(p->b->conds.n - p->n_conds), p->n_conds};
+    for (int whole = 0; whole < 2; whole++) {
+        for (uint32_t i = 0; i < p->n_conds; i++) {
+            uint32_t first = n;
+            if (p->conds[i].done || (p->conds[i].c.buffer == BUF_PKT) != whole)
+                continue;
+            for (uint32_t k = i; k < p->n_conds; k++) {
+                if (p->conds[k].done || !same_group(&p->conds[i], &p->conds[k]))
+                    continue;
+                p->conds[k].done = true;
+                out[n++] = p->conds[k].c;
+            }
+            out[first].flags |= CF_FIRST;
+            mark_retried(p->b, out + first, n - first);
+        }
+    }
+    return true;
+}
+
+/* -- the fast pattern -- */
+
+/* How rarely it is in an ordinary message: length, less what all messages have. */
+static int strength(const struct rules_cond *c, struct str s)
+{
+    static const char *const common[] = {
+        "sip/2.0",         "sip:",    "sips:",      "via",     "from",    "invite",
+        "register",        "options", "ack",        "bye",     "cancel",  "subscribe",
+        "notify",          "message", "user-agent", "contact", "branch=", "z9hg4bk",
+        "application/sdp", "udp",     "tcp",        "call-id", "cseq",    "tag=",
+        "rtp/avp",         "in ip4",  "audio",      "to:"};
+    char low[FAST_BYTES];
+    size_t n = MIN(s.n, sizeof low);
+    uint64_t kinds = 0;
+    for (size_t i = 0; i < n; i++) {
+        low[i] = ascii_lower(s.p[i]);
+        kinds |= UINT64_C(1) << ((uint8_t)low[i] & 63);
+    }
+    int v = (int)MIN(n, 24u) * 4 + __builtin_popcountll(kinds) * 2 + 100;
+    for (size_t i = 0; i < ARRAY_LEN(common); i++)
+        if (str_search(str_c(common[i]), str_of(low, n)) < strlen(common[i]) ||
+            str_starts(str_of(low, n), str_c(common[i])))
+            v -= 60;
+    if (c && (c->buffer == BUF_METHOD || c->buffer == BUF_PROTOCOL || c->buffer == BUF_STAT_CODE))
+        v -= 50;
+    return n < 3 ? v - 80 : v;
+}
+
+static bool fast_keep(struct parse *p, struct rules_slice text, bool nocase)
+{
+    struct fast *f = vec_add(&p->b->fasts, 1);
+    if (!f)
+        return false;
+    *f = (struct fast){text.at, MIN(text.n, FAST_BYTES), nocase, p->r.protos == RP_RTP,
+                       (uint32_t)p->b->rules.n};
+    return true;
+}
+
+static bool fast_choose(struct parse *p)
+{
+    struct rules_slice best = {0, 0}, kept;
+    int most = -1000;
+    bool nocase = false;
+    for (uint32_t i = 0; i < p->n_conds; i++) {
+        const struct draft_cond *d = &p->conds[i];
+        struct rules_slice s = {d->c.text, d->c.text_n};
+        if ((d->c.flags & CF_NEGATED) || (d->c.kind != COND_CONTENT && d->c.kind != COND_PCRE))
+            continue;
+        if (d->c.kind == COND_PCRE) {
+            const struct rules_expr *x = (const struct rules_expr *)p->b->exprs.p + d->c.text;
+            char lit[FAST_BYTES];
+            size_t n = x->flags & EXPR_X
+                           ? 0
+                           : literal_of(str_of((const char *)p->b->text.p + x->text.at, x->text.n),
+                                        lit, sizeof lit);
+            if (n < 3)
+                continue;
+            if (!keep_text(p->b, str_of(lit, n), &kept))
+                return false;
+            s = kept;
+        } else if (d->fast && d->fast_n) {
+            s = (struct rules_slice){d->c.text + d->fast_off, d->fast_n};
+        }
+        int v = strength(&d->c, str_of((const char *)p->b->text.p + s.at, s.n));
+        if (d->fast)
+            v += 10000;
+        if (v <= most)
+            continue;
+        most = v;
+        best = s;
+        nocase = d->c.kind == COND_PCRE || (d->c.flags & CF_NOCASE);
+    }
+    return best.n == 0 || fast_keep(p, best, nocase);
+}
+
+void draft_end(struct parse *p)
+{
+    struct rules_build *b = p->b;
+    judge(p);
+    if (p->bad)
+        return;
+    if (b->rules.n == RULES_MAX) {
+        problem(p, 0, NULL, "there are more than %u rules", RULES_MAX);
+        return;
+    }
+    uint32_t line = 1;
+    for (size_t i = 0; i < p->map[0]; i++)
+        line += p->raw.p[i] == '\n';
+    if (!fast_choose(p) || (p->n_conds && !conds_keep(p))) {
+        b->no_memory = true;
+        return;
+    }
+    struct rules_rule *r = vec_add(&b->rules, 1);
+    struct origin *o = vec_add(&b->where, 1);
+    if (!r || !o) {
+        b->no_memory = true;
+        return;
+    }
+    *r = p->r;
+    *o = (struct origin){p->file, line};
+}
