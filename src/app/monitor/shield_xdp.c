@@ -59,7 +59,8 @@ static void frame_make(const struct trial *t, uint16_t port, bool tcp, struct st
     } else {
         be16(b + l4 + 4, inner);
     }
-    memcpy(b + l4 + head, payload.p, payload.n);
+    if (payload.n)
+        memcpy(b + l4 + head, payload.p, payload.n);
     ret_f->n = l4 + inner;
 }
 
