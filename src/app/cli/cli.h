@@ -28,9 +28,11 @@ struct cli { /* what the command line says; strings borrow from argv */
     /* of single commands; NULL or false: not said */
     const char *last, *call_id, *user, *since, *aor, *role, *md5_owner, *md5_reason, *md5_expires;
     const char *domain, *pbx, *owner, *programs, *ready_fd;
+    const char *against, *eve; /* of replay */
     const char *names[CLI_LIST], *users[CLI_LIST];
     unsigned n_names, n_users;
-    bool state_said; /* by option or environment */
+    bool state_said, config_said; /* by option or environment */
+    bool once;                    /* of top */
     bool password_stdin, any_password, off, quiet, live, aborted, no_wait, drain, verbose;
     char state_buf[512], config_buf[600];
 };
@@ -38,6 +40,7 @@ typedef int command_fn(struct cli *c);
 command_fn cmd_init, cmd_check, cmd_run, cmd_selftest, cmd_phone, cmd_verify_log, cmd_reasons,
     cmd_version;
 command_fn cmd_status, cmd_calls, cmd_peers, cmd_bindings, cmd_cdr, cmd_explain, cmd_events;
+command_fn cmd_replay, cmd_top;
 command_fn cmd_user, cmd_peer_secret, cmd_reload, cmd_drain, cmd_stop;
 
 /* -- asking the gateway (ask.c) -- */

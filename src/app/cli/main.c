@@ -34,7 +34,10 @@ enum opt {
     O_NO_WAIT,
     O_DRAIN,
     O_VERBOSE,
-    O_VERSION
+    O_VERSION,
+    O_AGAINST,
+    O_EVE,
+    O_ONCE
 };
 static const struct option OPTIONS[] = {
     {"state", required_argument, NULL, O_STATE},
@@ -66,6 +69,9 @@ static const struct option OPTIONS[] = {
     {"drain", no_argument, NULL, O_DRAIN},
     {"verbose", no_argument, NULL, O_VERBOSE},
     {"version", no_argument, NULL, O_VERSION},
+    {"against", required_argument, NULL, O_AGAINST},
+    {"eve", required_argument, NULL, O_EVE},
+    {"once", no_argument, NULL, O_ONCE},
     {NULL, 0, NULL, 0}};
 #define BIT(o) (UINT64_C(1) << (o))
 #define ASKS   (BIT(O_STATE) | BIT(O_CONFIG) | BIT(O_JSON))
@@ -177,6 +183,25 @@ static const struct command COMMANDS[] = {
      "Without FILE: all logs of the state folder. Finds changed, missing, moved and doubled lines. "
      "Exit code 1 if\n"
      "something is wrong.\n"},
+    {"replay", cmd_replay, 1, 1,
+     BIT(O_CONFIG) | BIT(O_JSON) | BIT(O_QUIET) | BIT(O_AGAINST) | BIT(O_EVE),
+     "FILE [--config FILE] [--against FILE] [--eve FILE] [--quiet] [--json]",
+     "judge a capture (pcap, pcapng) as the gateway would have: verdicts, alerts, bans, calls, "
+     "RTP",
+     "Needs no running gateway and no rights. Without --config private addresses are inside and all "
+     "others outside.\n"
+     "Who proved himself is judged by what the server of the capture answered.\n\n"
+     "  --config FILE    zones, rules and detectors of this configuration\n"
+     "  --against FILE   of a second one over the same capture: what would differ\n"
+     "  --eve FILE       alerts as lines of EVE JSON\n"
+     "  --quiet          no calls and streams in the text, no progress\n\n"
+     "FILE - is standard input. Exit code 1: the capture is damaged, what was read is told; 2: a "
+     "configuration is bad;\n5: no such file, or not a capture.\n"},
+    {"top", cmd_top, 0, 0, ASKS | BIT(O_ONCE), "[--once]",
+     "live view of calls, registrations, attackers, bans",
+     "Asks the running gateway every second. Keys: 1-4 and Tab panes, arrows, p pause, r release "
+     "the marked ban,\n? help, q quit. --once, or output that is no terminal: one frame of plain "
+     "text.\n"},
     {"help-phone", cmd_phone, 0, 0, ASKS, "[--state DIR]", "how to attach a softphone", ""},
     {"version", cmd_version, 0, 0, BIT(O_JSON), "", "version of this program", ""},
 };
@@ -242,6 +267,7 @@ static bool flag(struct cli *c, int o)
                      : o == O_NO_WAIT ? &c->no_wait
                      : o == O_DRAIN   ? &c->drain
                      : o == O_VERBOSE ? &c->verbose
+                     : o == O_ONCE    ? &c->once
                                       : NULL;
     if (at)
         *at = true;
@@ -267,7 +293,9 @@ static bool text_option(struct cli *c, int o)
                  {O_PBX, &c->pbx},
                  {O_OWNER, &c->owner},
                  {O_PROGRAMS, &c->programs},
-                 {O_READY_FD, &c->ready_fd}};
+                 {O_READY_FD, &c->ready_fd},
+                 {O_AGAINST, &c->against},
+                 {O_EVE, &c->eve}};
     for (size_t i = 0; i < ARRAY_LEN(TEXTS); i++) {
         if (TEXTS[i].o == o) {
             *TEXTS[i].at = optarg;
@@ -327,6 +355,7 @@ static void folders(struct cli *c)
 {
     const char *env = getenv("RINGWALL_STATE");
     c->state_said = c->state || (env && *env);
+    c->config_said = c->config != NULL;
     if (!c->state)
         c->state = env && *env ? env : STATE_DEFAULT;
     (void)snprintf(c->config_buf, sizeof c->config_buf, "%s/ringwall.yaml", c->state);
