@@ -72,7 +72,7 @@ void guard_policy_default(struct guard_policy *p)
     p->source_rate = 100;
     p->known_rate = 1000;
     p->aor_rate = 600;
-    p->device_rate = 600;
+    p->device_rate = 3000; /* phones that do not name themselves are one device an address */
     p->trunk_rate = 600000;
     p->tarpit_ms = 2000;
 }
