@@ -1,4 +1,5 @@
 #include "guard/obs.h"
+#include "guard/policy.h"
 #include "wire/sip/msg.h"
 
 #define FLAGS                                                                                      \
@@ -18,6 +19,8 @@ enum err obs_valid(const struct obs *o, size_t bytes)
     if (bytes != sizeof *o || o->kind == 0 || o->kind >= OBS_KIND_COUNT ||
         o->method >= SIP_METHOD_COUNT || o->reason >= REASON_COUNT || o->who_n > OBS_WHO || !o->n ||
         o->flags & ~(unsigned)FLAGS)
+        return ERR_SYNTAX;
+    if (o->kind == OBS_FEED && o->value >= GUARD_FEEDS)
         return ERR_SYNTAX;
     uint8_t f = o->source.family;
     if ((f != ADDR_NONE && f != ADDR_V4 && f != ADDR_V6) || !printable(o))

@@ -26,6 +26,7 @@ static void rows(void **state)
     BAD(o.who[2] = (char)0xff);
     BAD(o.flags = 1024);
     BAD(o.source.family = 5);
+    BAD((o.kind = OBS_FEED, o.value = GUARD_FEEDS));
     o = good;
     o.who[3] = '\n'; /* behind its end */
     o.who_n = 3;
