@@ -1,11 +1,14 @@
-/* ringwall-fetch: started by the monitor while a peer of the policy has a name. Looks names up and
- * writes what it finds on the board that engines read. Nothing else: it holds no secret and opens
- * no file; what it parses comes from name servers. */
+/* ringwall-fetch: started by the monitor while a peer of the policy has a name, or the policy has
+ * feeds. Looks names up and writes what it finds on the board that engines read; reads feeds and
+ * gives the monitor what they name. Nothing else: it holds no secret and opens no file; what it
+ * parses comes from strangers. */
+#include "app/fetch/feeds.h"
 #include "app/fetch/names.h"
 #include "app/fetch/resolver.h"
 #include "io/clock.h"
 #include "ipc/child.h"
 #include <stdlib.h>
+#include <unistd.h>
 
 #define QUESTIONS 512u /* under way at once, late ones included */
 
@@ -18,6 +21,8 @@ struct question {
 struct program {
     struct child child;
     struct names names;
+    struct feeds feeds;
+    struct web *web;
     struct resolver resolver;
     struct event_base *base;
     struct event *timer;
@@ -108,6 +113,52 @@ static void note(void *ctx, enum severity sev, const struct targets_row *row)
                    row->state == TARGETS_STALE ? "; the last answer stays in use" : "");
 }
 
+/* -- feeds -- */
+
+static void web_said(void *ctx, const struct web_answer *a)
+{
+    struct program *p = ctx;
+    feeds_answer(&p->feeds, a, clock_now().mono);
+}
+
+static bool web_ask(void *ctx, const struct web_ask *ask)
+{
+    struct program *p = ctx;
+    return web_get(p->web, ask, web_said, p) == OK;
+}
+
+static enum err web_name(void *ctx, const struct dns_name *name, enum dns_type type,
+                         struct resolver_question *q)
+{
+    struct program *p = ctx;
+    stat_add(p->child.stats, STAT_asks, 1);
+    return resolver_ask(&p->resolver, name, type, q);
+}
+
+static void feed_told(void *ctx, const struct msg_feed *m, int fd)
+{
+    struct program *p = ctx;
+    enum err e = channel_send(&p->child.ch, MSG_FEED, str_of((const char *)m, sizeof *m), fd);
+    (void)e; /* a monitor that does not read hears of it at the next refresh */
+}
+
+static void feed_note(void *ctx, uint8_t severity, const char *text)
+{
+    struct program *p = ctx;
+    child_note(&p->child, severity, "%s", text);
+}
+
+/* A descriptor that the monitor gave. */
+static void feed_given(struct program *p, unsigned i)
+{
+    int *fd = &p->child.feed[i];
+    if (i >= ARRAY_LEN(p->child.feed) || *fd < 0)
+        return;
+    feeds_file(&p->feeds, i, *fd);
+    (void)close(*fd);
+    *fd = -1;
+}
+
 /* -- the monitor -- */
 
 static void take_policy(struct program *p)
@@ -119,6 +170,7 @@ static void take_policy(struct program *p)
         return;
     }
     names_policy(&p->names, pol, clock_now());
+    feeds_policy(&p->feeds, pol, clock_now().mono);
 }
 
 static void channel_in(evutil_socket_t fd, short what, void *ctx)
@@ -130,6 +182,8 @@ static void channel_in(evutil_socket_t fd, short what, void *ctx)
     while ((r = child_next(&p->child, &ev)) == OK) {
         if (ev == CHILD_ATTACHED && p->child.msg.u.attach.kind == ATTACH_POLICY)
             take_policy(p);
+        if (ev == CHILD_ATTACHED && p->child.msg.u.attach.kind == ATTACH_FEED)
+            feed_given(p, p->child.msg.u.attach.a);
         p->stop |= ev == CHILD_STOP;
     }
     p->stop |= r != ERR_AGAIN;
@@ -167,13 +221,17 @@ static enum err prepare(struct program *p)
         return ERR_FULL;
     names_init(&p->names, board, &c->stats->reasons, ask, note, p);
     names_policy(&p->names, pol, clock_now());
-    return OK;
+    p->web = web_new(p->base, web_name, p);
+    feeds_init(&p->feeds, web_ask, feed_told, feed_note, p);
+    return p->web ? OK : ERR_FULL;
 }
 
 static void turn(struct program *p)
 {
     names_turn(&p->names, clock_now());
-    int64_t us = names_next(&p->names).us;
+    feeds_turn(&p->feeds, clock_now().mono);
+    web_turn(p->web, clock_now().mono);
+    int64_t us = MIN(names_next(&p->names).us, feeds_next(&p->feeds).us);
     us = us == INT64_MAX ? 1000000 : us - clock_now().mono.us;
     us = MIN(MAX(us, (int64_t)1000), (int64_t)1000000);
     struct timeval tv = {us / 1000000, us % 1000000};
@@ -200,6 +258,9 @@ int main(int argc, char **argv)
     }
     if (child_running(&p->child) != OK)
         return 1;
+    feeds_policy(&p->feeds, p->child.policy.p, clock_now().mono);
+    for (unsigned i = 0; i < ARRAY_LEN(p->child.feed); i++)
+        feed_given(p, i);
     while (!p->stop)
         turn(p);
     return 0;

@@ -1,0 +1,20 @@
+/* What the monitor reads for the shield from files that others write: countries (geo.c) and feeds
+ * (feeds.c). Neither ever stops the gateway: what cannot be read is told, and what was there stays.
+ */
+#ifndef APP_MONITOR_LISTS_H
+#define APP_MONITOR_LISTS_H
+#include "app/monitor/state.h"
+
+/* Makes m->geo of guard.geo: at the start, and at a reload when the file or its name changed.
+ * Engines are told. */
+void geo_policy(struct monitor *m);
+
+/* Gives p (fetch, while it is set up or runs) every feed's file, or its authorities. */
+MUST_CHECK enum err feeds_give(struct monitor *m, struct program *p);
+void feeds_policy_changed(struct monitor *m);
+void feeds_turn(struct monitor *m); /* files, again at each refresh */
+/* FEED in m->msg: false if it says nothing of the policy in force; a lie ends p. True: its feed,
+ * length and descriptor are sound (none: the list is empty, or error is set). */
+bool feeds_told(struct monitor *m, struct program *p);
+void feeds_put(const struct monitor *m, struct out *o); /* JSON list */
+#endif
