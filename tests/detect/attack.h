@@ -22,6 +22,9 @@ void attack(struct world *w, unsigned sources, int64_t every, shot_fn *shot, rec
 void thug_moves(struct world *w, struct thug *t, struct addr where);
 const char *stranger(struct thug *t, const char *method, const char *uri, const char *user,
                      const char *more, const char *body);
+#define LINES 8u
+extern struct phone lines[LINES]; /* of an account in bad hands */
+void insider_attacks(struct world *w, unsigned n, int64_t every, shot_fn *shot);
 /* rows_media.c, rows_calls.c */
 void rtp_inject(struct world *w, int level);
 void rtp_bleed(struct world *w, int level);

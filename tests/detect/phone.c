@@ -22,13 +22,17 @@ static const char *head(struct phone *p, const char *method, const char *uri, co
                         const char *to, const char *id, unsigned cseq, const char *more,
                         const char *body)
 {
+    bool old = p->index % 3 == 1; /* a third of the phones has no name of its own */
+    const char *type = !body[0]                         ? ""
+                       : strcmp(method, "MESSAGE") == 0 ? "Content-Type: text/plain\r\n"
+                                                        : "Content-Type: application/sdp\r\n";
     return say("%s %s SIP/2.0\r\nVia: SIP/2.0/UDP %s:5060;branch=z9hG4bKp%u.%u;rport\r\n"
                "Max-Forwards: 70\r\nFrom: %s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: %u %s\r\n"
-               "Contact: <sip:%s@%s:5060>\r\nUser-Agent: Deskphone 7/%u.2\r\n%s%sContent-Length: "
+               "Contact: <sip:%s@%s:5060>%s\r\nUser-Agent: Deskphone 7/%u.2\r\n%s%sContent-Length: "
                "%zu\r\n\r\n%s",
                method, uri, p->host, p->index, ++p->serial, from, to, id, cseq, method, user_of(p),
-               p->host, p->index % 5, more, body[0] ? "Content-Type: application/sdp\r\n" : "",
-               strlen(body), body);
+               p->host, old ? "" : say(";+sip.instance=\"<urn:uuid:0-%u>\"", p->number),
+               p->index % 5, more, type, strlen(body), body);
 }
 
 /* Credentials with the nonce at hand; "" without one. */

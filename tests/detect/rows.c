@@ -62,20 +62,15 @@ static void enumerate_wide(struct world *w, int level)
     attack(w, 300, pace(15 * SECOND, 500 * MS, 10 * MS)[level], enumerate_shot, NULL);
 }
 /* Somebody with an account, who knows how to dial, tries the numbers of colleagues. */
-static struct phone insider;
 static void dial_shot(struct world *w, struct thug *t, unsigned n)
 {
     (void)t;
-    insider.call.role = CALL_NONE;
-    phone_dial(w, &insider, number(3000, n));
+    lines[0].call.role = CALL_NONE;
+    phone_dial(w, &lines[0], number(3000, n));
 }
 static void enumerate_user(struct world *w, int level)
 {
-    phone_init(w, &insider, w->n_phones, at("192.0.2.67:5060"));
-    insider.a.label = BAD;
-    (void)snprintf(w->insider, sizeof w->insider, "%u@", insider.number);
-    world_at(w, MINUTE, phone_register, &insider, 0);
-    attack(w, 1, pace(MINUTE, 2 * SECOND, 200 * MS)[level], dial_shot, NULL);
+    insider_attacks(w, 1, pace(MINUTE, 2 * SECOND, 200 * MS)[level], dial_shot);
 }
 
 /* --- passwords --- */

@@ -1,8 +1,7 @@
 /* Attacks on calls and registrations, and by those who have an account. */
 #include "tests/detect/attack.h"
 
-#define LINES 8u
-static struct phone lines[LINES];
+struct phone lines[LINES];
 
 /* An account in bad hands: several lines of one user at one address. */
 static void account(struct world *w, unsigned n)
@@ -28,7 +27,7 @@ static void honest(struct world *w, void *unused, int64_t arg)
     w->bad_packets = 0;
 }
 
-static void insider_attacks(struct world *w, unsigned n, int64_t every, shot_fn *shot)
+void insider_attacks(struct world *w, unsigned n, int64_t every, shot_fn *shot)
 {
     account(w, n);
     world_at(w, BEFORE - 1, honest, NULL, 0);
@@ -115,6 +114,16 @@ void digest_leak(struct world *w, int level)
     lines[0].plan = PLAN_LEAK;
 }
 
+static void sdp_hears(struct world *w, struct agent *a, char *msg)
+{
+    struct phone *p = (struct phone *)a;
+    (void)w;
+    if (code_of(msg) != 401)
+        return;
+    (void)snprintf(p->nonce, sizeof p->nonce, "%s",
+                   within(part(msg, "WWW-Authenticate"), "nonce=\"", "\""));
+    p->nc = 0;
+}
 static void sdp_shot(struct world *w, struct thug *t, unsigned n)
 {
     static const char *const evil[] = {
@@ -131,9 +140,10 @@ static void sdp_shot(struct world *w, struct thug *t, unsigned n)
     char buf[1024] = "";
     const char *uri = "sip:1003@example.com";
     (void)t;
-    if (!p->nonce[0])
-        return;
-    digest_for(say("%u", p->number), PASSWORD, p->nonce, ++p->nc, "INVITE", uri, buf, sizeof buf);
+    p->a.recv = sdp_hears;
+    if (p->nonce[0])
+        digest_for(say("%u", p->number), PASSWORD, p->nonce, ++p->nc, "INVITE", uri, buf,
+                   sizeof buf);
     const char *body = evil[n % ARRAY_LEN(evil)];
     world_say(w, &p->a,
               say("INVITE %s SIP/2.0\r\nVia: SIP/2.0/UDP 10.1.1.1;branch=z9hG4bKe%u;rport\r\n"

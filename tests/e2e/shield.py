@@ -46,11 +46,13 @@ NEWNET = 0x40000000
 
 
 def alone():
-    """True in a network namespace that is not the machine's own, as root."""
-    return os.geteuid() == 0 and os.readlink("/proc/self/ns/net") != os.readlink("/proc/1/ns/net")
+    """True as root where no network is but loopback: in a namespace of one's own."""
+    devices = {l.split(":")[0].strip() for l in open("/proc/net/dev") if ":" in l}
+    return os.geteuid() == 0 and not any(re.match(r"(eth|en|wl|veth|br|docker)", d) for d in devices)
 
 
-needs_net = pytest.mark.skipif(not alone(), reason="needs root and a network namespace of its own (unshare -n)")
+ALONE = alone()  # before we make interfaces ourselves
+needs_net = pytest.mark.skipif(not ALONE, reason="needs root and a network namespace of its own (unshare -n)")
 
 
 def sh(*args, ok=True):
