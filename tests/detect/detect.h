@@ -3,7 +3,6 @@
  * writes down what the shield says and does about whom. Labels say who is bad. */
 #ifndef TESTS_DETECT_H
 #define TESTS_DETECT_H
-#include "base/test.h"
 #include "call/core.h"
 #include <stdio.h>
 #include <stdlib.h>
