@@ -1,3 +1,4 @@
+#include "app/monitor/lists.h"
 #include "app/monitor/monitor.h"
 #include "app/monitor/shield.h"
 #include "io/clock.h"
@@ -153,6 +154,7 @@ static void serve(struct monitor *m)
             m->stopping = true;
         programs_turn(m);
         bans_turn(m);
+        feeds_turn(m);
         shield_turn(m);
         stop_turn(m);
         if (loop_turn(&m->loop, until(m), &calls) != OK) {
@@ -185,8 +187,10 @@ static enum err prepare(struct monitor *m)
     m->started = m->loop.now.mono;
     m->started_wall = m->loop.now.wall;
     e = boot_all(m);
-    if (e == OK)
+    if (e == OK) {
+        geo_policy(m);
         e = bans_open(m);
+    }
     if (e == OK)
         shield_open(m);
     if (e == OK)

@@ -1,3 +1,4 @@
+#include "app/monitor/lists.h"
 #include "app/monitor/shield.h"
 
 /* Every engine runs, has said so, and has no call now (an emergency call may have come since). */
@@ -175,7 +176,8 @@ void status_put(const struct monitor *m, struct out *o)
     waivers_put(m, o);
     OUT_LIT(o, ",\"shield\":{");
     shield_put(m, o);
-    out_ch(o, '}');
+    OUT_LIT(o, "},\"feeds\":");
+    feeds_put(m, o);
     out_ch(o, ',');
     stats_put(m, o, 0, m->n_programs);
     out_ch(o, '}');

@@ -1,7 +1,7 @@
 /* What children are given: shared memory, rings, pipes to wake by, sockets. One ring has one writer
  * and one reader; when either starts (again) the ring is made anew and told to the other end, so
  * that nothing a dead program left is ever read as a fresh one's. */
-#include "app/monitor/state.h"
+#include "app/monitor/lists.h"
 #include "base/ring.h"
 #include "io/file.h"
 #include <errno.h>
@@ -283,7 +283,9 @@ static enum err give_targets(struct monitor *m, struct program *p)
     enum err e = give_shared(m, p, ATTACH_TARGETS, 0, &m->targets);
     if (e == OK)
         e = give_text(m, p, 0, m->conf->trust_anchor);
-    return e == OK ? give_text(m, p, 1, "/etc/resolv.conf") : e;
+    if (e == OK)
+        e = give_text(m, p, 1, "/etc/resolv.conf");
+    return e == OK ? feeds_give(m, p) : e;
 }
 
 /* What the shield shares: who is banned, the count of hits, the ports with a session. */
