@@ -44,19 +44,12 @@ struct {
     __type(value, __u8);
 } local SEC(".maps");
 struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(map_flags, BPF_F_NO_PREALLOC);
-    __uint(max_entries, 262144);
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1);
     __type(key, __u32);
-    __type(value, struct xdp_ban);
-} banned4 SEC(".maps");
-struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(map_flags, BPF_F_NO_PREALLOC);
-    __uint(max_entries, 262144);
-    __type(key, __u64); /* upper half of the address */
-    __type(value, struct xdp_ban);
-} banned6 SEC(".maps");
+    __type(value, struct xdp_line);
+} bans SEC(".maps"); /* as many lines as its owner says */
 struct {
     __uint(type, BPF_MAP_TYPE_LPM_TRIE);
     __uint(map_flags, BPF_F_NO_PREALLOC);
@@ -110,7 +103,7 @@ struct pkt {
     __u32 n; /* bytes of layer 4 by the IP header */
     __u8 proto, v6, fragment;
     __u32 src4; /* as on the wire */
-    __u64 src6; /* upper half */
+    __u64 key;  /* of the source: IPv4 address, or /64 */
     struct xdp_lpm6 src;
     __u8 dst[16];
 };
@@ -126,15 +119,6 @@ INLINE void count(__u32 what)
 #define APART __attribute__((noinline))
 
 /* -- rates -- */
-
-INLINE __u64 mix(__u64 h)
-{
-    h ^= h >> 32;
-    h *= 0xd6e8feb86659fd93ull;
-    h ^= h >> 32;
-    h *= 0xd6e8feb86659fd93ull;
-    return h ^ h >> 32;
-}
 
 /* One cell: false when it is too far ahead. */
 INLINE int cell_take(struct cells *t, __u32 i, __u64 now, __u64 gap, __u64 slack)
@@ -154,7 +138,7 @@ APART int rate_over(__u64 key, __u32 base, __u32 row, __u64 gap, __u64 slack)
     struct cells *t = bpf_map_lookup_elem(&rates, &zero);
     if (!t)
         return 0;
-    __u64 now = bpf_ktime_get_coarse_ns(), h = mix(key);
+    __u64 now = bpf_ktime_get_coarse_ns(), h = xdp_mix(key);
     int one = cell_take(t, base + ((__u32)h & (row - 1)), now, gap, slack);
     int two = cell_take(t, base + row + ((__u32)(h >> 32) & (row - 1)), now, gap, slack);
     return !one && !two;
@@ -162,7 +146,7 @@ APART int rate_over(__u64 key, __u32 base, __u32 row, __u64 gap, __u64 slack)
 
 INLINE __u64 rate_key(const struct pkt *p, const struct xdp_cfg *c)
 {
-    return (p->v6 ? p->src6 : (__u64)p->src4 | 1ull << 40) ^ c->seed;
+    return p->key ^ c->seed;
 }
 
 INLINE int source_over(const struct pkt *p, const struct xdp_cfg *c)
@@ -187,22 +171,72 @@ INLINE int exempt(const struct pkt *p, const struct xdp_cfg *c)
     return bpf_map_lookup_elem(&exempt4, &k) != 0;
 }
 
-INLINE struct xdp_ban *ban_of(const struct pkt *p, const struct xdp_cfg *c)
+/* A ban in force: where its hits are counted. */
+struct found {
+    __u64 cell;  /* of the table: line and way, from 1; 0: not there */
+    __u64 *hits; /* of a trie */
+};
+
+/* The way of the key in that line, from 1; 0: not there. */
+INLINE __u32 way_of(const struct xdp_line *l, __u64 key)
 {
-    struct xdp_ban *b;
-    if (p->v6) {
-        b = bpf_map_lookup_elem(&banned6, &p->src6);
-        if (!b && c->flags & XDP_NETS6)
-            b = bpf_map_lookup_elem(&nets6, &p->src);
-    } else {
-        b = bpf_map_lookup_elem(&banned4, &p->src4);
-        if (!b && c->flags & XDP_NETS4) {
-            struct xdp_lpm4 k = {32, {0}};
-            __builtin_memcpy(k.ip, &p->src4, 4);
-            b = bpf_map_lookup_elem(&nets4, &k);
-        }
+    __u32 way = 0;
+    for (__u32 i = 0; i < XDP_WAYS; i++)
+        way = l->cell[i].key == key ? i + 1 : way;
+    return way;
+}
+
+APART __u64 cell_of(__u64 key, __u64 seed, __u32 lines)
+{
+    __u64 h = xdp_mix(key ^ seed);
+    __u32 i = (__u32)h & (lines - 1);
+    if (key == 0 || key == XDP_GONE) /* what free cells hold */
+        return 0;
+    const struct xdp_line *l = bpf_map_lookup_elem(&bans, &i);
+    __u32 way = l ? way_of(l, key) : 0;
+    if (l && !way && !way_of(l, 0)) {
+        i = (__u32)(h >> 32) & (lines - 1);
+        l = bpf_map_lookup_elem(&bans, &i);
+        way = l ? way_of(l, key) : 0;
     }
-    return b && (b->until == 0 || bpf_ktime_get_coarse_ns() < b->until) ? b : 0;
+    if (!l || !way)
+        return 0;
+    __u32 until = l->cell[(way - 1) & (XDP_WAYS - 1)].until & XDP_UNTIL_MAX;
+    if (until && bpf_ktime_get_coarse_ns() >= until * 1000000000ull)
+        return 0;
+    return (__u64)i * XDP_WAYS + way;
+}
+
+APART int cell_hit(__u64 cell)
+{
+    __u32 i = (__u32)((cell - 1) / XDP_WAYS);
+    struct xdp_line *l = bpf_map_lookup_elem(&bans, &i);
+    if (l)
+        __sync_fetch_and_add(&l->cell[(cell - 1) & (XDP_WAYS - 1)].hits, 1);
+    return 0;
+}
+
+INLINE int net_of(const struct pkt *p, const struct xdp_cfg *c, struct found *ret_f)
+{
+    struct xdp_ban *b = 0;
+    if (p->v6) {
+        if (c->flags & XDP_NETS6)
+            b = bpf_map_lookup_elem(&nets6, &p->src);
+    } else if (c->flags & XDP_NETS4) {
+        struct xdp_lpm4 k = {32, {0}};
+        __builtin_memcpy(k.ip, &p->src4, 4);
+        b = bpf_map_lookup_elem(&nets4, &k);
+    }
+    if (!b || (b->until && bpf_ktime_get_coarse_ns() >= b->until))
+        return 0;
+    ret_f->hits = &b->hits;
+    return 1;
+}
+
+INLINE int banned(const struct pkt *p, const struct xdp_cfg *c, struct found *ret_f)
+{
+    ret_f->cell = cell_of(p->key, c->bans_seed, c->lines);
+    return ret_f->cell || net_of(p, c, ret_f);
 }
 
 /* -- SIP over UDP: what the first bytes say -- */
@@ -298,7 +332,7 @@ APART int urgent(const struct head *h)
 
 /* -- verdicts: enum xdp_count -- */
 
-INLINE __u32 sip_udp(const struct pkt *p, const struct xdp_cfg *c, const struct xdp_ban *b)
+INLINE __u32 sip_udp(const struct pkt *p, const struct xdp_cfg *c, int b)
 {
     const __u8 *q = p->l4 + sizeof(struct udphdr);
     __u32 n = bpf_ntohs(((const struct udphdr *)p->l4)->len);
@@ -327,7 +361,7 @@ INLINE __u32 sip_udp(const struct pkt *p, const struct xdp_cfg *c, const struct 
 }
 
 /* Connections carry what cannot be told apart here: a lane for all of it. */
-INLINE __u32 sip_tcp(const struct pkt *p, const struct xdp_cfg *c, const struct xdp_ban *b)
+INLINE __u32 sip_tcp(const struct pkt *p, const struct xdp_cfg *c, int b)
 {
     const struct tcphdr *t = (const struct tcphdr *)p->l4;
     if ((const __u8 *)(t + 1) > p->end)
@@ -339,7 +373,7 @@ INLINE __u32 sip_tcp(const struct pkt *p, const struct xdp_cfg *c, const struct 
     return b ? XDP_BANNED : XDP_RATE;
 }
 
-INLINE __u32 rtp(const struct pkt *p, const struct xdp_cfg *c, const struct xdp_ban *b, __u16 port)
+INLINE __u32 rtp(const struct pkt *p, const struct xdp_cfg *c, int b, __u16 port)
 {
     __u32 zero = 0;
     const struct bytes65536 *open = bpf_map_lookup_elem(&media, &zero);
@@ -355,7 +389,8 @@ INLINE __u32 rtp(const struct pkt *p, const struct xdp_cfg *c, const struct xdp_
     return XDP_PASS_MEDIA;
 }
 
-INLINE int carry_out(const struct pkt *p, const struct xdp_cfg *c, struct xdp_ban *b, __u32 verdict)
+INLINE int carry_out(const struct pkt *p, const struct xdp_cfg *c, const struct found *f,
+                     __u32 verdict)
 {
     if (verdict < XDP_DROPS && exempt(p, c))
         verdict = XDP_PASS_EXEMPT;
@@ -366,8 +401,10 @@ INLINE int carry_out(const struct pkt *p, const struct xdp_cfg *c, struct xdp_ba
         count(XDP_PASS_DRY);
         return XDP_PASS;
     }
-    if (b)
-        __sync_fetch_and_add(&b->hits, 1);
+    if (f->cell)
+        cell_hit(f->cell);
+    else if (f->hits)
+        __sync_fetch_and_add(f->hits, 1);
     return XDP_DROP;
 }
 
@@ -389,6 +426,7 @@ INLINE int read4(struct pkt *p, __u8 *q)
     p->fragment = (frag & 0x2000) != 0;
     p->proto = ip->protocol;
     p->src4 = ip->saddr;
+    p->key = xdp_key4(ip->saddr);
     __builtin_memset(p->dst, 0, 10);
     p->dst[10] = p->dst[11] = 0xff;
     __builtin_memcpy(p->dst + 12, &ip->daddr, 4);
@@ -402,7 +440,7 @@ INLINE int read6(struct pkt *p, __u8 *q)
     if ((__u8 *)(ip + 1) > p->end || ip->version != 6)
         return 0;
     p->v6 = 1;
-    __builtin_memcpy(&p->src6, &ip->saddr, 8);
+    __builtin_memcpy(&p->key, &ip->saddr, 8);
     __builtin_memcpy(p->src.ip, &ip->saddr, 16);
     p->src.bits = 128;
     __builtin_memcpy(p->dst, &ip->daddr, 16);
@@ -475,11 +513,12 @@ INLINE int shield(struct xdp_md *ctx)
     int is_media = want == XDP_UDP && port >= c->media_min && port <= c->media_max;
     if ((!is_sip && !is_media) || !ours(&p, c))
         return XDP_PASS;
-    struct xdp_ban *b = ban_of(&p, c);
+    struct found f = {0};
+    int b = banned(&p, c, &f);
     __u32 verdict = !is_sip           ? rtp(&p, c, b, port)
                     : want == XDP_UDP ? sip_udp(&p, c, b)
                                       : sip_tcp(&p, c, b);
-    return carry_out(&p, c, b, verdict);
+    return carry_out(&p, c, &f, verdict);
 }
 
 #ifndef SHIELD_BENCH

@@ -1,4 +1,5 @@
 #include "io/xdp.h"
+#include "io/rand.h"
 #include "io/xdp_object.h"
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -9,6 +10,7 @@
 #include <linux/magic.h>
 #include <net/if.h>
 #include <stdarg.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -18,8 +20,7 @@ enum map {
     M_SIP,
     M_MEDIA,
     M_LOCAL,
-    M_BAN4,
-    M_BAN6,
+    M_BANS,
     M_NET4,
     M_NET6,
     M_EX4,
@@ -28,9 +29,9 @@ enum map {
     M_COUNTS,
     MAPS
 };
-static const char *const map_names[MAPS] = {"cfg",     "sip",     "media", "local",
-                                            "banned4", "banned6", "nets4", "nets6",
-                                            "exempt4", "exempt6", "rates", "counts"};
+static const char *const map_names[MAPS] = {"cfg",     "sip",   "media", "local",
+                                            "bans",    "nets4", "nets6", "exempt4",
+                                            "exempt6", "rates", "counts"};
 struct hook {
     char name[XDP_NAME];
     int link; /* -1: free */
@@ -41,10 +42,13 @@ struct xdp {
     int prog, map[MAPS];
     char pins[256]; /* "": none */
     bool taken_over;
-    uint32_t turn, nets4, nets6;
+    uint32_t nets4, nets6;
+    struct xdp_line *table;
+    size_t table_bytes;
     struct xdp_cfg cfg;
     struct hook hook[XDP_INTERFACES];
-    unsigned sweeping; /* which of the maps of bans; 4: done */
+    unsigned sweeping; /* 0: the table, 1 and 2: the tries, 3: done */
+    uint32_t sweep_line;
     bool sweep_began;
     uint8_t sweep_key[24];
 };
@@ -77,25 +81,35 @@ static int map_put(const struct xdp *x, enum map m, const void *key, const void 
     return bpf_map_update_elem(x->map[m], key, v, BPF_ANY);
 }
 
-/* The map that a ban of this prefix lies in, and its key. */
-static enum map key_of(const struct prefix *p, uint8_t ret[20])
+/* Key in the table; 0: it is for a trie. */
+static uint64_t cell_key(const struct prefix *p)
+{
+    uint64_t k = 0;
+    uint32_t v4;
+    memcpy(&v4, p->a.ip, 4);
+    memcpy(&k, p->a.ip, 8);
+    if (p->a.family == ADDR_V4)
+        return p->bits == 32 ? xdp_key4(v4) : 0;
+    return p->bits == 64 && k != XDP_GONE ? k : 0;
+}
+
+static enum map trie_key(const struct prefix *p, uint8_t ret[24])
 {
     struct xdp_lpm4 k4 = {p->bits, {0}};
     struct xdp_lpm6 k6 = {p->bits, {0}};
-    if (p->a.family == ADDR_V4) {
-        memcpy(k4.ip, p->a.ip, 4);
-        if (p->bits == 32)
-            memcpy(ret, k4.ip, 4);
-        else
-            memcpy(ret, &k4, sizeof k4);
-        return p->bits == 32 ? M_BAN4 : M_NET4;
-    }
+    memcpy(k4.ip, p->a.ip, 4);
     memcpy(k6.ip, p->a.ip, 16);
-    if (p->bits == 64)
-        memcpy(ret, k6.ip, 8);
+    if (p->a.family == ADDR_V4)
+        memcpy(ret, &k4, sizeof k4);
     else
         memcpy(ret, &k6, sizeof k6);
-    return p->bits == 64 ? M_BAN6 : M_NET6;
+    return p->a.family == ADDR_V4 ? M_NET4 : M_NET6;
+}
+
+static struct xdp_cell *cell_of(const struct xdp *x, const struct prefix *p)
+{
+    uint64_t key = cell_key(p);
+    return key ? xdp_table_find(x->table, x->cfg.lines, x->cfg.bans_seed, key) : NULL;
 }
 
 static enum err put_cfg(struct xdp *x)
@@ -180,7 +194,7 @@ static bool pin_folder(struct xdp *x, const char *pins)
 
 /* -- loading -- */
 
-static enum err open_object(struct xdp *x, const struct xdp_opts *o)
+static enum err open_object(struct xdp *x)
 {
     LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "ringwall");
     x->object = bpf_object__open_mem(xdp_object, sizeof xdp_object, &opts);
@@ -191,7 +205,7 @@ static enum err open_object(struct xdp *x, const struct xdp_opts *o)
         char path[320];
         if (!m)
             return ERR_SYSTEM;
-        if ((i == M_BAN4 || i == M_BAN6) && o->bans && bpf_map__set_max_entries(m, o->bans) != 0)
+        if (i == M_BANS && bpf_map__set_max_entries(m, x->cfg.lines) != 0)
             return ERR_SYSTEM;
         if (x->pins[0] && (!path_of(x, "", map_names[i], path) || bpf_map__set_pin_path(m, path)))
             return ERR_SYSTEM;
@@ -207,7 +221,12 @@ static enum err load_object(struct xdp *x)
         x->map[i] = bpf_object__find_map_fd_by_name(x->object, map_names[i]);
     struct bpf_program *p = bpf_object__find_program_by_name(x->object, "ringwall");
     x->prog = p ? bpf_program__fd(p) : -1;
-    return x->prog >= 0 ? OK : ERR_SYSTEM;
+    if (x->prog < 0)
+        return ERR_SYSTEM;
+    x->table_bytes = (size_t)x->cfg.lines * sizeof(struct xdp_line);
+    void *t = mmap(NULL, x->table_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, x->map[M_BANS], 0);
+    x->table = t == MAP_FAILED ? NULL : t;
+    return x->table ? OK : ERR_SYSTEM;
 }
 
 /* Maps of an earlier start whose layout is ours? */
@@ -222,20 +241,24 @@ static bool pins_fit(struct xdp *x)
     int fd = bpf_obj_get(path);
     bool fits = fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &n) == 0 &&
                 info.value_size == sizeof c && bpf_map_lookup_elem(fd, &zero, &c) == 0 &&
-                c.layout == XDP_LAYOUT;
+                c.layout == XDP_LAYOUT && c.lines == x->cfg.lines;
+    if (fits) {
+        x->cfg.bans_seed = c.bans_seed;
+        x->cfg.turn = (c.turn + 1) & 15;
+    }
     if (fd >= 0)
         (void)close(fd);
     return fits;
 }
 
-static enum err load(struct xdp *x, const struct xdp_opts *o)
+static enum err load(struct xdp *x)
 {
     x->taken_over = x->pins[0] && pins_fit(x);
     if (x->pins[0] && !x->taken_over) {
         (void)remove_in(x->pins, "link-");
         (void)remove_in(x->pins, "");
     }
-    enum err e = open_object(x, o);
+    enum err e = open_object(x);
     if (e == OK)
         e = load_object(x);
     if (e == OK || !x->taken_over)
@@ -246,7 +269,7 @@ static enum err load(struct xdp *x, const struct xdp_opts *o)
     x->taken_over = false;
     (void)remove_in(x->pins, "link-");
     (void)remove_in(x->pins, "");
-    e = open_object(x, o);
+    e = open_object(x);
     return e == OK ? load_object(x) : e;
 }
 
@@ -260,14 +283,15 @@ enum err xdp_open(const struct xdp_opts *o, struct xdp **ret_x, struct out *ret_
     if (!x)
         return ERR_FULL;
     x->prog = -1;
-    x->turn = o->turn;
+    for (x->cfg.lines = 1; x->cfg.lines < (o->bans ? o->bans : XDP_BANS);)
+        x->cfg.lines *= 2;
     for (size_t i = 0; i < XDP_INTERFACES; i++)
         x->hook[i].link = -1;
     complaint[0] = 0;
     (void)libbpf_set_print(hear);
     if (o->pins)
         (void)pin_folder(x, o->pins);
-    if (load(x, o) != OK) {
+    if (rand_bytes(&x->cfg.bans_seed, sizeof x->cfg.bans_seed) != OK || load(x) != OK) {
         int why = errno;
         out_fmt(ret_why, "the kernel does not take the program: %s",
                 complaint[0] ? complaint : strerror(why));
@@ -276,7 +300,7 @@ enum err xdp_open(const struct xdp_opts *o, struct xdp **ret_x, struct out *ret_
     }
     x->nets4 = x->taken_over ? map_count(x, M_NET4) : 0;
     x->nets6 = x->taken_over ? map_count(x, M_NET6) : 0;
-    x->sweeping = x->taken_over ? 0 : 4;
+    x->sweeping = x->taken_over ? 0 : 3;
     *ret_x = x;
     return OK;
 }
@@ -299,6 +323,8 @@ void xdp_close(struct xdp *x, bool remove)
     for (size_t i = 0; i < XDP_INTERFACES; i++)
         if (x->hook[i].link >= 0)
             (void)close(x->hook[i].link);
+    if (x->table)
+        (void)munmap(x->table, x->table_bytes);
     if (x->object)
         bpf_object__close(x->object);
     free(x);
@@ -428,9 +454,13 @@ void xdp_detach_others(struct xdp *x)
 
 enum err xdp_set(struct xdp *x, const struct xdp_cfg *c)
 {
-    uint32_t exempt = x->cfg.flags & XDP_EXEMPT;
+    struct xdp_cfg old = x->cfg;
+    uint32_t exempt = old.flags & XDP_EXEMPT;
     x->cfg = *c;
     x->cfg.layout = XDP_LAYOUT;
+    x->cfg.lines = old.lines;
+    x->cfg.turn = old.turn;
+    x->cfg.bans_seed = old.bans_seed;
     x->cfg.flags = (c->flags & ~(uint32_t)XDP_EXEMPT) | exempt;
     return put_cfg(x);
 }
@@ -493,16 +523,23 @@ void xdp_media_clear(struct xdp *x)
 
 enum err xdp_ban(struct xdp *x, const struct prefix *p, struct dur left, struct instant now)
 {
-    uint8_t key[24] = {0};
-    enum map m = key_of(p, key);
-    struct xdp_ban b = {.turn = x->turn}, old;
-    bool was = bpf_map_lookup_elem(x->map[m], key, &old) == 0;
-    b.until = left.us > 0 ? (uint64_t)(now.us + left.us) * 1000u : 0;
+    uint64_t key = cell_key(p);
+    int64_t end_us = now.us + left.us;
+    if (key) {
+        int64_t s = left.us > 0 ? MIN(MAX(end_us / 1000000 + 1, 1), XDP_UNTIL_MAX) : 0;
+        return xdp_table_put(x->table, x->cfg.lines, x->cfg.bans_seed, key, (uint32_t)s,
+                             x->cfg.turn);
+    }
+    uint8_t k[24] = {0};
+    enum map m = trie_key(p, k);
+    struct xdp_ban b = {.turn = x->cfg.turn}, old;
+    bool was = bpf_map_lookup_elem(x->map[m], k, &old) == 0;
+    b.until = left.us > 0 ? (uint64_t)end_us * 1000u : 0;
     b.hits = was ? old.hits : 0;
-    if (map_put(x, m, key, &b) != 0)
+    if (map_put(x, m, k, &b) != 0)
         return errno == E2BIG || errno == ENOSPC ? ERR_FULL : ERR_SYSTEM;
-    uint32_t *nets = m == M_NET4 ? &x->nets4 : m == M_NET6 ? &x->nets6 : NULL;
-    if (nets && !was && (*nets)++ == 0)
+    uint32_t *nets = m == M_NET4 ? &x->nets4 : &x->nets6;
+    if (!was && (*nets)++ == 0)
         return put_cfg(x);
     return OK;
 }
@@ -511,43 +548,67 @@ static void forget(struct xdp *x, enum map m, const void *key)
 {
     if (bpf_map_delete_elem(x->map[m], key) != 0)
         return;
-    uint32_t *nets = m == M_NET4 ? &x->nets4 : m == M_NET6 ? &x->nets6 : NULL;
-    if (nets && *nets && --*nets == 0)
+    uint32_t *nets = m == M_NET4 ? &x->nets4 : &x->nets6;
+    if (*nets && --*nets == 0)
         (void)put_cfg(x);
 }
 
 void xdp_release(struct xdp *x, const struct prefix *p)
 {
     uint8_t key[24] = {0};
-    enum map m = key_of(p, key);
-    forget(x, m, key);
+    struct xdp_cell *c = cell_of(x, p);
+    if (c)
+        xdp_table_free(x->table, c);
+    if (cell_key(p) == 0)
+        forget(x, trie_key(p, key), key);
 }
 
 uint64_t xdp_hits(const struct xdp *x, const struct prefix *p)
 {
     uint8_t key[24] = {0};
     struct xdp_ban b;
-    enum map m = key_of(p, key);
+    const struct xdp_cell *c = cell_of(x, p);
+    if (c)
+        return __atomic_load_n(&c->hits, __ATOMIC_RELAXED);
+    if (cell_key(p) != 0)
+        return 0;
+    enum map m = trie_key(p, key);
     return bpf_map_lookup_elem(x->map[m], key, &b) == 0 ? b.hits : 0;
+}
+
+static void sweep_line(struct xdp *x, struct xdp_line *l)
+{
+    for (uint32_t i = 0; i < XDP_WAYS; i++) {
+        struct xdp_cell *c = &l->cell[i];
+        if (c->key != 0 && c->key != XDP_GONE && c->until >> XDP_TURN_SHIFT != x->cfg.turn)
+            xdp_table_free(x->table, c);
+    }
+}
+
+static void sweep_trie(struct xdp *x, enum map m)
+{
+    uint8_t next[24];
+    struct xdp_ban b;
+    bool more = bpf_map_get_next_key(x->map[m], x->sweep_began ? x->sweep_key : NULL, next) == 0;
+    if (x->sweep_began && bpf_map_lookup_elem(x->map[m], x->sweep_key, &b) == 0 &&
+        b.turn != x->cfg.turn)
+        forget(x, m, x->sweep_key);
+    memcpy(x->sweep_key, next, sizeof next);
+    x->sweep_began = more;
+    x->sweeping += !more;
 }
 
 bool xdp_sweep(struct xdp *x, uint32_t n)
 {
-    static const enum map maps[] = {M_BAN4, M_BAN6, M_NET4, M_NET6};
-    uint8_t next[24];
-    struct xdp_ban b;
-    for (; n && x->sweeping < ARRAY_LEN(maps); n--) {
-        enum map m = maps[x->sweeping];
-        bool more =
-            bpf_map_get_next_key(x->map[m], x->sweep_began ? x->sweep_key : NULL, next) == 0;
-        if (x->sweep_began && bpf_map_lookup_elem(x->map[m], x->sweep_key, &b) == 0 &&
-            b.turn != x->turn)
-            forget(x, m, x->sweep_key);
-        memcpy(x->sweep_key, next, sizeof next);
-        x->sweep_began = more;
-        x->sweeping += !more;
+    for (; n && x->sweeping < 3; n--) {
+        if (x->sweeping)
+            sweep_trie(x, x->sweeping == 1 ? M_NET4 : M_NET6);
+        else if (x->sweep_line < x->cfg.lines)
+            sweep_line(x, &x->table[x->sweep_line++]);
+        else
+            x->sweeping = 1;
     }
-    return x->sweeping >= ARRAY_LEN(maps);
+    return x->sweeping == 3;
 }
 
 /* -- counters, and trying it -- */

@@ -11,12 +11,12 @@
 
 #define XDP_INTERFACES 16u
 #define XDP_NAME       16u
+#define XDP_BANS       262144u
 
 struct xdp;
 struct xdp_opts {
     const char *pins; /* folder, made if absent below a BPF file system; NULL: nothing is pinned */
-    uint32_t bans;    /* of /32 and /64 each */
-    uint32_t turn;    /* differs from that of earlier starts */
+    uint32_t bans;    /* room for so many of /32 and /64; 0: 262144. 64 bytes each */
 };
 /* Whether this program holds the one for the kernel (built with clang). */
 bool xdp_built(void);
@@ -56,6 +56,14 @@ uint64_t xdp_hits(const struct xdp *x, const struct prefix *p);
 /* Looks at up to n of what earlier starts banned and this one did not ban again, and releases it.
  * True: all has been looked at. */
 bool xdp_sweep(struct xdp *x, uint32_t n);
+
+/* The table itself, for who has it mapped (xdp_map.h): a ban by its key; ERR_FULL. until in seconds
+ * of CLOCK_MONOTONIC, 0: until released. */
+MUST_CHECK enum err xdp_table_put(struct xdp_line *t, uint32_t lines, uint64_t seed, uint64_t key,
+                                  uint32_t until, uint32_t turn);
+/* NULL: not there. */
+struct xdp_cell *xdp_table_find(struct xdp_line *t, uint32_t lines, uint64_t seed, uint64_t key);
+void xdp_table_free(struct xdp_line *t, struct xdp_cell *c);
 
 void xdp_counts(const struct xdp *x, uint64_t ret[XDP_COUNTS]);
 void xdp_counts_set(struct xdp *x, const uint64_t v[XDP_COUNTS]);

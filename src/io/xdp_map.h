@@ -5,7 +5,7 @@
 #define IO_XDP_MAP_H
 #include <linux/types.h>
 
-#define XDP_LAYOUT 1u
+#define XDP_LAYOUT 2u
 
 /* Why a packet was dropped, or passed although something spoke against it. */
 enum xdp_count {
@@ -48,16 +48,52 @@ struct xdp_cfg {
     __u64 rate_slack; /* ns that it may be ahead: burst times gap */
     __u32 sip_min, sip_max;
     __u16 media_min, media_max;
+    __u32 lines; /* of bans; a power of two */
+    __u32 turn;  /* of the owner, below 16 */
     __u32 pad;
+    __u64 bans_seed;              /* of their hash; stays while the table does */
     __u64 emergency[XDP_NUMBERS]; /* up to eight digits each as they lie in memory, zero-padded */
 };
 
+/* Bans of prefixes other than /32 and /64: in tries, which are slow and mostly empty. */
 struct xdp_ban {
     __u64 until; /* CLOCK_MONOTONIC ns; 0: until released */
     __u64 hits;
     __u32 turn; /* start of the owner that put it: what an earlier one left is found by it */
     __u32 pad;
 };
+/* Bans of an IPv4 address or an IPv6 /64: a table of cache lines, so that a packet of a banned
+ * source costs one miss however many are banned, its count of hits included. A key lies in the line
+ * that its hash names, or, when that one has no empty cell, in a second one. A line that was full
+ * once stays so (cells are given free as XDP_GONE), or what lies in second lines would be lost. The
+ * owner writes through a mapping: first the rest of a cell, then its key. */
+#define XDP_GONE       0xffffffffffffffffull /* a free cell that was taken once */
+#define XDP_TURN_SHIFT 28u                   /* of until: the turn above, seconds below */
+#define XDP_UNTIL_MAX  ((1u << XDP_TURN_SHIFT) - 1)
+struct xdp_cell {
+    __u64 key;   /* xdp_key4 or 6; 0: empty */
+    __u32 until; /* CLOCK_MONOTONIC s, 0: until released; and the owner's turn, 4 bits */
+    __u32 hits;
+};
+#define XDP_WAYS 4u
+struct xdp_line {
+    struct xdp_cell cell[XDP_WAYS];
+} __attribute__((aligned(64)));
+
+static inline __attribute__((always_inline)) __u64 xdp_mix(__u64 h)
+{
+    h ^= h >> 32;
+    h *= 0xd6e8feb86659fd93ull;
+    h ^= h >> 32;
+    h *= 0xd6e8feb86659fd93ull;
+    return h ^ h >> 32;
+}
+/* Of the four bytes as they lie in the packet: like nobody's /64. */
+static inline __attribute__((always_inline)) __u64 xdp_key4(__u32 wire)
+{
+    return (__u64)wire << 32 | 0xffff0000u;
+}
+
 struct xdp_lpm4 {
     __u32 bits;
     __u8 ip[4];

@@ -138,7 +138,7 @@ static struct xdp *start(const char *pins)
     char text[256];
     struct out why = out_of(text, sizeof text);
     struct xdp *x = NULL;
-    struct xdp_opts o = {.pins = pins, .bans = 4096, .turn = 7};
+    struct xdp_opts o = {.pins = pins, .bans = 4096};
     if (geteuid() != 0 || !xdp_built()) {
         print_message("skipped: needs root, and clang at build time\n");
         skip();
@@ -293,7 +293,7 @@ static void test_ban_expires(void **state)
     struct prefix p = net_of("192.0.2.9");
     assert_ok(xdp_ban(x, &p, DUR_MS(300), clock_now().mono));
     EXPECT_IS(XDP_BANNED, .payload = STR(SOUND));
-    (void)usleep(350000);
+    (void)usleep(1500000);
     EXPECT_IS(XDP_PASS_SIP, .payload = STR(SOUND)); /* without anybody's doing */
     xdp_close(x, true);
 }
@@ -301,19 +301,62 @@ static void test_ban_expires(void **state)
 static void test_ban_board_full(void **state)
 {
     (void)state;
-    struct xdp *x = start(NULL);
+    struct xdp *x = start(NULL); /* 4096 lines of 4 */
     struct prefix p = {{ADDR_V4, 0, 0, {10, 0, 0, 0}}, 32};
     unsigned n = 0;
     enum err e = OK;
-    for (; n < 5000 && e == OK; n++) {
+    for (; n < 20000 && e == OK; n++) {
         p.a.ip[2] = (uint8_t)(n >> 8);
         p.a.ip[3] = (uint8_t)n;
         e = xdp_ban(x, &p, DUR_US(0), clock_now().mono);
     }
     assert_err(e, ERR_FULL);
-    assert_true(n > 4096 - 8 && n <= 4097 + 8);
+    assert_true(n > 4096 * 2);                      /* what it was made for, with much to spare */
     EXPECT_IS(XDP_PASS_SIP, .payload = STR(SOUND)); /* fails open */
     xdp_close(x, true);
+}
+
+/* The table beside a plain list: what was put is there, what was released is not, whatever moved.
+ */
+static void test_table(void **state)
+{
+    enum { LINES = 64, KEYS = 200 };
+    static struct xdp_line t[LINES];
+    static bool in[KEYS];
+    uint64_t r = 1;
+    (void)state;
+    memset(t, 0, sizeof t);
+    for (int step = 0; step < 20000; step++) {
+        r = r * 6364136223846793005u + 1442695040888963407u;
+        unsigned i = (unsigned)(r >> 33) % KEYS;
+        if (r >> 63) {
+            enum err e = xdp_table_put(t, LINES, 42, i + 1, 0, 3);
+            in[i] = in[i] || e == OK;
+            assert_true(e == OK || e == ERR_FULL);
+        } else {
+            struct xdp_cell *c = xdp_table_find(t, LINES, 42, i + 1);
+            assert_int_equal(c != NULL, in[i]);
+            if (c)
+                xdp_table_free(t, c);
+            in[i] = false;
+        }
+    }
+    for (unsigned i = 0; i < KEYS; i++) {
+        const struct xdp_cell *c = xdp_table_find(t, LINES, 42, i + 1);
+        assert_int_equal(c != NULL, in[i]);
+        if (!c)
+            continue;
+        uint64_t h = xdp_mix((i + 1) ^ 42u);
+        const struct xdp_line *first = &t[(uint32_t)h & (LINES - 1)];
+        bool there = false, open = false; /* a second line only where the first has no empty cell */
+        for (unsigned k = 0; k < XDP_WAYS; k++) {
+            there = there || first->cell[k].key == i + 1;
+            open = open || first->cell[k].key == 0;
+        }
+        assert_true(there || !open);
+    }
+    assert_err(xdp_table_put(t, LINES, 42, 0, 0, 0), ERR_RANGE);
+    assert_err(xdp_table_put(t, LINES, 42, XDP_GONE, 0, 0), ERR_RANGE);
 }
 
 static void test_not_sip(void **state)
@@ -392,14 +435,14 @@ static void test_rate(void **state)
     (void)state;
     struct xdp *x = start(NULL);
     struct xdp_cfg c = plain;
-    c.rate_gap = 10000000; /* 100 a second, burst 200 */
-    c.rate_slack = 2000000000;
+    c.rate_gap = 2000000000; /* one in two seconds, burst 200 */
+    c.rate_slack = 400000000000;
     assert_ok(xdp_set(x, &c));
     for (int v6 = 0; v6 < 2; v6++) {
         uint64_t before = counted(x, XDP_PASS_SIP);
         EXPECT_N(XDP_RATE, 1000, .v6 = v6, .payload = STR(SOUND));
         uint64_t passed = counted(x, XDP_PASS_SIP) - before;
-        assert_true(passed >= 200 && passed < 260); /* a busy machine takes its time */
+        assert_true(passed >= 200 && passed < 210); /* a busy machine takes its time */
         EXPECT_IS(XDP_PASS_SIP, .v6 = v6, .source = 10, .payload = STR(SOUND)); /* each its own */
         EXPECT_IS(XDP_PASS_LANE, .v6 = v6, .payload = STR(INVITE("sip:112@example.com")));
         EXPECT_N(XDP_PASS_LANE, 10, .v6 = v6, .proto = TCP, .tcp_flags = 2, .payload = STR_NONE);
@@ -407,7 +450,7 @@ static void test_rate(void **state)
         EXPECT_IS(XDP_PASS_SIP, .v6 = v6, .proto = TCP, .tcp_flags = 16,
                   .payload = STR_NONE); /* running */
     }
-    (void)usleep(600000);
+    (void)usleep(2100000);
     EXPECT_IS(XDP_PASS_SIP, .payload = STR(SOUND)); /* it decays */
     xdp_close(x, true);
 }
@@ -570,7 +613,7 @@ static void test_pins(void **state)
 
     char text[256];
     struct out why = out_of(text, sizeof text);
-    struct xdp_opts o = {.pins = dir, .bans = 4096, .turn = 8};
+    struct xdp_opts o = {.pins = dir, .bans = 4096};
     assert_ok(xdp_open(&o, &x, &why));
     assert_true(xdp_taken_over(x));
     configure(x, &plain);
@@ -614,6 +657,7 @@ int main(void)
         cmocka_unit_test(test_bans),
         cmocka_unit_test(test_ban_expires),
         cmocka_unit_test(test_ban_board_full),
+        cmocka_unit_test(test_table),
         cmocka_unit_test(test_not_sip),
         cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_fragments),

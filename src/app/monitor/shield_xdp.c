@@ -199,10 +199,10 @@ static void give_ports(struct monitor *m, const struct shield *s)
 
 bool shield_xdp_open(struct monitor *m, struct shield *s, struct out *why)
 {
-    struct xdp_opts o = {.pins = s->pins, .bans = 0, .turn = 0};
+    struct xdp_opts o = {.pins = s->pins, .bans = 0};
     const char *bad = NULL;
     pin_path(m, s);
-    if (rand_bytes(&o.turn, sizeof o.turn) != OK || xdp_open(&o, &s->xdp, why) != OK) {
+    if (xdp_open(&o, &s->xdp, why) != OK) {
         s->xdp = NULL;
         return false;
     }
