@@ -2,6 +2,8 @@
 #include "app/replay/replay.h"
 #include "app/cli/cli.h"
 #include "app/config/config.h"
+#include "app/monitor/rules.h"
+#include "app/rules/scanner.h"
 #include "base/reasons.h"
 #include <errno.h>
 #include <time.h>
@@ -12,12 +14,35 @@
 
 static struct config loaded[REPLAY_JUDGES];
 static struct config_errors problems;
+static struct rules *rules[REPLAY_JUDGES];
+static struct rules_scan *scans[REPLAY_JUDGES];
+
+static void tell_problems(void)
+{
+    char text[16384];
+    struct out e = out_of(text, sizeof text - 1);
+    config_errors_put(&e, &problems);
+    (void)fwrite(e.p, 1, e.n, stderr);
+}
+
+static bool load_rules(unsigned i, struct replay_opts *o)
+{
+    size_t n = 0;
+    if (!loaded[i].policy.guard.n_rule_files)
+        return true;
+    if (rules_of_config(&loaded[i], &problems, &rules[i], &n) != OK ||
+        !(scans[i] = rules_scan_new(rules[i], false))) {
+        tell_problems();
+        return false;
+    }
+    o->by[i].rules = rules[i];
+    o->by[i].scanner = rules_scan_get(scans[i]);
+    return true;
+}
 
 static bool load(const char *path, unsigned i, struct replay_opts *o)
 {
-    char text[8192];
     struct config_opts c = {.now = {(int64_t)time(NULL) * 1000000}, .no_files = true};
-    struct out e = out_of(text, sizeof text - 1);
     enum err err = path ? config_load(path, &c, &loaded[i], &problems)
                         : config_load_text(str_c(REPLAY_DEFAULT), "the default of replay", &c,
                                            &loaded[i], &problems);
@@ -25,9 +50,8 @@ static bool load(const char *path, unsigned i, struct replay_opts *o)
     o->by[i].name = path ? path : "default";
     o->by[i].assumed = !path;
     if (err == OK)
-        return true;
-    config_errors_put(&e, &problems);
-    (void)fwrite(e.p, 1, e.n, stderr);
+        return load_rules(i, o);
+    tell_problems();
     return false;
 }
 
@@ -353,6 +377,10 @@ int cmd_replay(struct cli *c)
     else
         (void)fprintf(stderr, "ringwall replay: not enough memory\n");
     replay_free(r);
+    for (unsigned i = 0; i < REPLAY_JUDGES; i++) {
+        rules_scan_free(scans[i]);
+        free(rules[i]);
+    }
     if (o.eve && fclose(o.eve) != 0) {
         (void)fprintf(stderr, "ringwall replay: %s: %s\n", c->eve, strerror(errno));
         return EXIT_REFUSED;
