@@ -1,6 +1,6 @@
 /* The children: starting, setting up, judging what they say, restarting, stopping. */
+#include "app/monitor/lists.h"
 #include "app/monitor/shield.h"
-#include "call/facts.h"
 #include "io/clock.h"
 #include "io/file.h"
 #include <errno.h>
@@ -77,51 +77,6 @@ enum err program_init(struct monitor *m, uint32_t slot, enum role role, uint8_t 
     return make_lasting(&m->program[slot]);
 }
 
-/* -- facts -- */
-
-/* They are kept when they are sent: a store that starts again is told them again, and leaves out by
- * their number what it had committed. */
-static void send_facts(struct monitor *m)
-{
-    struct program *store = &m->program[STORE_SLOT];
-    for (; m->sent_facts < m->n_facts && store->state == PROGRAM_RUNNING; m->sent_facts++) {
-        const struct fact_waiting *f = &m->facts[m->sent_facts];
-        if (program_send(m, store, MSG_FACT, str_of((const char *)f->bytes, f->n), STR_NONE, -1) !=
-            OK)
-            return;
-    }
-}
-
-void monitor_fact(struct monitor *m, const struct program *p, int32_t pid, int32_t status,
-                  const char *what)
-{
-    struct fact f;
-    memset(&f, 0, sizeof f);
-    size_t n = fact_size(FACT_PROCESS);
-    if (m->n_facts == FACTS_WAITING && m->sent_facts) {
-        memmove(&m->facts[0], &m->facts[1], (FACTS_WAITING - 1) * sizeof m->facts[0]);
-        m->n_facts--;
-        m->sent_facts--;
-    }
-    if (n > sizeof m->facts[0].bytes || m->n_facts == FACTS_WAITING)
-        return; /* the store has been away for long: the log has the lines */
-    char label[24] = "monitor";
-    if (p)
-        program_label(p, label);
-    f.bytes = (uint16_t)n;
-    f.kind = FACT_PROCESS;
-    f.engine = UINT8_MAX;
-    f.seq = ++m->fact_seq;
-    f.wall_us = m->loop.now.wall.us;
-    TEXT_SET(f.u.process.program, str_c(label));
-    TEXT_SET(f.u.process.what, str_c(what));
-    f.u.process.pid = pid;
-    f.u.process.status = status;
-    m->facts[m->n_facts].n = n;
-    memcpy(m->facts[m->n_facts++].bytes, &f, n);
-    send_facts(m);
-}
-
 /* -- sending and killing -- */
 
 static void drop_channel(struct monitor *m, struct program *p)
@@ -175,6 +130,8 @@ bool program_wanted(const struct monitor *m, const struct program *p)
     for (uint32_t i = 0; p->role == ROLE_FETCH && i < pol->n_peers; i++)
         if (pol->peers[i].host.len)
             return true;
+    if (p->role == ROLE_FETCH && pol->guard.n_feeds)
+        return true;
     return p->role != ROLE_FETCH;
 }
 
@@ -368,8 +325,7 @@ static void on_running(struct monitor *m, struct program *p)
     monitor_log(m, SEV_INFO, "%s runs (pid %d%s)", label, (int)p->proc.pid,
                 p->restarts ? ", restarted" : "");
     if (p->role == ROLE_STORE) {
-        m->sent_facts = 0;
-        send_facts(m);
+        facts_again(m);
     }
     monitor_fact(m, p, (int32_t)p->proc.pid, 0, p->restarts ? "restarted" : "started");
     struct msg_drain on = {1};
@@ -442,7 +398,8 @@ static void on_msg(struct monitor *m, struct program *p)
         bans_restored(m, p);
         return;
     case MSG_FEED:
-        bans_feed(m, p);
+        if (feeds_told(m, p))
+            bans_feed(m, p);
         return;
     case MSG_DRAINED:
         p->drained = true;
@@ -508,6 +465,7 @@ static void ping(struct monitor *m, struct program *p)
 
 void programs_turn(struct monitor *m)
 {
+    facts_send(m);
     for (uint32_t i = 0; i < m->n_programs; i++) {
         struct program *p = &m->program[i];
         if (p->state == PROGRAM_RUNNING && !p->told_stop && !program_wanted(m, p)) {

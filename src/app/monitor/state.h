@@ -12,7 +12,7 @@
 
 #define PROGRAMS_MAX   (IPC_ENGINES_MAX + 3u)
 #define CHAIN_MAX      262144u /* bytes of a PEM file */
-#define FACTS_WAITING  64u
+#define FACTS_WAITING  4096u /* of the monitor: kept, told or not, for a store that starts again */
 #define LISTEN_BACKLOG 1024
 #define PART_MAX       (32u << 20) /* bytes of one engine's reply */
 
@@ -71,6 +71,17 @@ struct fact_waiting {
     size_t n;
     uint8_t bytes[512];
 };
+struct file_mark { /* which file it was that was read */
+    char path[CONFIG_PATH];
+    uint64_t ino, size;
+    int64_t mtime_ns;
+};
+struct feed_news { /* what fetch said of a feed last */
+    struct wall good, tried;
+    uint32_t entries, lines, bad;
+    char text[124]; /* of the last good list: what was left out; or, where tried is later, the error
+                     */
+};
 struct monitor {
     const struct monitor_cfg *cfg;
     struct loop loop;
@@ -105,10 +116,15 @@ struct monitor {
     struct shared bans_board, bans_ro, ban_hits[IPC_ENGINES_MAX];
     struct shared ports;      /* media ports with a session: the kernel's map, or fd -1 */
     struct shared geo, rules; /* fd -1: none */
+    struct file_mark geo_mark;
+    struct instant feed_due[GUARD_FEEDS]; /* files of feeds: opened again */
+    int feed_error[GUARD_FEEDS];          /* errno that was told */
+    struct feed_news feed_news[GUARD_FEEDS];
     struct client client[CONTROL_CLIENTS_MAX];
     uint32_t next_query;
-    struct fact_waiting facts[FACTS_WAITING];
-    uint32_t n_facts, sent_facts; /* the newest; of these the store was told so many */
+    struct fact_waiting facts[FACTS_WAITING]; /* ring of the newest */
+    uint32_t first_fact, n_facts, sent_facts; /* of these the store was told so many */
+    uint32_t lost_facts;
     uint64_t fact_seq;
     struct msg msg;
 };
@@ -143,7 +159,7 @@ void supply_all(struct monitor *m, enum attach_kind kind,
 /* programs.c */
 MUST_CHECK enum err program_init(struct monitor *m, uint32_t slot, enum role role, uint8_t engine);
 bool program_wanted(const struct monitor *m,
-                    const struct program *p); /* false: a fetch program without a name to look up */
+                    const struct program *p); /* false: a fetch program without a name or feed */
 void programs_turn(struct monitor *m);        /* start, restart, ping, give up: whatever is due */
 struct instant programs_due(const struct monitor *m);
 void program_kill(struct monitor *m, struct program *p, const char *why);
@@ -151,8 +167,17 @@ enum err program_send(struct monitor *m, struct program *p, enum msg_type t, str
                       struct str tail, int fd); /* kills p if it does not read */
 void programs_stop(struct monitor *m);
 bool programs_gone(const struct monitor *m);
+
+/* facts.c: the monitor's own facts */
+struct fact;
 void monitor_fact(struct monitor *m, const struct program *p, int32_t pid, int32_t status,
                   const char *what);
+/* Whole but for its head, which is filled in. Lost, and counted, if the store has been away for
+ * FACTS_WAITING of them. */
+void fact_tell(struct monitor *m, struct fact *f);
+void facts_send(struct monitor *m); /* as many as the store takes now */
+void facts_again(struct monitor *m); /* the store has started again */
+bool facts_wait(const struct monitor *m); /* some could be sent soon */
 
 /* dial.c */
 bool tokens_take(struct tokens *t, struct instant now, int64_t rate);
