@@ -28,6 +28,7 @@ enum rules_part_id {
     PART_EXPR,
     PART_TEXT, /* bytes */
     PART_HEAD, /* plain scanner: u32 RULES_GRAMS each for SIP and RTP, or none */
+    PART_MAP,  /* the same as a bit each, u64: small enough to stay in the nearest cache */
     PART_LIB,  /* two databases of the library that scans (SIP, RTP), bytes; may be empty */
     PART_COUNT
 };
@@ -46,10 +47,10 @@ struct rules {
     uint32_t sip_patterns; /* of PART_PATTERN; the rest is RTP's */
     uint32_t pad;
     struct rules_slice lib[2]; /* databases in PART_LIB: SIP, RTP */
-    uint32_t n_limits;     /* rules with threshold or detection_filter */
-    uint32_t n_bits;       /* flowbits */
-    uint32_t n_rtp;        /* rules for packets of media */
-    uint32_t n_disabled;   /* in the files, commented out */
+    uint32_t n_limits;         /* rules with threshold or detection_filter */
+    uint32_t n_bits;           /* flowbits */
+    uint32_t n_rtp;            /* rules for packets of media */
+    uint32_t n_disabled;       /* in the files, commented out */
 };
 
 /* What a condition looks at. Order: those of the message line first. */

@@ -11,6 +11,7 @@ static const uint8_t size_of[PART_COUNT] = {[PART_RULE] = sizeof(struct rules_ru
                                             [PART_EXPR] = sizeof(struct rules_expr),
                                             [PART_TEXT] = 1,
                                             [PART_HEAD] = 4,
+                                            [PART_MAP] = 8,
                                             [PART_LIB] = 1};
 _Static_assert(sizeof(struct rules_rule) < 256, "fits size_of");
 
@@ -34,7 +35,8 @@ static bool parts_valid(const struct rules *r, size_t bytes)
     }
     uint32_t heads = r->part[PART_HEAD].n;
     return r->part[PART_RULE].n <= RULES_MAX && (heads == 0 || heads == 2 * RULES_GRAMS) &&
-           r->sip_patterns <= r->part[PART_PATTERN].n && in_part(r, PART_LIB, r->lib[0]) && in_part(r, PART_LIB, r->lib[1]) &&
+           r->part[PART_MAP].n == heads / 64 && r->sip_patterns <= r->part[PART_PATTERN].n &&
+           in_part(r, PART_LIB, r->lib[0]) && in_part(r, PART_LIB, r->lib[1]) &&
            r->n_bits <= RULES_BITS && r->n_limits <= RULES_MAX && r->n_rtp <= RULES_MAX;
 }
 

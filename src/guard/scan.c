@@ -1,12 +1,20 @@
 #include "guard/scan.h"
 #include "guard/rules_int.h"
 
+static inline uint32_t lower(char c)
+{
+    uint32_t v = (uint8_t)c;
+    return v + ((uint32_t)(v - 'A' < 26u) << 5);
+}
+static inline uint32_t gram(uint32_t v)
+{
+    return (v * 0x9e3779b1u) >> 17;
+}
+
 /* Multiplied, the upper bits taken: the lower-case letters that headers are made of spread well. */
 uint32_t rules_gram(const char *p)
 {
-    uint32_t v = (uint32_t)(uint8_t)ascii_lower(p[0]) | (uint32_t)(uint8_t)ascii_lower(p[1]) << 8 |
-                 (uint32_t)(uint8_t)ascii_lower(p[2]) << 16;
-    return (v * 0x9e3779b1u) >> 17;
+    return gram(lower(p[0]) | lower(p[1]) << 8 | lower(p[2]) << 16);
 }
 
 static bool same(const struct rules *r, const struct rules_pattern *p, const char *at)
@@ -55,10 +63,13 @@ static bool scan_set(const struct rules *r, bool rtp, struct str s, rules_hit_fn
         return true;
     const uint32_t *head = (const uint32_t *)rules_at(r, PART_HEAD) + (rtp ? RULES_GRAMS : 0);
     scan_short(r, first, end, s, hit, ctx);
+    const uint64_t *map = (const uint64_t *)rules_at(r, PART_MAP) + (rtp ? RULES_GRAMS / 64 : 0);
+    uint32_t v = s.n < 3 ? 0 : lower(s.p[0]) << 8 | lower(s.p[1]) << 16;
     for (size_t at = 0; at + 3 <= s.n; at++) {
-        uint32_t i = head[rules_gram(s.p + at)];
-        if (UNLIKELY(i != RULES_NO_PATTERN))
-            scan_chain(r, i, s, at, hit, ctx);
+        v = v >> 8 | lower(s.p[at + 2]) << 16;
+        uint32_t g = gram(v);
+        if (UNLIKELY(map[g >> 6] >> (g & 63) & 1))
+            scan_chain(r, head[g], s, at, hit, ctx);
     }
     return true;
 }

@@ -178,6 +178,14 @@ static const struct command COMMANDS[] = {
      "A caller by TLS and SRTP, a callee as plain PBX in the waived zone; tones both ways, checked "
      "by frequency.\n"
      "One line a stage.\n"},
+    {"rules", cmd_rules, 1, CLI_WORDS, ASKS,
+     "check FILE... | test|list [FILE...] | try MESSAGE [FILE...]",
+     "signatures: judge, list and try them",
+     "  check FILE...     every mistake at once, as FILE:LINE:COLUMN with a hint\n"
+     "  test [FILE...]    runs the examples beside the files: each rule must fire, and must not\n"
+     "  list [FILE...]    rules in the order they are judged in\n"
+     "  try MESSAGE [FILE...]  which rules fire on the SIP message in that file\n\n"
+     "A folder stands for the *.rules in it; without FILE: the pack that came with Ringwall.\n"},
     {"verify-log", cmd_verify_log, 0, CLI_WORDS, ASKS, "[FILE]...",
      "check the hash chain of the event and call logs",
      "Without FILE: all logs of the state folder. Finds changed, missing, moved and doubled lines. "
@@ -188,7 +196,8 @@ static const struct command COMMANDS[] = {
      "FILE [--config FILE] [--against FILE] [--eve FILE] [--quiet] [--json]",
      "judge a capture (pcap, pcapng) as the gateway would have: verdicts, alerts, bans, calls, "
      "RTP",
-     "Needs no running gateway and no rights. Without --config private addresses are inside and all "
+     "Needs no running gateway and no rights. Without --config private addresses are inside and "
+     "all "
      "others outside.\n"
      "Who proved himself is judged by what the server of the capture answered.\n\n"
      "  --config FILE    zones, rules and detectors of this configuration\n"

@@ -2,6 +2,7 @@
 #include "app/cli/cli.h"
 #include "app/config/config.h"
 #include "app/monitor/monitor.h"
+#include "app/monitor/rules.h"
 #include "app/store/chainlog.h"
 #include "base/reasons.h"
 #include <dirent.h>
@@ -191,6 +192,11 @@ int cmd_check(struct cli *c)
     struct config_opts opts = {.now = wall_now(), .state = c->state};
     enum err e = config_load(path, &opts, &loaded, &problems);
     struct out o = out_of(text, sizeof text);
+    struct rules *rules = NULL;
+    size_t n = 0;
+    if (e == OK)
+        e = rules_of_config(&loaded, &problems, &rules, &n);
+    free(rules);
     if (c->json) {
         config_errors_json(&o, &problems);
         out_ch(&o, '\n');

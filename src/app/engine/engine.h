@@ -174,6 +174,8 @@ void media_io_flush(struct engine *e);
 void tell_owner(struct engine *e, struct sent s, bool lost);
 void carry_out(struct engine *e);
 bool rings_in(struct engine *e); /* true if anything came */
+/* rules.c */
+void engine_rules_attached(struct engine *e); /* e->child.rules is new, or there is none */
 /* query.c */
 void query_answer(struct engine *e);
 #endif

@@ -120,6 +120,12 @@ static enum err policy_take(struct engine *e)
     return OK;
 }
 
+static void geo_attached(struct engine *e)
+{
+    const struct geo *g = e->child.geo.p;
+    core_geo(e->core, g && geo_valid(g, e->child.geo.n) == OK ? g : NULL);
+}
+
 static void attached(struct engine *e)
 {
     uint8_t kind = e->child.msg.u.attach.kind;
@@ -134,6 +140,10 @@ static void attached(struct engine *e)
     } else if (kind == ATTACH_DIRECTORY) {
         const struct directory *d = e->child.directory.p;
         core_directory(e->core, directory_valid(d, e->child.directory.n) == OK ? d : NULL);
+    } else if (kind == ATTACH_RULES) {
+        engine_rules_attached(e);
+    } else if (kind == ATTACH_GEO) {
+        geo_attached(e);
     } else if (kind == ATTACH_RING_ASK) {
         streams_sign_again(e);
     }
@@ -254,6 +264,8 @@ static enum err prepare(struct engine *e)
         return ERR_SYNTAX;
     if (loop_init(&e->loop, ARRAY_LEN(e->fd_port)) != OK || core_make(e) != OK)
         return ERR_FULL;
+    engine_rules_attached(e);
+    geo_attached(e);
     uint8_t *slots = map_zero((size_t)SIP_BATCH * (SIP_MSG_MAX + 1));
     if (!slots)
         return ERR_FULL;

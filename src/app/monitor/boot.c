@@ -1,5 +1,6 @@
 /* What exists before any child: the configuration, folders, one instance's lock, listening sockets,
  * shared memory, keys of this boot. */
+#include "app/monitor/rules.h"
 #include "app/monitor/state.h"
 #include "call/service.h"
 #include "io/clock.h"
@@ -37,6 +38,8 @@ enum err boot_config(struct monitor *m)
     if (!m->conf || !m->next || !m->errors)
         return ERR_FULL;
     enum err e = config_load(m->cfg->config, &o, m->conf, m->errors);
+    if (e == OK)
+        e = monitor_rules_boot(m);
     if (e != OK || !m->cfg->quiet)
         say_problems(m);
     if (e != OK)

@@ -1,5 +1,7 @@
 /* Reload: the new file is judged whole; what cannot change while serving is named; only then the
  * new snapshot goes out. */
+#include "app/monitor/lists.h"
+#include "app/monitor/rules.h"
 #include "app/monitor/shield.h"
 #include "crypto/cert.h"
 #include "io/clock.h"
@@ -55,6 +57,8 @@ static const char *cold(const struct config *a, const struct config *b)
         return "the range or address of media ports";
     if (!same_dns(a, b))
         return "how names are looked up (dns)";
+    if (a->policy.guard.kernel != b->policy.guard.kernel)
+        return "what enforces bans (guard.kernel)";
     if (x->calls != y->calls || x->bindings != y->bindings || x->transactions != y->transactions ||
         x->connections != y->connections)
         return "the limits that size tables (calls, bindings, transactions, connections)";
@@ -218,7 +222,10 @@ static void tell(struct monitor *m)
     supply_all(m, ATTACH_CA, 0);
     for (uint8_t i = 0; i < m->conf->n_certs; i++)
         supply_all(m, ATTACH_CHAIN, i);
+    monitor_rules_swap(m);
     supply_all(m, ATTACH_POLICY, 0);
+    geo_policy(m);
+    feeds_policy_changed(m);
     bans_policy(m);
     shield_policy(m);
 }
@@ -250,6 +257,8 @@ enum err monitor_reload(struct monitor *m)
     if (what)
         return refuse(m, ERR_STATE, "%s cannot change while serving; restart for it", what);
     e = certs_judge(m);
+    if (e == OK)
+        e = monitor_rules_judge(m);
     if (e != OK)
         return refuse_file(m, e);
     e = swap(m);

@@ -7,7 +7,7 @@ struct vec { /* grows; elements of one size */
     void *p;
     size_t n, cap, size;
 };
-void *vec_add(struct vec *v, size_t n); /* room for n more, zeroed; NULL: no memory */
+void *rule_vec_add(struct vec *v, size_t n); /* room for n more, zeroed; NULL: no memory */
 
 struct fast {              /* what the scan looks for on behalf of a rule */
     uint32_t text, text_n; /* in build.text */
@@ -48,6 +48,7 @@ struct parse { /* one rule */
     const uint32_t *map; /* of its bytes: where in the file */
     size_t n, at;
     bool bad, content_bad; /* the rule; its last content */
+    bool cut;              /* its end was not understood */
     struct rules_rule r;
     struct draft_cond conds[RULES_CONDS_MAX];
     uint32_t n_conds;
@@ -61,28 +62,29 @@ struct parse { /* one rule */
 };
 
 /* -- text.c -- */
-void problem(struct parse *p, size_t at, const char *hint, const char *fmt, ...) PRINTF(4, 5);
-void warning(struct parse *p, size_t at, const char *hint, const char *fmt, ...) PRINTF(4, 5);
-void file_problem(struct rules_build *b, uint32_t file, const char *fmt, ...) PRINTF(3, 4);
-void skip_space(struct parse *p);
-struct str part(const struct parse *p, size_t from, size_t to); /* trimmed of spaces */
-size_t place(const struct parse *p, struct str s);              /* where s lies in the rule */
-bool number(struct parse *p, struct str s, int64_t min, int64_t max, int64_t *ret_v);
-bool keep_text(struct rules_build *b, struct str s, struct rules_slice *ret);
+void rule_problem(struct parse *p, size_t at, const char *hint, const char *fmt, ...) PRINTF(4, 5);
+void rule_warning(struct parse *p, size_t at, const char *hint, const char *fmt, ...) PRINTF(4, 5);
+void rule_file_problem(struct rules_build *b, uint32_t file, const char *fmt, ...) PRINTF(3, 4);
+void rule_space(struct parse *p);
+struct str rule_part(const struct parse *p, size_t from, size_t to); /* trimmed of spaces */
+size_t rule_place(const struct parse *p, struct str s);              /* where s lies in the rule */
+bool rule_number(struct parse *p, struct str s, int64_t min, int64_t max, int64_t *ret_v);
+bool rule_keep_text(struct rules_build *b, struct str s, struct rules_slice *ret);
 /* -- header.c -- */
-bool header_parse(struct parse *p);
+bool rule_header_parse(struct parse *p);
 /* -- options.c -- */
-void options_parse(struct parse *p);
+void rule_options_parse(struct parse *p);
 /* -- content.c -- */
 typedef void option_fn(struct parse *p, struct str value);
 option_fn opt_content, opt_nocase, opt_offset, opt_depth, opt_distance, opt_within, opt_startswith,
     opt_endswith, opt_fast_pattern, opt_rawbytes, opt_isdataat, opt_bsize, opt_pcre, opt_dsize;
-void buffer_begin(struct parse *p, enum rules_buffer id);
-bool unquote(struct parse *p, struct str v, struct str *ret); /* what lies between the quotes */
+void rule_buffer_begin(struct parse *p, enum rules_buffer id);
+bool rule_unquote(struct parse *p, struct str v,
+                  struct str *ret); /* what lies between the quotes */
 /* -- draft.c: the rule as a whole -- */
-void draft_end(struct parse *p);
+void rule_draft_end(struct parse *p);
 /* -- literal.c: bytes that every match of an expression holds; 0: none is certain -- */
-size_t literal_of(struct str expression, char *ret, size_t cap);
+size_t rule_literal_of(struct str expression, char *ret, size_t cap);
 /* -- classes.c -- */
-int class_severity(struct str name); /* 0: not known */
+int rule_class_severity(struct str name); /* 0: not known */
 #endif

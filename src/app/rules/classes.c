@@ -48,7 +48,7 @@ static const struct {
                {"coin-mining", 2},
                {"command-and-control", 1}};
 
-int class_severity(struct str name)
+int rule_class_severity(struct str name)
 {
     for (size_t i = 0; i < ARRAY_LEN(classes); i++)
         if (str_eq(name, str_c(classes[i].name)))

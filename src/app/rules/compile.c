@@ -59,6 +59,7 @@ struct maker {
     struct fast **fast; /* sorted */
     struct rules_pattern *pattern;
     uint32_t *user, *always, *head;
+    uint64_t *map;
     uint32_t n_pattern, n_sip, n_user, n_always;
     void *lib[2];
     size_t lib_n[2];
@@ -188,6 +189,7 @@ static void chains(struct maker *k, uint32_t *uses, uint8_t *ordinary)
         uint32_t g = rules_gram((const char *)k->b->text.p + p->text + p->gram);
         uint32_t *head = &k->head[g + (i >= k->n_sip ? RULES_GRAMS : 0)];
         uses[g]++;
+        k->map[(head - k->head) / 64] |= UINT64_C(1) << ((head - k->head) % 64);
         p->next = *head;
         *head = i;
     }
@@ -218,7 +220,7 @@ static bool databases(struct maker *k)
         if ((x->flags & EXPR_FIND) || rules_lib_expr(s, x->flags, &p, &n) != OK)
             continue;
         size_t at = k->expr_lib.n;
-        uint8_t *to = vec_add(&k->expr_lib, (n + 63) & ~(size_t)63);
+        uint8_t *to = rule_vec_add(&k->expr_lib, (n + 63) & ~(size_t)63);
         if (to)
             memcpy(to, p, n);
         free(p);
@@ -272,7 +274,8 @@ static enum err assemble(struct maker *k, const struct rules_build_opts *o, stru
                            [PART_ALWAYS] = {k->always, k->n_always},
                            [PART_EXPR] = {b->exprs.p, b->exprs.n},
                            [PART_TEXT] = {b->text.p, b->text.n},
-                           [PART_HEAD] = {k->head, 2 * RULES_GRAMS},
+                           [PART_HEAD] = {k->head, k->n_pattern ? 2 * RULES_GRAMS : 0},
+                           [PART_MAP] = {k->map, k->n_pattern ? 2 * RULES_GRAMS / 64 : 0},
                            [PART_LIB] = {NULL, lib0 + lib1 + k->expr_lib.n}};
     size_t bytes = round_up(sizeof(struct rules));
     for (int i = 0; i < PART_COUNT; i++)
@@ -321,9 +324,11 @@ static bool maker_init(struct maker *k, struct rules_build *b)
                         .fast = calloc(f, sizeof(struct fast *)),
                         .pattern = calloc(f, sizeof(struct rules_pattern)),
                         .user = calloc(f, 4),
-                        .head = calloc(2 * RULES_GRAMS, 4)};
+                        .head = calloc(2 * RULES_GRAMS, 4),
+                        .map = calloc(2 * RULES_GRAMS / 64, 8)};
     k->expr_lib.size = 1;
-    return k->order && k->place && k->always && k->fast && k->pattern && k->user && k->head;
+    return k->order && k->place && k->always && k->fast && k->pattern && k->user && k->head &&
+           k->map;
 }
 
 static void maker_done(struct maker *k)
@@ -335,6 +340,7 @@ static void maker_done(struct maker *k)
     free(k->pattern);
     free(k->user);
     free(k->head);
+    free(k->map);
     free(k->lib[0]);
     free(k->lib[1]);
     free(k->expr_lib.p);

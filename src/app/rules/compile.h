@@ -12,7 +12,7 @@
 #define RULES_PROBLEMS 200u
 #define RULES_FILES    64u
 #define RULES_FILE_MAX (32u << 20) /* bytes of one file */
-#define RULES_VARS     32u
+#define RULES_VARS     64u
 
 struct rules_problem {
     uint32_t file, line, column; /* from 1; line 0: the file as a whole */

@@ -148,7 +148,7 @@ static const struct {
     {"alert sip any any -> !any any (sid:1;)\n", "1:22: error: not any is nothing"},
     {"alert sip ![192.0.2.1,!192.0.2.2] any -> any any (sid:1;)\n", "1:23: error: lists are"},
     {"alert sip any any -> any any\n", "1:29: error: the options in parentheses are missing"},
-    {"alert sip any any -> any any (sid:1; content:\"a\"\n", "1:48: error: the semicolon behind"},
+    {"alert sip any any -> any any (sid:1; content:\"a\"\n", "1:49: error: the semicolon behind"},
     {"alert sip any any -> any any (sid:1; content:\"a;\n",
      "error: the value of content ends inside"},
     {"alert sip any any -> any any (sid:1;\n", "error: the rule is not closed by )"},

@@ -9,13 +9,13 @@ static void judge_content(struct parse *p, struct draft_cond *d)
     bool absolute = d->has_offset || d->has_depth, relative = d->has_distance || d->has_within,
          edge = d->c.flags & (CF_STARTS | CF_ENDS);
     if (absolute && relative)
-        problem(p, d->at,
-                "offset and depth count from the buffer's start, distance and within from "
-                "the last match",
-                "offset or depth together with distance or within");
+        rule_problem(p, d->at,
+                     "offset and depth count from the buffer's start, distance and within from "
+                     "the last match",
+                     "offset or depth together with distance or within");
     if (edge && (absolute || relative))
-        problem(p, d->at, NULL,
-                "startswith and endswith leave no room for offset, depth, distance or within");
+        rule_problem(p, d->at, NULL,
+                     "startswith and endswith leave no room for offset, depth, distance or within");
     if (relative)
         d->c.flags |= CF_RELATIVE;
     if (d->c.flags & CF_NOCASE) {
@@ -35,20 +35,20 @@ static void judge_buffers(struct parse *p)
     for (uint32_t i = 0; i < p->n_conds; i++)
         p->r.buffers |= UINT64_C(1) << p->conds[i].c.buffer;
     if ((p->r.buffers & request) && (p->r.buffers & response))
-        problem(p, 0, NULL, "asks for parts of a request and of a response: it can never fit");
+        rule_problem(p, 0, NULL, "asks for parts of a request and of a response: it can never fit");
     if (rtp && (p->r.buffers & ~(uint64_t)1))
-        problem(p, 0, "content, pcre, isdataat and dsize look at the packet",
-                "sticky buffers of SIP and SDP are not in packets of media");
+        rule_problem(p, 0, "content, pcre, isdataat and dsize look at the packet",
+                     "sticky buffers of SIP and SDP are not in packets of media");
     if (rtp && (p->r.flow || p->r.bits_set || p->r.bits_unset || p->r.bits_toggle ||
                 p->r.bits_isset || p->r.bits_isnotset))
-        problem(p, 0, NULL, "flow and flowbits are not known for packets of media");
+        rule_problem(p, 0, NULL, "flow and flowbits are not known for packets of media");
 }
 
 static void judge(struct parse *p)
 {
     struct rules_build *b = p->b;
-    if (p->r.sid == 0)
-        problem(p, 0, "own rules take numbers from 1000000 on", "the rule has no sid");
+    if (p->r.sid == 0 && !p->cut)
+        rule_problem(p, 0, "own rules take numbers from 1000000 on", "the rule has no sid");
     if (!p->severity_said)
         p->r.severity = p->severity_of_class ? p->severity_of_class : 3;
     if (p->r.weight == 0)
@@ -62,13 +62,13 @@ static void judge(struct parse *p)
     judge_buffers(p);
     if (p->n_conds == 0 && p->r.size_op == SIZE_OPS && !p->bad &&
         !(p->r.bits_isset | p->r.bits_isnotset))
-        warning(p, 0, NULL, "the rule looks for nothing: it fits every message");
+        rule_warning(p, 0, NULL, "the rule looks for nothing: it fits every message");
     for (size_t i = 0; p->r.sid && i < b->rules.n; i++) {
         const struct rules_rule *r = (const struct rules_rule *)b->rules.p + i;
         const struct origin *o = (const struct origin *)b->where.p + i;
         if (r->sid == p->r.sid && r->gid == p->r.gid) {
-            problem(p, 0, "give one of them another number", "sid %u is taken by %s:%u",
-                    (unsigned)r->sid, b->files[o->file], (unsigned)o->line);
+            rule_problem(p, 0, "give one of them another number", "sid %u is taken by %s:%u",
+                         (unsigned)r->sid, b->files[o->file], (unsigned)o->line);
             break;
         }
     }
@@ -104,7 +104,7 @@ static void mark_retried(struct rules_build *b, struct rules_cond *c, uint32_t n
 static bool conds_keep(struct parse *p)
 {
     uint32_t n = 0;
-    struct rules_cond *out = vec_add(&p->b->conds, p->n_conds);
+    struct rules_cond *out = rule_vec_add(&p->b->conds, p->n_conds);
     if (!out)
         return false;
     p->r.conds = (struct rules_slice){(uint32_t)(p->b->conds.n - p->n_conds), p->n_conds};
@@ -156,7 +156,7 @@ static int strength(const struct rules_cond *c, struct str s)
 
 static bool fast_keep(struct parse *p, struct rules_slice text, bool nocase)
 {
-    struct fast *f = vec_add(&p->b->fasts, 1);
+    struct fast *f = rule_vec_add(&p->b->fasts, 1);
     if (!f)
         return false;
     *f = (struct fast){text.at, MIN(text.n, FAST_BYTES), nocase, p->r.protos == RP_RTP,
@@ -177,13 +177,14 @@ static bool fast_choose(struct parse *p)
         if (d->c.kind == COND_PCRE) {
             const struct rules_expr *x = (const struct rules_expr *)p->b->exprs.p + d->c.text;
             char lit[FAST_BYTES];
-            size_t n = x->flags & EXPR_X
-                           ? 0
-                           : literal_of(str_of((const char *)p->b->text.p + x->text.at, x->text.n),
-                                        lit, sizeof lit);
+            size_t n =
+                x->flags & EXPR_X
+                    ? 0
+                    : rule_literal_of(str_of((const char *)p->b->text.p + x->text.at, x->text.n),
+                                      lit, sizeof lit);
             if (n < 3)
                 continue;
-            if (!keep_text(p->b, str_of(lit, n), &kept))
+            if (!rule_keep_text(p->b, str_of(lit, n), &kept))
                 return false;
             s = kept;
         } else if (d->fast && d->fast_n) {
@@ -201,14 +202,14 @@ static bool fast_choose(struct parse *p)
     return best.n == 0 || fast_keep(p, best, nocase);
 }
 
-void draft_end(struct parse *p)
+void rule_draft_end(struct parse *p)
 {
     struct rules_build *b = p->b;
     judge(p);
     if (p->bad)
         return;
     if (b->rules.n == RULES_MAX) {
-        problem(p, 0, NULL, "there are more than %u rules", RULES_MAX);
+        rule_problem(p, 0, NULL, "there are more than %u rules", RULES_MAX);
         return;
     }
     uint32_t line = 1;
@@ -218,8 +219,8 @@ void draft_end(struct parse *p)
         b->no_memory = true;
         return;
     }
-    struct rules_rule *r = vec_add(&b->rules, 1);
-    struct origin *o = vec_add(&b->where, 1);
+    struct rules_rule *r = rule_vec_add(&b->rules, 1);
+    struct origin *o = rule_vec_add(&b->where, 1);
     if (!r || !o) {
         b->no_memory = true;
         return;

@@ -7,7 +7,7 @@
 static struct str token(struct parse *p)
 {
     int depth = 0;
-    skip_space(p);
+    rule_space(p);
     size_t from = p->at;
     for (; p->at < p->n; p->at++) {
         char c = p->t[p->at];
@@ -16,7 +16,7 @@ static struct str token(struct parse *p)
         if (depth <= 0 && (c == ' ' || c == '\t' || c == '('))
             break;
     }
-    return part(p, from, p->at);
+    return rule_part(p, from, p->at);
 }
 
 static const char *var_of(const struct rules_build *b, struct str name)
@@ -45,11 +45,11 @@ static bool port_leaf(struct list *l, struct str s, bool negated)
     bool good = (low.n || ranged) && (low.n == 0 || str_u32(low, 65535, &lo) == OK) &&
                 (high.n == 0 || str_u32(high, 65535, &hi) == OK) && lo <= hi && (low.n || high.n);
     if (!good) {
-        problem(l->p, l->at, "ports: any, 5060, 5060:5070, [5060,5061], !5060",
-                "\"" STR_FMT "\" is no port", (int)MIN(s.n, 40u), s.p);
+        rule_problem(l->p, l->at, "ports: any, 5060, 5060:5070, [5060,5061], !5060",
+                     "\"" STR_FMT "\" is no port", (int)MIN(s.n, 40u), s.p);
         return false;
     }
-    struct rules_port *x = vec_add(&l->p->b->ports, 1);
+    struct rules_port *x = rule_vec_add(&l->p->b->ports, 1);
     if (!x)
         return false;
     *x = (struct rules_port){.lo = (uint16_t)lo, .hi = (uint16_t)hi, .negated = negated};
@@ -75,11 +75,11 @@ static bool net_leaf(struct list *l, struct str s, bool negated)
         last_of(&b);
     }
     if (!good || a.a.family != b.a.family || memcmp(a.a.ip, b.a.ip, 16) > 0) {
-        problem(l->p, l->at, "addresses: any, 192.0.2.1, 192.0.2.0/24, [a,b], !a, $HOME_NET",
-                "\"" STR_FMT "\" is no address", (int)MIN(s.n, 48u), s.p);
+        rule_problem(l->p, l->at, "addresses: any, 192.0.2.1, 192.0.2.0/24, [a,b], !a, $HOME_NET",
+                     "\"" STR_FMT "\" is no address", (int)MIN(s.n, 48u), s.p);
         return false;
     }
-    struct rules_net *x = vec_add(&l->p->b->nets, 1);
+    struct rules_net *x = rule_vec_add(&l->p->b->nets, 1);
     if (!x)
         return false;
     x->family = a.a.family;
@@ -118,15 +118,15 @@ static bool item(struct list *l, struct str s, bool negated, int depth)
     if (not )
         s = str_trim(str_skip(s, 1));
     if (s.n == 0 || depth > DEPTH || (not &&negated)) {
-        problem(l->p, l->at,
-                not &&negated ? "say what is meant without a negation in a negation" : NULL,
-                s.n == 0 ? "an item of the list is empty" : "lists are nested too deep");
+        rule_problem(l->p, l->at,
+                     not &&negated ? "say what is meant without a negation in a negation" : NULL,
+                     s.n == 0 ? "an item of the list is empty" : "lists are nested too deep");
         return false;
     }
     negated = negated || not ;
     if (s.p[0] == '[') {
         if (s.p[s.n - 1] != ']' || s.n < 2) {
-            problem(l->p, l->at, NULL, "the list is not closed by ]");
+            rule_problem(l->p, l->at, NULL, "the list is not closed by ]");
             return false;
         }
         return items(l, str_of(s.p + 1, s.n - 2), negated, depth);
@@ -134,20 +134,20 @@ static bool item(struct list *l, struct str s, bool negated, int depth)
     if (s.p[0] == '$') {
         const char *value = var_of(l->p->b, str_skip(s, 1));
         if (!value) {
-            problem(l->p, l->at, "known: $HOME_NET $EXTERNAL_NET $SIP_SERVERS $SIP_PORTS",
-                    "variable \"" STR_FMT "\" is not known", (int)MIN(s.n, 40u), s.p);
+            rule_problem(l->p, l->at, "known: $HOME_NET $EXTERNAL_NET $SIP_SERVERS $SIP_PORTS",
+                         "variable \"" STR_FMT "\" is not known", (int)MIN(s.n, 40u), s.p);
             return false;
         }
         return item(l, str_c(value), negated, depth + 1);
     }
     if (str_eq(s, STR("any"))) {
         if (negated)
-            problem(l->p, l->at, NULL, "not any is nothing: the rule can never fit");
+            rule_problem(l->p, l->at, NULL, "not any is nothing: the rule can never fit");
         l->any = true;
         return !negated;
     }
     if (++l->n > RULES_NETS_MAX) {
-        problem(l->p, l->at, NULL, "more than %u items", RULES_NETS_MAX);
+        rule_problem(l->p, l->at, NULL, "more than %u items", RULES_NETS_MAX);
         return false;
     }
     l->n_negated += negated;
@@ -175,10 +175,10 @@ static bool list(struct parse *p, bool ports, struct rules_slice *ret)
     size_t from = v->n;
     struct list l = {.p = p, .ports = ports};
     struct str s = token(p);
-    l.at = place(p, s);
+    l.at = rule_place(p, s);
     if (s.n == 0) {
-        problem(p, p->at, "action protocol source port -> destination port (options)",
-                "%s is missing", ports ? "a port" : "an address");
+        rule_problem(p, p->at, "action protocol source port -> destination port (options)",
+                     "%s is missing", ports ? "a port" : "an address");
         return false;
     }
     if (!item(&l, s, false, 0))
@@ -199,8 +199,8 @@ static bool action(struct parse *p)
             return true;
         }
     }
-    problem(p, place(p, s), "alert, pass, drop or reject", "\"" STR_FMT "\" is no action",
-            (int)MIN(s.n, 40u), s.p);
+    rule_problem(p, rule_place(p, s), "alert, pass, drop or reject", "\"" STR_FMT "\" is no action",
+                 (int)MIN(s.n, 40u), s.p);
     return false;
 }
 
@@ -221,13 +221,13 @@ static bool protocol(struct parse *p)
             return true;
         }
     }
-    problem(p, place(p, s),
-            "sip; udp, tcp and ip mean SIP over them (tcp: TLS too, decrypted); rtp",
-            "protocol \"" STR_FMT "\" is not served", (int)MIN(s.n, 40u), s.p);
+    rule_problem(p, rule_place(p, s),
+                 "sip; udp, tcp and ip mean SIP over them (tcp: TLS too, decrypted); rtp",
+                 "protocol \"" STR_FMT "\" is not served", (int)MIN(s.n, 40u), s.p);
     return false;
 }
 
-bool header_parse(struct parse *p)
+bool rule_header_parse(struct parse *p)
 {
     if (!action(p) || !protocol(p))
         return false;
@@ -236,15 +236,15 @@ bool header_parse(struct parse *p)
     struct str way = token(p);
     p->r.both_ways = str_eq(way, STR("<>"));
     if (!p->r.both_ways && !str_eq(way, STR("->"))) {
-        problem(p, place(p, way), "-> or <>", "\"" STR_FMT "\" is no direction",
-                (int)MIN(way.n, 20u), way.p);
+        rule_problem(p, rule_place(p, way), "-> or <>", "\"" STR_FMT "\" is no direction",
+                     (int)MIN(way.n, 20u), way.p);
         return false;
     }
     good = list(p, false, &p->r.dst) && good;
     good = list(p, true, &p->r.dport) && good;
-    skip_space(p);
+    rule_space(p);
     if (good && (p->at >= p->n || p->t[p->at] != '(')) {
-        problem(p, p->at, NULL, "the options in parentheses are missing");
+        rule_problem(p, p->at, NULL, "the options in parentheses are missing");
         return false;
     }
     if (p->at < p->n && p->t[p->at] == '(')

@@ -90,7 +90,7 @@ static bool optional(struct str s, size_t i, size_t *next, bool *ret_repeated)
     return none;
 }
 
-size_t literal_of(struct str s, char *ret, size_t cap)
+size_t rule_literal_of(struct str s, char *ret, size_t cap)
 {
     struct run r = {.best = ret, .cap = cap};
     for (size_t i = 0; i < s.n;) {

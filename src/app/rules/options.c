@@ -8,7 +8,7 @@ static void opt_msg(struct parse *p, struct str v)
     char text[TEXT_MAX];
     struct out o = out_of(text, sizeof text);
     struct str s;
-    if (!unquote(p, v, &s))
+    if (!rule_unquote(p, v, &s))
         return;
     for (size_t i = 0; i < s.n; i++) {
         if (s.p[i] == '\\' && i + 1 < s.n)
@@ -16,33 +16,33 @@ static void opt_msg(struct parse *p, struct str v)
         out_ch(&o, s.p[i] >= 0x20 && s.p[i] < 0x7f ? s.p[i] : '?');
     }
     if (o.full)
-        problem(p, place(p, v), NULL, "longer than %u bytes", TEXT_MAX);
+        rule_problem(p, rule_place(p, v), NULL, "longer than %u bytes", TEXT_MAX);
     else
-        (void)keep_text(p->b, out_str(&o), &p->r.msg);
+        (void)rule_keep_text(p->b, out_str(&o), &p->r.msg);
 }
 
 static void opt_sid(struct parse *p, struct str v)
 {
     int64_t n;
-    if (number(p, v, 1, INT32_MAX, &n))
+    if (rule_number(p, v, 1, INT32_MAX, &n))
         p->r.sid = (uint32_t)n;
 }
 static void opt_rev(struct parse *p, struct str v)
 {
     int64_t n;
-    if (number(p, v, 0, INT32_MAX, &n))
+    if (rule_number(p, v, 0, INT32_MAX, &n))
         p->r.rev = (uint32_t)n;
 }
 static void opt_gid(struct parse *p, struct str v)
 {
     int64_t n;
-    if (number(p, v, 1, INT32_MAX, &n))
+    if (rule_number(p, v, 1, INT32_MAX, &n))
         p->r.gid = (uint32_t)n;
 }
 static void opt_priority(struct parse *p, struct str v)
 {
     int64_t n;
-    if (number(p, v, 1, 255, &n)) {
+    if (rule_number(p, v, 1, 255, &n)) {
         p->r.severity = (uint8_t)MIN(n, 4);
         p->severity_said = true;
     }
@@ -50,21 +50,23 @@ static void opt_priority(struct parse *p, struct str v)
 
 static void opt_classtype(struct parse *p, struct str v)
 {
-    int severity = class_severity(v);
+    int severity = rule_class_severity(v);
     if (!severity) {
-        problem(p, place(p, v), "a class of Suricata's usual classification; or say priority",
-                "classtype \"" STR_FMT "\" is not known", (int)MIN(v.n, 60u), v.p);
+        rule_problem(p, rule_place(p, v),
+                     "a class of Suricata's usual classification; or say priority",
+                     "classtype \"" STR_FMT "\" is not known", (int)MIN(v.n, 60u), v.p);
         return;
     }
     p->severity_of_class = (uint8_t)severity;
-    (void)keep_text(p->b, v, &p->r.classtype);
+    (void)rule_keep_text(p->b, v, &p->r.classtype);
 }
 
 static void opt_reference(struct parse *p, struct str v)
 {
     struct str kind, rest = str_cut(v, ',', &kind);
     if (kind.n == 0 || str_trim(rest).n == 0)
-        problem(p, place(p, v), "as in reference:cve,2021-44228", "a reference is TYPE,VALUE");
+        rule_problem(p, rule_place(p, v), "as in reference:cve,2021-44228",
+                     "a reference is TYPE,VALUE");
 }
 
 /* "key value, key value"; ours is ringwall_weight, others are read over. */
@@ -76,9 +78,9 @@ static void opt_metadata(struct parse *p, struct str v)
         v = str_cut(v, ',', &one);
         struct str value = str_trim(str_cut(str_trim(one), ' ', &key));
         if (key.n == 0)
-            problem(p, place(p, one), "as in metadata:key value, key value",
-                    "an entry of the metadata is empty");
-        else if (str_eq(key, STR("ringwall_weight")) && number(p, value, 1, 255, &n))
+            rule_problem(p, rule_place(p, one), "as in metadata:key value, key value",
+                         "an entry of the metadata is empty");
+        else if (str_eq(key, STR("ringwall_weight")) && rule_number(p, value, 1, 255, &n))
             p->r.weight = (uint8_t)n;
     }
 }
@@ -101,12 +103,12 @@ static void opt_flow(struct parse *p, struct str v)
         while (i < ARRAY_LEN(words) && !str_eq(w, str_c(words[i].name)))
             i++;
         if (i == ARRAY_LEN(words))
-            problem(p, place(p, w),
-                    "to_server from_client to_client from_server established not_established "
-                    "stateless",
-                    "flow \"" STR_FMT "\" is not served", (int)MIN(w.n, 40u), w.p);
+            rule_problem(p, rule_place(p, w),
+                         "to_server from_client to_client from_server established not_established "
+                         "stateless",
+                         "flow \"" STR_FMT "\" is not served", (int)MIN(w.n, 40u), w.p);
         else if (p->r.flow & words[i].against)
-            problem(p, place(p, w), NULL, "flow says both one thing and its opposite");
+            rule_problem(p, rule_place(p, w), NULL, "flow says both one thing and its opposite");
         else
             p->r.flow |= words[i].bit;
     }
@@ -125,8 +127,8 @@ static bool track_of(struct parse *p, struct str w, uint8_t *ret)
             return true;
         }
     }
-    problem(p, place(p, w), "by_src, by_dst, by_both, by_rule or by_flow",
-            "track \"" STR_FMT "\" is not served", (int)MIN(w.n, 40u), w.p);
+    rule_problem(p, rule_place(p, w), "by_src, by_dst, by_both, by_rule or by_flow",
+                 "track \"" STR_FMT "\" is not served", (int)MIN(w.n, 40u), w.p);
     return false;
 }
 
@@ -137,15 +139,15 @@ static bool limit_type(struct parse *p, struct str w, uint8_t *ret)
            : str_eq(w, STR("both"))      ? LIMIT_BOTH
                                          : LIMIT_NONE;
     if (*ret == LIMIT_NONE)
-        problem(p, place(p, w), "limit, threshold or both", "type \"" STR_FMT "\" is not served",
-                (int)MIN(w.n, 40u), w.p);
+        rule_problem(p, rule_place(p, w), "limit, threshold or both",
+                     "type \"" STR_FMT "\" is not served", (int)MIN(w.n, 40u), w.p);
     return *ret != LIMIT_NONE;
 }
 
 static void limit(struct parse *p, struct str v, struct rules_limit *l, bool filter)
 {
     unsigned seen = 0, want = filter ? 14 : 15;
-    size_t at = place(p, v);
+    size_t at = rule_place(p, v);
     *l = (struct rules_limit){.type = LIMIT_FILTER};
     while (v.n) {
         struct str one, key;
@@ -160,21 +162,21 @@ static void limit(struct parse *p, struct str v, struct rules_limit *l, bool fil
         else if (str_eq(key, STR("track")))
             bit = 2, good = track_of(p, value, &l->track);
         else if (str_eq(key, STR("count")))
-            bit = 4, good = number(p, value, 1, INT32_MAX, &n), l->count = (uint32_t)n;
+            bit = 4, good = rule_number(p, value, 1, INT32_MAX, &n), l->count = (uint32_t)n;
         else if (str_eq(key, STR("seconds")))
-            bit = 8, good = number(p, value, 1, 86400 * 30, &n), l->seconds = (uint32_t)n;
+            bit = 8, good = rule_number(p, value, 1, 86400 * 30, &n), l->seconds = (uint32_t)n;
         if (!good)
             seen |= bit;
         else if (!bit || (seen & bit))
-            problem(p, place(p, one), NULL, "\"" STR_FMT "\" does not belong here",
-                    (int)MIN(one.n, 40u), one.p);
+            rule_problem(p, rule_place(p, one), NULL, "\"" STR_FMT "\" does not belong here",
+                         (int)MIN(one.n, 40u), one.p);
         seen |= bit;
     }
     if (seen != want)
-        problem(p, at,
-                filter ? "track by_src, count 5, seconds 60"
-                       : "type limit, track by_src, count 1, seconds 60",
-                "%s, count and seconds must all be said", filter ? "track" : "type, track");
+        rule_problem(p, at,
+                     filter ? "track by_src, count 5, seconds 60"
+                            : "type limit, track by_src, count 1, seconds 60",
+                     "%s, count and seconds must all be said", filter ? "track" : "type, track");
 }
 static void opt_threshold(struct parse *p, struct str v)
 {
@@ -192,12 +194,12 @@ static int bit_of(struct parse *p, struct str name, bool set, size_t at)
     while (i < b->n_bits && !str_eq(str_c(b->bits[i].name), name))
         i++;
     if (name.n == 0 || name.n >= sizeof b->bits[0].name || str_find(name, '|') < name.n) {
-        problem(p, at, "one name a keyword, without |", "a flowbit's name has 1 to %zu bytes",
-                sizeof b->bits[0].name - 1);
+        rule_problem(p, at, "one name a keyword, without |", "a flowbit's name has 1 to %zu bytes",
+                     sizeof b->bits[0].name - 1);
         return -1;
     }
     if (i == RULES_BITS) {
-        problem(p, at, NULL, "there are more than %u flowbits", RULES_BITS);
+        rule_problem(p, at, NULL, "there are more than %u flowbits", RULES_BITS);
         return -1;
     }
     if (i == b->n_bits) {
@@ -229,13 +231,13 @@ static void opt_flowbits(struct parse *p, struct str v)
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
         if (!str_eq(verb, str_c(verbs[i].name)))
             continue;
-        int bit = bit_of(p, name, verbs[i].set, place(p, v));
+        int bit = bit_of(p, name, verbs[i].set, rule_place(p, v));
         if (bit >= 0)
             *verbs[i].mask |= UINT64_C(1) << bit;
         return;
     }
-    problem(p, place(p, v), "set, unset, toggle, isset, isnotset or noalert",
-            "flowbits \"" STR_FMT "\" is not served", (int)MIN(verb.n, 40u), verb.p);
+    rule_problem(p, rule_place(p, v), "set, unset, toggle, isset, isnotset or noalert",
+                 "flowbits \"" STR_FMT "\" is not served", (int)MIN(verb.n, 40u), verb.p);
 }
 
 static void opt_noalert(struct parse *p, struct str v)
@@ -404,24 +406,24 @@ static void unknown(struct parse *p, struct str name, size_t at)
     const char *near = nearest(name);
     for (size_t i = 0; i < ARRAY_LEN(known); i++) {
         if (str_eq(name, str_c(known[i]))) {
-            problem(p, at, "leave the rule out, or say it by content, pcre, isdataat or bsize",
-                    "keyword \"" STR_FMT "\" of Suricata is not served here", STR_ARG(name));
+            rule_problem(p, at, "leave the rule out, or say it by content, pcre, isdataat or bsize",
+                         "keyword \"" STR_FMT "\" of Suricata is not served here", STR_ARG(name));
             return;
         }
     }
     for (size_t i = 0; i < ARRAY_LEN(elsewhere); i++) {
         struct str e = str_c(elsewhere[i]);
         if (str_starts(name, e) && (name.n == e.n || name.p[e.n] == '.' || name.p[e.n] == '_')) {
-            problem(p, at, "rules here are about SIP, SDP and RTP",
-                    "keyword \"" STR_FMT "\" is of another protocol", (int)MIN(name.n, 40u),
-                    name.p);
+            rule_problem(p, at, "rules here are about SIP, SDP and RTP",
+                         "keyword \"" STR_FMT "\" is of another protocol", (int)MIN(name.n, 40u),
+                         name.p);
             return;
         }
     }
     char hint[80];
     (void)snprintf(hint, sizeof hint, "did you mean %s?", near ? near : "");
-    problem(p, at, near ? hint : "docs/rules.md lists what is served",
-            "keyword \"" STR_FMT "\" is not known", (int)MIN(name.n, 40u), name.p);
+    rule_problem(p, at, near ? hint : "docs/rules.md lists what is served",
+                 "keyword \"" STR_FMT "\" is not known", (int)MIN(name.n, 40u), name.p);
 }
 
 static void option(struct parse *p, struct str name, size_t at, bool has_value, struct str v)
@@ -431,9 +433,9 @@ static void option(struct parse *p, struct str name, size_t at, bool has_value, 
     p->key_at = at;
     if (buffer >= 0) {
         if (has_value)
-            problem(p, at, "a sticky buffer is a word alone: sip.uri; content:\"x\";",
-                    "%s has no value", rules_buffer_name((enum rules_buffer)buffer));
-        buffer_begin(p, (enum rules_buffer)buffer);
+            rule_problem(p, at, "a sticky buffer is a word alone: sip.uri; content:\"x\";",
+                         "%s has no value", rules_buffer_name((enum rules_buffer)buffer));
+        rule_buffer_begin(p, (enum rules_buffer)buffer);
         return;
     }
     while (i < ARRAY_LEN(options) && !str_eq(name, str_c(options[i].name)))
@@ -444,11 +446,11 @@ static void option(struct parse *p, struct str name, size_t at, bool has_value, 
     }
     uint64_t bit = UINT64_C(1) << i;
     if ((options[i].how & ONCE) && (p->seen & bit))
-        problem(p, at, NULL, "%s is said twice", options[i].name);
+        rule_problem(p, at, NULL, "%s is said twice", options[i].name);
     else if ((options[i].how & 3) == YES && v.n == 0)
-        problem(p, at, NULL, "%s needs a value", options[i].name);
+        rule_problem(p, at, NULL, "%s needs a value", options[i].name);
     else if ((options[i].how & 3) == NO && has_value)
-        problem(p, at, NULL, "%s has no value", options[i].name);
+        rule_problem(p, at, NULL, "%s has no value", options[i].name);
     else
         options[i].fn(p, v);
     p->seen |= bit;
@@ -483,25 +485,25 @@ static bool one_option(struct parse *p)
     size_t at = p->at;
     while (p->at < p->n && word_char(p->t[p->at]))
         p->at++;
-    struct str name = part(p, at, p->at), v = STR_NONE;
+    struct str name = rule_part(p, at, p->at), v = STR_NONE;
     bool has_value, closed = true;
-    skip_space(p);
+    rule_space(p);
     if (name.n == 0) {
-        problem(p, p->at, NULL, "a keyword is expected");
+        rule_problem(p, p->at, NULL, "a keyword is expected");
         return false;
     }
     has_value = p->at < p->n && p->t[p->at] == ':';
     if (has_value) {
         size_t end = value_end(p, ++p->at, &closed);
-        v = part(p, p->at, end);
+        v = rule_part(p, p->at, end);
         p->at = end;
     }
     if (!closed || p->at >= p->n || p->t[p->at] != ';') {
-        problem(p, closed ? p->at : place(p, v),
-                closed ? NULL : "inside quotes write \\; and \\\"",
-                closed ? "the semicolon behind %.*s is missing"
-                       : "the value of %.*s ends inside quotes",
-                (int)MIN(name.n, 40u), name.p);
+        rule_problem(p, closed ? p->at : rule_place(p, v),
+                     closed ? NULL : "inside quotes write \\; and \\\"",
+                     closed ? "the semicolon behind %.*s is missing"
+                            : "the value of %.*s ends inside quotes",
+                     (int)MIN(name.n, 40u), name.p);
         return false;
     }
     p->at++;
@@ -509,22 +511,24 @@ static bool one_option(struct parse *p)
     return true;
 }
 
-void options_parse(struct parse *p)
+void rule_options_parse(struct parse *p)
 {
     for (;;) {
-        skip_space(p);
+        rule_space(p);
         if (p->at >= p->n) {
-            problem(p, p->at, NULL, "the rule is not closed by )");
+            rule_problem(p, p->at, NULL, "the rule is not closed by )");
             return;
         }
         if (p->t[p->at] == ')')
             break;
-        if (!one_option(p))
+        if (!one_option(p)) {
+            p->cut = true;
             return;
+        }
     }
     p->at++;
-    skip_space(p);
+    rule_space(p);
     if (p->at < p->n)
-        problem(p, p->at, "a rule a line; a comment begins a line with #",
-                "something stands behind the rule");
+        rule_problem(p, p->at, "a rule a line; a comment begins a line with #",
+                     "something stands behind the rule");
 }

@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <sys/stat.h>
 
-void *vec_add(struct vec *v, size_t n)
+void *rule_vec_add(struct vec *v, size_t n)
 {
     if (!v->p || v->n + n > v->cap) {
         size_t cap = MAX(v->cap * 2, v->n + n + 64);
@@ -20,10 +20,10 @@ void *vec_add(struct vec *v, size_t n)
     return at;
 }
 
-bool keep_text(struct rules_build *b, struct str s, struct rules_slice *ret)
+bool rule_keep_text(struct rules_build *b, struct str s, struct rules_slice *ret)
 {
     size_t at = b->text.n;
-    char *p = vec_add(&b->text, s.n);
+    char *p = rule_vec_add(&b->text, s.n);
     if (!p || b->text.n > UINT32_MAX) {
         b->no_memory = true;
         return false;
@@ -70,7 +70,7 @@ static struct rules_problem locate(const struct parse *p, size_t at)
     return q;
 }
 
-void problem(struct parse *p, size_t at, const char *hint, const char *fmt, ...)
+void rule_problem(struct parse *p, size_t at, const char *hint, const char *fmt, ...)
 {
     struct rules_problem q = locate(p, at);
     va_list ap;
@@ -80,7 +80,7 @@ void problem(struct parse *p, size_t at, const char *hint, const char *fmt, ...)
     p->bad = true;
 }
 
-void warning(struct parse *p, size_t at, const char *hint, const char *fmt, ...)
+void rule_warning(struct parse *p, size_t at, const char *hint, const char *fmt, ...)
 {
     struct rules_problem q = locate(p, at);
     va_list ap;
@@ -90,7 +90,7 @@ void warning(struct parse *p, size_t at, const char *hint, const char *fmt, ...)
     va_end(ap);
 }
 
-void file_problem(struct rules_build *b, uint32_t file, const char *fmt, ...)
+void rule_file_problem(struct rules_build *b, uint32_t file, const char *fmt, ...)
 {
     struct rules_problem q = {.file = file};
     va_list ap;
@@ -105,12 +105,12 @@ static bool space(char c)
 {
     return c == ' ' || c == '\t' || c == '\r';
 }
-void skip_space(struct parse *p)
+void rule_space(struct parse *p)
 {
     while (p->at < p->n && space(p->t[p->at]))
         p->at++;
 }
-struct str part(const struct parse *p, size_t from, size_t to)
+struct str rule_part(const struct parse *p, size_t from, size_t to)
 {
     while (from < to && space(p->t[from]))
         from++;
@@ -118,12 +118,12 @@ struct str part(const struct parse *p, size_t from, size_t to)
         to--;
     return str_of(p->t + from, to - from);
 }
-size_t place(const struct parse *p, struct str s)
+size_t rule_place(const struct parse *p, struct str s)
 {
     bool inside = s.p >= p->t && s.p <= p->t + p->n;
     return inside ? (size_t)(s.p - p->t) : p->at;
 }
-bool number(struct parse *p, struct str s, int64_t min, int64_t max, int64_t *ret_v)
+bool rule_number(struct parse *p, struct str s, int64_t min, int64_t max, int64_t *ret_v)
 {
     bool minus = s.n && s.p[0] == '-';
     uint64_t v = 0;
@@ -133,9 +133,9 @@ bool number(struct parse *p, struct str s, int64_t min, int64_t max, int64_t *re
         *ret_v = n;
         return true;
     }
-    problem(p, place(p, s), "names of byte_extract are not served",
-            "\"" STR_FMT "\" is not a number from %lld to %lld", (int)MIN(s.n, 40u), s.p,
-            (long long)min, (long long)max);
+    rule_problem(p, rule_place(p, s), "names of byte_extract are not served",
+                 "\"" STR_FMT "\" is not a number from %lld to %lld", (int)MIN(s.n, 40u), s.p,
+                 (long long)min, (long long)max);
     return false;
 }
 
@@ -157,9 +157,9 @@ static void rule(struct rules_build *b, uint32_t file, struct str raw, struct jo
     p.r.gid = 1;
     p.r.rev = 0;
     p.r.size_op = SIZE_OPS;
-    if (header_parse(&p)) {
-        options_parse(&p);
-        draft_end(&p);
+    if (rule_header_parse(&p)) {
+        rule_options_parse(&p);
+        rule_draft_end(&p);
     }
     j->n = 0;
 }
@@ -224,7 +224,7 @@ enum err rules_build_file(struct rules_build *b, const char *path)
         const char *why = !f ? strerror(errno) : is_file ? "too large" : "not a file";
         (void)snprintf(b->files[b->n_files], sizeof b->files[0], "%s", path);
         printable(b->files[b->n_files]);
-        file_problem(b, b->n_files++, "cannot be read: %s", why);
+        rule_file_problem(b, b->n_files++, "cannot be read: %s", why);
     } else if (size && !text) {
         e = ERR_FULL;
     } else {
