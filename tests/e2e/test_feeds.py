@@ -323,6 +323,10 @@ def test_reload_keeps_and_drops(close, names, ca, tmp_path):
     assert len(web.asked("/a")) == 2
     plain = CONFIG[:CONFIG.index("guard:")]
     g.write(plain)
+    r = g.run("reload", "--state", g.state)
+    assert r.returncode != 0 and "guard.kernel" in r.stdout + r.stderr, "what drops packets needs a restart"
+    assert entries(g, "a", 1)
+    g.write(plain + "guard: {{kernel: none}}\n")
     g.ask("reload")
     assert wait_for(lambda: not [p for p in g.status()["programs"] if p["name"] == "fetch"], 8), "nobody needs it"
     g.write(config([b]))

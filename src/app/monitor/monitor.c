@@ -1,5 +1,5 @@
-#include "app/monitor/lists.h"
 #include "app/monitor/monitor.h"
+#include "app/monitor/lists.h"
 #include "app/monitor/shield.h"
 #include "io/clock.h"
 #include <errno.h>
