@@ -53,6 +53,7 @@ static void policy_make(void)
                              .engines = 1,
                              .rtp_min = 20000,
                              .rtp_max = 29999};
+    guard_policy_default(&policy.guard);
     policy.domains[policy.n_domains++] = text("example.com");
     policy.n_listeners = 1;
     policy.listeners[0].bind = policy.listeners[0].advertise = address(1, 5060);

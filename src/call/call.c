@@ -342,6 +342,8 @@ struct call *call_open(struct core *c, struct incoming *in)
     k->timer.owner = OWNER_CALL;
     k->trace = in->r->trace;
     k->emergency = in->r->emergency;
+    k->aor_hash = in->r->aor_hash;
+    k->number = in->r->number;
     k->route = POLICY_NONE;
     arena_init_blocks(&k->text, &c->small, CALL_TEXT_MAX);
     k->a = leg_new(k, 'a');

@@ -72,6 +72,10 @@ static void on_response(void *ctx, uint64_t user, struct handle t, const struct 
                         const struct flow *f)
 {
     struct core *c = ctx;
+    if (m->code == 401 || m->code == 407) { /* from where it went: it knows our branch */
+        const struct flow *to = trans_flow(c->trans, t);
+        shield_response(c, m, f, REASON_NONE, to && addr_eq_ip(&to->peer, &f->peer));
+    }
     switch (user >> 48) {
     case USER_PEER:
         peers_response(c, user, m);
@@ -94,8 +98,6 @@ static void on_response(void *ctx, uint64_t user, struct handle t, const struct 
     }
     if (m->code >= 200 && handle_eq(l->notify, t))
         l->notify = HANDLE_NONE;
-    if (m->code == 401 || m->code == 407)
-        shield_response(c, m, f, REASON_NONE);
     if (l->ict_for == FOR_CALL && handle_eq(l->ict, t))
         fork_response(l, m);
     else
@@ -156,7 +158,7 @@ static void memory_init(struct core *c, void *mem)
     c->pending_gen = carve(&at, pending_cap(cfg) * sizeof(uint32_t));
     c->ports = carve(&at, sizeof *c->ports);
     ports_init(c->ports, carve(&at, ports_bytes(cfg->ports_cap_pairs)), cfg->ports_cap_pairs);
-    c->ports->map = cfg->ports_open;
+    ports_map(c->ports, cfg->ports_open, cfg->engine);
     struct media_cfg mc = media_cfg_of(c, cfg);
     c->media = media_init(carve(&at, media_bytes(&mc)), &mc);
     c->env.rate = rate_init(carve(&at, rate_bytes(rate_cap(cfg))), rate_cap(cfg));
@@ -226,6 +228,7 @@ static void sweep(struct core *c)
         upstream_registered(c, POLICY_NONE, str_of(b.aor, b.aor_len));
     }
     quiet_tick(c);
+    shield_tick(c);
     timer_arm(&c->wheel, &c->sweep, instant_add(c->now.mono, DUR_MS(SWEEP_MS)));
 }
 
@@ -398,15 +401,33 @@ void core_restore(struct core *c, const struct binding *b, size_t n, struct now 
 
 /* --- media --- */
 
+/* Packets that signatures drop are left out: what lies between them is relayed. */
+static void relay_allowed(struct core *c, struct pkt *pkts, size_t n)
+{
+    size_t from = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!pkts[i].len || shield_packet(c, &pkts[i]))
+            continue;
+        media_turn(c->media, pkts + from, i - from, c->now.mono);
+        pkts[i].len = 0;
+        from = i + 1;
+    }
+    media_turn(c->media, pkts + from, n - from, c->now.mono);
+}
+
 void core_rtp(struct core *c, struct pkt *pkts, size_t n, struct now now)
 {
     c->now = now;
-    struct media_note notes[MEDIA_NOTES];
-    media_turn(c->media, pkts, n, now.mono);
-    size_t n_notes = media_notes(c->media, notes, ARRAY_LEN(notes));
-    for (size_t i = 0; i < n_notes; i++)
-        shield_below(c, (enum reason)notes[i].reason, &notes[i].source, notes[i].n, false,
-                     STR_NONE);
+    if (c->env.rules && rules_want_rtp(c->env.rules))
+        relay_allowed(c, pkts, n);
+    else
+        media_turn(c->media, pkts, n, now.mono);
+    shield_media(c);
+}
+
+void core_close(struct core *c)
+{
+    ports_unmap(c->ports);
 }
 
 struct ports *core_ports(struct core *c)

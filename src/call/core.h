@@ -57,7 +57,8 @@ struct core_cfg {
     const struct ban_board *bans;            /* keeps; NULL: nobody is banned */
     uint32_t bans_cap;
     uint32_t *ban_hits;  /* keeps; a count by slot of the board, ours to write; NULL: not counted */
-    uint8_t *ports_open; /* keeps; by port: 1 while a session has it; NULL: nobody looks */
+    uint8_t *ports_open; /* keeps; 65536, by port: 1 + the engine while a session has it, else 0;
+                            shared by all engines; NULL: nobody looks */
     uint32_t guard_sources, guard_parties; /* slots of the shield; 0: a small default */
     struct token_keys token_keys;          /* shared by the engines */
     struct sipkey hash_key, nonce_key;
@@ -104,6 +105,7 @@ void core_restore(struct core *c, const struct binding *b, size_t n,
 /* Media: the platform moves packets. */
 void core_rtp(struct core *c, struct pkt *pkts, size_t n, struct now now);
 struct ports *core_ports(struct core *c); /* the platform adds opened pairs */
+void core_close(struct core *c);          /* the engine ends: none of its ports has a session now */
 
 /* The shield. */
 void core_observe(struct core *c, const struct obs *o, struct now now); /* from another engine */

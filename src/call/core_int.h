@@ -10,6 +10,7 @@
 #include "base/map.h"
 #include "base/timer.h"
 #include "call/core.h"
+#include "call/quiet.h"
 #include "call/service.h"
 #include "call/shield.h"
 #include "sip/dialog.h"
@@ -211,6 +212,7 @@ struct call {
     uint8_t state, route, next_peer, next_target;
     uint8_t n_forks;
     bool emergency, started /* FACT_CALL_START went out */;
+    uint64_t aor_hash, number; /* who calls whom, for the shield; 0: by user and dialled */
 };
 
 struct pending {
@@ -239,17 +241,6 @@ struct peer {
 struct ended {
     struct handle leg;
     int64_t until_us;
-};
-
-/* Refusals that are told in sums. */
-struct quiet {
-    struct rate_table *sources;
-    struct instant next; /* nothing is told before */
-    struct {
-        uint32_t n;
-        struct addr last;
-    } sum[REASON_COUNT];
-    bool any;
 };
 
 struct core {
@@ -309,14 +300,6 @@ void core_fact(struct core *c, const struct fact *f); /* complete, from elsewher
 struct fact *fact_begin(struct core *c, enum fact_kind k, enum reason why, uint16_t code);
 void fact_end(struct core *c);
 void core_count(struct core *c, enum reason why);
-
-/* --- quiet.c: how much of the log strangers may fill --- */
-size_t quiet_bytes(void);
-void quiet_init(struct core *c, void *mem); /* keeps mem, zeroed */
-/* May one more refusal of that source, which has proved nothing, be told in full? */
-bool quiet_share(struct core *c, const struct addr *source);
-void quiet_add(struct core *c, enum reason why, const struct addr *source); /* told in a sum */
-void quiet_tick(struct core *c);
 
 /* --- pending.c: held requests, and those that wait for the vault --- */
 /* ERR_FULL or ERR_LIMIT (longer than a large block). gives: held_free. */

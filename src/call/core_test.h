@@ -109,6 +109,7 @@ static inline void test_policy(struct policy *p, unsigned engines)
     role->outbound = true;
     test_route(p, "numbers", "X.", ROUTE_PEERS);
     test_route(p, "people", "*", ROUTE_USERS);
+    guard_policy_default(&p->guard);
     p->limits = (struct policy_limits){.calls = 1000,
                                        .bindings = 1000,
                                        .transactions = 10000,

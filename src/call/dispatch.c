@@ -173,6 +173,7 @@ static struct leg *leg_of(struct core *c, const struct sip_msg *m, const struct 
     enum reason why;
     struct handle h;
     struct leg *l = leg_of_tag(c, sip_text(m, m->to_tag), &why, &h);
+    bool gone = !l && why == REASON_NONE && handle_is(h); /* ours, and nobody can guess one */
     if (l && str_eq(l->d.call_id, sip_text(m, m->call_id)) &&
         str_eq(l->d.remote_tag, sip_text(m, m->from_tag)))
         return l;
@@ -181,9 +182,13 @@ static struct leg *leg_of(struct core *c, const struct sip_msg *m, const struct 
         core_count(c, why);
         if (reason_info(why)->hostile)
             shield_stray(c, m, f, why);
-    } else if (m->method == SIP_BYE && !l && ended_lately(c, h) && may_answer(c, f))
-        reply(c, m, f, HANDLE_NONE, 200, STR_NONE); /* both hung up at once */
-    else
+    } else if (gone) { /* both hung up at once, or a request crossed with that: no attack */
+        bool bye = m->method == SIP_BYE && ended_lately(c, h);
+        if (!bye)
+            core_count(c, REASON_sip_no_dialog);
+        if (may_answer(c, f))
+            reply(c, m, f, HANDLE_NONE, bye ? 200 : 481, STR_NONE);
+    } else
         refuse_early(c, m, f, why == REASON_NONE ? REASON_sip_no_dialog : why);
     return NULL;
 }
@@ -247,10 +252,15 @@ static bool within(struct core *c, struct incoming *in, const struct flow *f)
     case SUB_NONE:
         break;
     }
-    in->leg = leg_of(c, in->m, f);
-    if (in->leg)
-        r->dialog_authenticated = leg_is_source(c, in->leg, f);
-    return in->leg;
+    struct leg *l = in->leg = leg_of(c, in->m, f);
+    if (!l)
+        return false;
+    struct str user = l->side == 'a' ? l->call->user : l->aor;
+    r->dialog_authenticated = leg_is_source(c, l, f);
+    r->emergency = l->call->emergency;
+    if (c->env.bans_cap && user.n) /* whose it is matters only to who may be banned */
+        r->aor_hash = location_hash(&c->cfg.hash_key, user);
+    return true;
 }
 
 static void new_request(struct core *c, const struct sip_msg *m, const struct flow *f,
@@ -263,7 +273,9 @@ static void new_request(struct core *c, const struct sip_msg *m, const struct fl
     if (m->to_tag.len && !within(c, &in, f))
         return;
     env_set(c);
+    c->shield.hits.n = 0;
     struct verdict v = gates_run(&c->env, r, &c->ask);
+    shield_rules(c, r);
     enum reason full =
         v.kind == VERDICT_WAIT || v.kind == VERDICT_PASS ? room_for(c, r) : REASON_NONE;
     if (full != REASON_NONE) {
@@ -363,11 +375,11 @@ static void pass(struct core *c, struct incoming *in)
 
 /* In a dialog, over another way than the leg's, the sender has just proved who it is: it must be
  * the leg's user, and from now on that is where the leg lives. */
-static bool leg_moves(struct core *c, struct incoming *in)
+static bool leg_moves(struct incoming *in)
 {
     struct leg *l = in->leg;
     struct request *r = in->r;
-    if (r->dialog_authenticated || leg_is_source(c, l, &r->flow))
+    if (r->dialog_authenticated)
         return true;
     struct str who = str_of(r->user, r->user_n), want = l->side == 'a' ? l->call->user : l->aor;
     if (r->ident != IDENT_USER || !str_eq(who, want))
@@ -377,35 +389,48 @@ static bool leg_moves(struct core *c, struct incoming *in)
     return true;
 }
 
+/* Who is let in by the gates, but not to somebody else's call. */
+static const struct verdict *own_call(struct incoming *in, const struct verdict *v)
+{
+    static const struct verdict foreign = {VERDICT_REFUSE, GATE_IDENTITY,
+                                           REASON_auth_identity_mismatch, 403};
+    bool mine = v->kind != VERDICT_PASS || !in->r->in_dialog || !in->leg || leg_moves(in);
+    return mine ? v : &foreign;
+}
+
+static void let_in(struct core *c, struct incoming *in)
+{
+    core_proved(c, in->r);
+    if (!in->r->in_dialog)
+        pass(c, in);
+    else if (!in->leg)
+        sub_request(c, in);
+    else
+        leg_request(c, in);
+}
+
 void verdict_apply(struct core *c, struct incoming *in, const struct verdict *v)
 {
+    uint8_t zone = in->r->zone;
+    v = own_call(in, v);
     if (!in->r->in_dialog)
         fact_verdict(c, in->r, v);
     shield_request(c, in->r, v);
-    switch (v->kind) {
-    case VERDICT_PASS:
-        core_proved(c, in->r);
-        if (!in->r->in_dialog)
-            pass(c, in);
-        else if (!in->leg)
-            sub_request(c, in);
-        else if (leg_moves(c, in))
-            leg_request(c, in);
-        else
-            reply_reason(c, in, REASON_auth_identity_mismatch);
+    if (v->kind == VERDICT_PASS) {
+        let_in(c, in);
         return;
-    case VERDICT_DROP:
-        core_count(c, v->reason);
-        trans_drop(c->trans, in->t);
-        return;
-    default:
-        break;
     }
     core_count(c, v->reason);
-    uint8_t zone = in->r->zone;
-    if ((v->kind == VERDICT_REFUSE && zone != POLICY_NONE && c->policy->zones[zone].silent) ||
-        shield_silent(c, in->r)) {
+    if (v->kind == VERDICT_DROP) {
         trans_drop(c->trans, in->t);
+        return;
+    }
+    bool silent = shield_silent(c, in->r);
+    if (silent)
+        core_count(c, REASON_shield_silent);
+    if (silent || (v->kind == VERDICT_REFUSE && zone != POLICY_NONE && !in->r->emergency &&
+                   c->policy->zones[zone].silent)) {
+        shield_hush(c, in->r, in->t);
         return;
     }
     struct out o = out_of(c->fields, sizeof c->fields);
@@ -448,7 +473,7 @@ static void response_in(struct core *c, const struct sip_msg *m, const struct fl
     if (!trans_response(c->trans, m, f, c->now.mono, &forged)) {
         enum reason why = forged ? REASON_sip_token_forged : REASON_sip_response_stray;
         core_count(c, why);
-        shield_response(c, m, f, why);
+        shield_response(c, m, f, why, false);
     }
 }
 
@@ -487,7 +512,7 @@ static void message_in(struct core *c, const struct flow *f, struct str bytes, b
     enum err bad = sip_parse(bytes, f->proto != PROTO_UDP, m, &e);
     if (bad != OK) {
         quiet_add(c, e.reason, &f->peer);
-        shield_below(c, e.reason, &f->peer, 1, f->proto != PROTO_UDP, bytes);
+        shield_below(c, e.reason, f, &f->peer, 1, bytes);
     }
     if (bad != OK && !e.answerable) {
         core_count(c, e.reason);

@@ -7,7 +7,7 @@ static void sizes_and_checks(void **state)
         struct fact f = {.kind = (uint8_t)k, .bytes = (uint16_t)fact_size((enum fact_kind)k)};
         assert_true(f.bytes > 0 && f.bytes <= sizeof f);
         if (k == FACT_BAN) /* nobody is banned by nothing */
-            f.u.ban.ban.scope = BAN_SOURCE;
+            f.u.ban.ban = (struct ban){.scope = BAN_AOR, .treat = TREAT_LOCK, .key = 1, .times = 1};
         assert_ok(fact_valid(&f, f.bytes));
         assert_int_not_equal(fact_valid(&f, f.bytes - 1u), OK);
         f.reason = REASON_COUNT;

@@ -49,6 +49,8 @@ bool gate_extension_known(struct str tag);
 uint16_t gate_mark(const struct gate_env *e, const struct addr *source);
 /* gate_ban.c: who the request is for the shield, and what the ban board says of that. */
 void gate_keys(const struct gate_env *e, struct request *r);
+/* It names that user: by From or To, then by its credentials. */
+void gate_names(const struct gate_env *e, struct request *r, struct str user);
 struct verdict gate_ban_source(const struct gate_env *e, struct request *r);
 struct verdict gate_ban_party(const struct gate_env *e, struct request *r);
 

@@ -2,6 +2,14 @@
  * honour the mark; who may call unauthenticated is decided with the emergency service itself. */
 #include "call/gate.h"
 
+/* urn:service:sos and what lies below it (sos.police), and nothing that only begins so. */
+static bool sos(struct str uri)
+{
+    size_t n = strlen("urn:service:sos");
+    return str_istarts(uri, STR("urn:service:sos")) &&
+           (uri.n == n || uri.p[n] == '.' || uri.p[n] == ';' || uri.p[n] == '?');
+}
+
 bool gate_dials_emergency(const struct sip_msg *m)
 {
     struct str uri = sip_text(m, m->uri);
@@ -9,7 +17,7 @@ bool gate_dials_emergency(const struct sip_msg *m)
     size_t n;
     if (m->method != SIP_INVITE)
         return false;
-    return str_istarts(uri, STR("urn:service:sos")) ||
+    return sos(uri) ||
            (dialled_of_uri(uri, dialled, sizeof dialled, &n) &&
             (str_eq(str_of(dialled, n), STR("112")) || str_eq(str_of(dialled, n), STR("911"))));
 }

@@ -120,6 +120,13 @@ static struct verdict by_digest(const struct gate_env *e, struct request *r, str
         return gate_refuse(REASON_auth_syntax);
     if (!our_uri(e, a.uri, sip_text(r->m, r->m->uri)))
         return gate_refuse(REASON_auth_syntax);
+    uint64_t by_uri = r->aor_hash;
+    gate_names(e, r, user);
+    if (r->aor_hash != by_uri) { /* the ban of a user holds whatever From says */
+        struct verdict banned = gate_ban_party(e, r);
+        if (banned.kind != VERDICT_PASS)
+            return banned;
+    }
     enum err fresh = nonce_check(&e->nonce_key, a.nonce, r->now.wall, &r->nonce_id);
     if (fresh == OK && nonce_mark(a.nonce) == gate_mark(e, &r->flow.peer))
         r->proven = true;

@@ -29,9 +29,11 @@ bool gate_rate_left(const struct gate_env *e, uint8_t zone, const struct addr *s
 static struct verdict of_trunk(const struct gate_env *e, const struct request *r)
 {
     uint32_t a_minute = e->policy->guard.trunk_rate;
-    bool ok = !a_minute || r->in_dialog || r->emergency ||
-              rate_take(e->rate, siphash(&e->hash_key, STR("peer")) ^ r->peer,
-                        MAX(a_minute / 60, 1u), a_minute, r->now.mono);
+    bool ok =
+        !a_minute || r->in_dialog || r->emergency ||
+        rate_take(e->rate,
+                  siphash(&e->hash_key, policy_text(e->policy, e->policy->peers[r->peer].name)),
+                  MAX(a_minute / 60, 1u), a_minute, r->now.mono);
     return ok ? gate_pass() : gate_refuse(REASON_shield_rate_trunk);
 }
 

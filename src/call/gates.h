@@ -53,10 +53,15 @@ struct request {
     const struct policy_route *route; /* INVITE and others that are routed */
     uint64_t nonce_id;
     uint64_t aor_hash, device, number, agent; /* for the shield; 0: none */
+    uint64_t evidence;                        /* of it, once it is kept; 0: it is not */
     uint16_t country;
-    uint8_t treat; /* enum treat, of the ban board; TREAT_LOG: nothing special */
-    bool locked;   /* its user is locked: no credentials help, and nothing tells so */
-    bool proven;   /* its source is real: a stream, or a nonce that went there came back */
+    uint8_t who_n;
+    char who[OBS_WHO]; /* whom aor_hash names, cut */
+    bool missing;      /* who that is, or what is dialled, does not exist here */
+    bool decoy;        /* and nobody uses it */
+    uint8_t treat;     /* enum treat, of the ban board; TREAT_LOG: nothing */
+    bool locked;       /* its user is locked: no credentials help, and nothing tells so */
+    bool proven;       /* its source is real: a stream, or a nonce that went there came back */
     struct trace trace;
     uint8_t next; /* gate to go on with */
 };

@@ -121,6 +121,7 @@ static void pending_give_up(struct core *c, struct pending *p, enum reason why)
         in.r->trace.gate[GATE_IDENTITY].verdict = VERDICT_REFUSE;
         in.r->trace.gate[GATE_IDENTITY].reason = (uint16_t)why;
         fact_verdict(c, in.r, &v);
+        shield_request(c, in.r, &v);
     }
     reply_reason(c, &in, why);
     held_free(&in.held);
@@ -200,7 +201,9 @@ void pending_timer(struct core *c, struct timer *t)
 void pending_cancel(struct core *c, struct pending *p)
 {
     struct incoming in;
+    struct verdict v = {VERDICT_REFUSE, GATE_IDENTITY, REASON_call_cancelled, 487};
     pending_take(c, p, &in);
+    shield_request(c, in.r, &v); /* else INVITE and CANCEL together would count as nothing */
     reply(c, in.m, &in.r->flow, in.t, 487, STR_NONE);
     held_free(&in.held);
 }
@@ -363,6 +366,9 @@ enum reason pending_credentials(struct core *c, const struct challenged *x, cons
 {
     struct handle h;
     struct str line;
+    if (x->peer >=
+        c->policy->n_peers) /* no user's secret is ever used for somebody else's challenge */
+        return REASON_peer_challenge;
     if (!respond_ask(c, x, m, &c->ask, &line))
         return REASON_peer_challenge;
     struct pending *p = pending_open(c, ASK_RESPOND, &h);

@@ -4,12 +4,18 @@
  * the store's time nor the disk. */
 #include "call/core_int.h"
 
-#define SOURCES     8192u
-#define SOURCE_S    1u  /* lines a second of one source */
-#define SOURCE_MOST 40u /* at once */
-#define ALL_S       50u /* of all sources: whoever forges sources has no more */
-#define ALL_MOST    400u
-#define SUM_MS      10000
+#define SOURCES 8192u
+#define SUM_MS  10000
+static const struct {
+    uint64_t salt;
+    uint32_t source_s, source_most; /* a second, and at once, of one source */
+    uint32_t all_s, all_most;       /* of all: whoever forges sources has no more */
+} SHARES[] = {
+    [QUIET_LINE] = {0, 1, 40, 50, 400},
+    [QUIET_CLAIMED] = {UINT64_C(0x9e3779b97f4a7c15), 1, 10, 10, 100},
+    [QUIET_PROVEN] = {UINT64_C(0xc2b2ae3d27d4eb4f), 2, 20, 30, 300},
+    [QUIET_EVIDENCE] = {UINT64_C(0x165667b19e3779f9), 1, 10, 20, 200}, /* 1.7 kB each */
+};
 
 size_t quiet_bytes(void)
 {
@@ -21,15 +27,20 @@ void quiet_init(struct core *c, void *mem)
     c->quiet.sources = rate_init(mem, SOURCES);
 }
 
+bool quiet_share_of(struct core *c, const struct addr *source, enum quiet_kind kind)
+{
+    struct addr a = guard_source(source);
+    struct rate_table *t = c->quiet.sources;
+    uint64_t salt = SHARES[kind].salt;
+    return rate_take(t, addr_hash(&c->cfg.hash_key, &a) ^ salt, SHARES[kind].source_s,
+                     SHARES[kind].source_most, c->now.mono) &&
+           rate_take(t, (c->cfg.hash_key.k0 | 1) ^ salt << 1, SHARES[kind].all_s,
+                     SHARES[kind].all_most, c->now.mono);
+}
+
 bool quiet_share(struct core *c, const struct addr *source)
 {
-    struct addr a = *source;
-    a.port = 0;
-    if (a.family == ADDR_V6)
-        memset(a.ip + 8, 0, 8);
-    struct rate_table *t = c->quiet.sources;
-    return rate_take(t, addr_hash(&c->cfg.hash_key, &a), SOURCE_S, SOURCE_MOST, c->now.mono) &&
-           rate_take(t, c->cfg.hash_key.k0 | 1, ALL_S, ALL_MOST, c->now.mono);
+    return quiet_share_of(c, source, QUIET_LINE);
 }
 
 void quiet_add(struct core *c, enum reason why, const struct addr *source)
@@ -47,7 +58,8 @@ void core_refused(struct core *c, enum reason why, const struct addr *source, st
     c->now = now;
     core_count(c, why);
     quiet_add(c, why, source);
-    shield_below(c, why, source, 1, true, STR_NONE); /* connections, whose source is real */
+    struct flow stream = {.proto = PROTO_TCP, .listener = UINT8_MAX}; /* its source is real */
+    shield_below(c, why, &stream, source, 1, STR_NONE);
 }
 
 /* A first 401 is no news, and neither is a line end. */

@@ -37,5 +37,6 @@ void room_refuse(struct core *c, struct incoming *in, enum reason why)
     in->r->trace.gate[GATE_CAPACITY].reason = (uint16_t)why;
     if (!in->r->in_dialog)
         fact_verdict(c, in->r, &v);
+    shield_request(c, in->r, &v); /* it may be why there is no room */
     reply_reason(c, in, why);
 }

@@ -106,6 +106,12 @@ enum reason transfer_allowed(const struct leg *as, const struct sip_msg *m, stru
     if (r->user_n)
         memcpy(r->user, user.p, r->user_n);
     r->role = role_of(c, user);
+    gate_keys(&c->env, r);
+    r->device = 0; /* m is ours: what it says of a device is not the user's */
+    r->aor_hash = user.n ? location_hash(&c->cfg.hash_key, user) : r->aor_hash;
+    struct verdict banned = gate_ban_party(&c->env, r);
+    if (banned.kind != VERDICT_PASS || (r->locked && !r->emergency))
+        return REASON_shield_party;
     c->env.calls_used = c->calls.used;
     c->env.trans_used = trans_used(c->trans);
     for (size_t i = 0; i < ARRAY_LEN(asked); i++) {

@@ -16,6 +16,39 @@ void ports_init(struct ports *p, void *mem, uint32_t cap_pairs)
     p->free_list = (uint16_t *)(void *)((uint8_t *)mem + (size_t)cap_pairs * sizeof *p->resting);
 }
 
+static void map_set(struct ports *p, uint16_t even, uint8_t v)
+{
+    if (!p->map)
+        return;
+    __atomic_store_n(&p->map[even], v, __ATOMIC_RELAXED);
+    __atomic_store_n(&p->map[even + 1], v, __ATOMIC_RELAXED);
+}
+
+static void map_clear(const struct ports *p)
+{
+    for (uint32_t i = 0; p->map && i < 65536; i++)
+        if (__atomic_load_n(&p->map[i], __ATOMIC_RELAXED) == p->mark)
+            __atomic_store_n(&p->map[i], 0, __ATOMIC_RELAXED);
+}
+
+void ports_map(struct ports *p, uint8_t *map, uint8_t engine)
+{
+    p->map = map;
+    p->mark = (uint8_t)(engine + 1);
+    map_clear(p);
+}
+
+void ports_unmap(struct ports *p)
+{
+    map_clear(p);
+    p->map = NULL;
+}
+
+bool ports_rests(const struct ports *p, uint16_t port)
+{
+    return p->state[port / 2] == PAIR_RESTING;
+}
+
 enum err ports_add(struct ports *p, uint16_t even)
 {
     if ((even & 1) != 0 || even == 0)
@@ -24,8 +57,7 @@ enum err ports_add(struct ports *p, uint16_t even)
         return ERR_EXISTS;
     if (p->n_open == p->cap)
         return ERR_FULL;
-    if (p->map) /* one who died may have left them set */
-        p->map[even] = p->map[even + 1] = 0;
+    map_set(p, even, 0);
     p->state[even / 2] = PAIR_FREE;
     p->free_list[p->n_free++] = even;
     p->n_open++;
@@ -43,14 +75,6 @@ static void wake(struct ports *p, struct instant now)
     }
 }
 
-static void map_set(struct ports *p, uint16_t even, uint8_t v)
-{
-    if (!p->map)
-        return;
-    __atomic_store_n(&p->map[even], v, __ATOMIC_RELAXED);
-    __atomic_store_n(&p->map[even + 1], v, __ATOMIC_RELAXED);
-}
-
 enum err ports_take(struct ports *p, struct rng *rng, struct instant now, uint16_t *ret_even)
 {
     wake(p, now);
@@ -62,7 +86,7 @@ enum err ports_take(struct ports *p, struct rng *rng, struct instant now, uint16
     uint16_t even = p->free_list[at];
     p->free_list[at] = p->free_list[--p->n_free];
     p->state[even / 2] = PAIR_TAKEN;
-    map_set(p, even, 1);
+    map_set(p, even, p->mark);
     p->n_taken++;
     *ret_even = even;
     return OK;

@@ -223,6 +223,8 @@ static enum reason relay_one(struct media *m, struct stream *s, struct pkt *pk, 
 /* Who sends what is refused; whoever comes when the table is full is counted only. */
 static void note(struct media *m, enum reason why, const struct pkt *pk)
 {
+    if (why == REASON_rtp_no_session && ports_rests(m->cfg.ports, pk->port))
+        return; /* the last of a call that has just ended */
     for (uint32_t i = 0; i < m->n_notes; i++) {
         struct media_note *x = &m->notes[i];
         if (x->reason == why && addr_eq(&x->source, &pk->peer)) {
