@@ -14,6 +14,7 @@
 #define ROWS_MAX    1000u
 #define RATES_SHOWN 6u
 #define ONCE_LINES  40u
+#define CTRL_L      12
 enum pane { PANE_CALLS, PANE_PHONES, PANE_ATTACKERS, PANE_BANS, PANES };
 static const char *const PANE_NAMES[PANES] = {"calls", "registrations", "attackers", "bans"};
 
@@ -314,7 +315,7 @@ static void pane_bans(struct top *t, FILE *to)
     json_array_foreach(json_object_get(t->d.bans, "bans"), i, b)
     {
         char left[24];
-        const char *net = first_of(b, "net", "source"), *who = member(b, "who");
+        const char *net = first_of(b, "address", "net"), *who = member(b, "who");
         int64_t until = number(b, "until_us");
         span_text(until / 1000000 - now_s, left);
         if (i < ROWS_MAX) {
@@ -548,6 +549,9 @@ static bool key_taken(struct top *t, int key)
     case KEY_PPAGE:
     case KEY_NPAGE:
         move_mark(t, key == KEY_PPAGE ? -10 : 10);
+        break;
+    case CTRL_L:
+        (void)clearok(curscr, TRUE);
         break;
     case 'p':
         t->paused = !t->paused;
