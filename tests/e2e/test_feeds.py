@@ -4,6 +4,7 @@ import http.server, json, os, socket, ssl, subprocess, threading, time
 import pytest
 from gateway import Gateway, wait_for
 from house import Authority
+from ua import Ua
 from zone import Zone
 
 WEB, OTHER, NAME = "127.0.73.9", "127.0.73.10", "feeds.test"
@@ -13,7 +14,7 @@ state: {state}
 engines: 1
 media: {{ports: {ports}}}
 listeners: [{{name: lan, transport: udp, address: "127.0.73.1:5060"}}]
-zones: [{{name: lan, listeners: [lan], sources: [127.0.73.0/24], media: rtp, authenticate: no}}]
+zones: [{{name: lan, listeners: [lan], sources: [127.0.73.0/24, 203.0.113.0/24], media: rtp, registration: yes}}]
 waivers: [{{name: old-pbx, zone: lan, allow: [plain-signalling, plain-media], owner: alice@example.com, reason: "test", expires: 2099-01-01}}]
 peers: [{{name: pbx, kind: pbx, zone: lan, listener: lan, address: "198.51.100.44:5070"}}]
 dns: {{servers: ["127.0.70.53:5353"], unsigned: [test]}}
@@ -353,3 +354,68 @@ def test_redirect_from_outside_to_inside(close, names, ca):
     error(g, "in", "127.0.73.9, an address inside")
     error(g, "literal", "127.0.73.9, an address inside")
     assert not inner.seen
+
+
+def control(g, **request):
+    """One request at the control socket: (code, document)."""
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(5)
+    s.connect(os.path.join(g.state, "run", "control.sock"))
+    s.sendall(json.dumps(request, separators=(",", ":")).encode() + b"\n")
+    data = b""
+    while chunk := s.recv(65536):
+        data += chunk
+    s.close()
+    head, _, body = data.partition(b"\n")
+    return int(head.split()[0]), json.loads(body)
+
+
+def code(ip, timeout=1.0):
+    u = Ua(ip, 5083, ("127.0.73.1", 5060), "udp", "alice")
+    try:
+        u.request("REGISTER", "sip:example.com", "<sip:alice@example.com>", os.urandom(8).hex(), os.urandom(4).hex())
+        m = u.recv(timeout)
+        return m.code if m else None
+    finally:
+        u.close()
+
+
+def named(g):
+    """{address: ban} of what stands on the board by feeds."""
+    return {b["address"]: b for b in control(g, cmd="bans", by="feed")[1]["bans"] if b["by"] == "feed"}
+
+
+def test_what_a_feed_does_to_a_source(close):
+    if not alone():
+        pytest.skip("needs a network namespace of its own")
+    for last in (9, 11, 33, 40):
+        subprocess.run(["ip", "addr", "replace", f"203.0.113.{last}/32", "dev", "lo"], check=True)
+    g = close(Gateway(config=config(["name: hard, file: hard.txt, ban: yes, refresh: 1s, expires: 4s", "name: soft, file: soft.txt, weight: 30, refresh: 1s, expires: 1h"]),
+                      engines=1, ports="27000-27199"))
+
+    def write(name, text):
+        with open(os.path.join(g.state, name + ".new"), "w") as f:
+            f.write(text)
+        os.rename(os.path.join(g.state, name + ".new"), os.path.join(g.state, name))
+    write("hard.txt", "203.0.113.9\n203.0.113.40\n")
+    write("soft.txt", "203.0.113.32/28\n203.0.113.11\n")
+    g.start()
+    assert wait_for(lambda: len(named(g)) == 2, 8), (control(g, cmd="bans", by="feed"), log(g))
+    on = named(g)
+    assert on["203.0.113.9"]["treat"] == "ban" and on["203.0.113.9"]["feed"] == "hard", "where it comes from is told"
+    assert on["203.0.113.11"]["treat"] == "weigh" and on["203.0.113.11"]["feed"] == "soft" and on["203.0.113.11"]["weight"] == 30
+    assert code("203.0.113.9") is None, "named by a list whose word is enough"
+    assert code("203.0.113.11") == 401, "a list's word alone does nothing else"
+    assert code("203.0.113.33") == 401 and code("203.0.113.40") == 401, "exempt, and beside it: its prefix was left out"
+    write("hard.txt", "203.0.113.11\n")
+    assert wait_for(lambda: code("203.0.113.9", 0.3) == 401, 8), "no longer named"
+    assert wait_for(lambda: code("203.0.113.11", 0.3) is None, 8)
+    os.unlink(os.path.join(g.state, "hard.txt"))
+    assert code("203.0.113.11", 0.3) is None, "the last good list stays"
+    assert wait_for(lambda: code("203.0.113.11", 0.3) == 401, 12), "until it expires"
+    write("hard.txt", "203.0.113.9\n")
+    assert wait_for(lambda: code("203.0.113.9", 0.3) is None, 8)
+    g.write(config(["name: soft, file: soft.txt, weight: 30, refresh: 1s, expires: 1h"]))
+    g.ask("reload")
+    assert wait_for(lambda: code("203.0.113.9", 0.3) == 401, 8), "a feed that is gone bans nobody"
+    assert wait_for(lambda: set(named(g)) == {"203.0.113.11"}, 8)

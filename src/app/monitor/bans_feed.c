@@ -10,7 +10,7 @@ void bans_feed_weigh(const struct monitor *m, uint16_t feeds, struct ban *ret_b)
 {
     const struct policy *p = &m->conf->policy;
     uint32_t weight = 0;
-    int64_t until = 0;
+    int64_t until = INT64_MAX; /* of the first list that ends: the others are looked at then */
     ret_b->by = BY_FEED;
     ret_b->treat = TREAT_WEIGH;
     ret_b->times = 1;
@@ -20,7 +20,7 @@ void bans_feed_weigh(const struct monitor *m, uint16_t feeds, struct ban *ret_b)
         if (!(feeds >> f & 1))
             continue;
         weight += g->ban ? 0 : g->weight;
-        until = MAX(until, m->bans->feed[f].until.us);
+        until = MIN(until, m->bans->feed[f].until.us);
         if (ret_b->why_n && !(g->ban && ret_b->treat == TREAT_WEIGH))
             continue;
         struct str name = str_head(policy_text(p, g->name), BAN_WHY);
@@ -30,7 +30,7 @@ void bans_feed_weigh(const struct monitor *m, uint16_t feeds, struct ban *ret_b)
         memcpy(ret_b->why, name.p, name.n);
     }
     ret_b->weight = (uint8_t)MIN(weight, 100u);
-    ret_b->until.us = until;
+    ret_b->until.us = until < INT64_MAX ? until : 0;
 }
 
 static void drop_map(struct ban_feed *f)
