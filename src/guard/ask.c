@@ -96,6 +96,9 @@ static bool may_ask(struct judging *j, enum ban_scope scope, bool forged)
     if (source &&
         (j->o->flags & OBS_PEER || !j->o->source.family || ban_exempt(j->g->cfg.policy, &net)))
         return false;
+    /* A phone of an office that asks its caller for a password: it is told, and never answered. */
+    if (scope == BAN_SOURCE && j->known && j->o->kind == OBS_RESPONSE)
+        return false;
     if (!forged)
         return true;
     return !(source && j->known) && buckets_take(&j->g->asks, 1, ASK_COST_US, ASK_BURST, j->tick);

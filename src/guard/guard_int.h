@@ -38,6 +38,7 @@ enum measure {
     M_NUMBERS, /* distinct numbers */
     M_CALLERS, /* distinct AORs, or sources where there is none */
     M_SOURCES, /* distinct sources; ENTITY_ALL */
+    M_MUTE,    /* the same, of those challenged again and again who never answer */
     M_EACH,    /* every observation adds the weight that it brings; threshold unused */
     M_ONCE,    /* the same, once in the window */
     M_OWN,     /* a function of its own */
@@ -45,6 +46,7 @@ enum measure {
 struct guard_row {
     uint8_t detector, entity, measure, treat; /* treat: its own; 0: by score */
     uint8_t known; /* threshold times this for the registered and for users; 0: not judged */
+    bool second;   /* another row of its detector: what the policy says follows the first */
     bool local;    /* judged where it arrives, by no other */
     bool pair;     /* behind a registered source it bans the AOR there, not all */
     uint8_t index; /* which of its slot's gauges or sets; ALL: which bitmap */
@@ -54,16 +56,17 @@ struct guard_row {
     uint32_t threshold, window_s;
     uint16_t weight; /* points of the first firing, half of them at each further quarter */
 };
-#define GUARD_ROWS_MAX 32u
+#define GUARD_ROWS_MAX 64u
 extern const struct guard_row guard_rows[];
 extern const unsigned guard_rows_n;
 #define K(kind) (1u << (kind))
 
 enum { SET_SLOW, SET_NAMES, SET_MANY, SET_USERS, SETS_SOURCE };
-enum { SET_SHORT, SET_FANOUT, SETS_AOR };
+enum { SET_SHORT, SET_FANOUT, SET_GUESSERS, SETS_AOR };
 enum { SET_CALLERS, SETS_NUMBER };
-enum { BIG_SCAN, BIG_NAMES, BIG_GUESS, BIGS };
-#define GAUGES_SOURCE 16u
+enum { BIG_SCAN, BIG_NAMES, BIG_GUESS, BIG_MUTE, BIGS };
+#define GAUGES_SOURCE 20u
+#define GAUGE_MUTE    15u
 #define GAUGES_AOR    2u
 #define GAUGES_NUMBER 1u
 

@@ -7,6 +7,13 @@
 #define USERS_ASSUMED 8u /* behind a source that is known, but not since when */
 #define LOCK_FACTOR   12u
 #define TALK_S        30u
+#define USER_FACTOR   2u /* a user is one; an office is many */
+#define SPREAD_SOURCES                                                                             \
+    12u /* so many guess one user's password: further ones have no second try                      \
+         */
+#define SPREAD_S   (12 * 3600u)
+#define MUTE_TIMES 4u /* challenged so often within a minute, and never an answer */
+#define MUTE_S     60u
 
 /* -- persons -- */
 
@@ -83,19 +90,32 @@ static struct table *table_of(struct guard *g, enum entity e)
 
 static uint32_t window_of(const struct judging *j, const struct guard_row *r)
 {
-    uint32_t s = j->g->cfg.policy->detectors[r->detector].window_s;
+    uint32_t s = r->second ? 0 : j->g->cfg.policy->detectors[r->detector].window_s;
     return MAX(ticks_of(s ? s : r->window_s), 1u);
+}
+
+/* What the policy says of a detector is said of its first row; the second keeps its distance. */
+static uint32_t told_threshold(const struct judging *j, const struct guard_row *r)
+{
+    uint64_t t = j->g->cfg.policy->detectors[r->detector].threshold;
+    const struct guard_row *first = guard_rows;
+    if (!t)
+        return r->threshold;
+    while (first->detector != r->detector)
+        first++;
+    return (uint32_t)MIN(MAX(t * r->threshold / first->threshold, UINT64_C(1)), UINT64_C(1000000));
 }
 
 /* 0: not judged. */
 static uint32_t threshold_of(struct judging *j, const struct guard_row *r, struct slot *s)
 {
-    uint32_t t = j->g->cfg.policy->detectors[r->detector].threshold;
-    t = MIN(t ? t : r->threshold, 1000000u);
+    uint32_t t = told_threshold(j, r);
     if (r->entity == ENTITY_ALL)
         return j->known ? 0 : (t + j->g->cfg.engines - 1u) / j->g->cfg.engines;
     if (r->entity != ENTITY_SOURCE || (!j->known && s->proof != PROOF_USER))
         return t;
+    if (s->proof == PROOF_USER)
+        return t * MIN(r->known, USER_FACTOR);
     if (r->detector != DET_guess_many)
         return t * r->known;
     /* An office: many more users must fail than are registered there. */
@@ -129,7 +149,8 @@ static uint64_t amount(const struct guard_row *r, const struct obs *o)
 
 static void count(struct judging *j, const struct guard_row *r, struct slot *s, uint32_t threshold)
 {
-    uint32_t bit = 1u << (r - guard_rows), window = window_of(j, r), t16 = threshold * GAUGE_ONE;
+    uint64_t bit = UINT64_C(1) << (r - guard_rows);
+    uint32_t window = window_of(j, r), t16 = threshold * GAUGE_ONE;
     struct gauge *g = slot_gauge(table_of(j->g, (enum entity)r->entity), s, r->index);
     if (gauge_add(g, 0, t16, window, j->tick) < t16 / 2)
         s->firing &= ~bit;
@@ -180,7 +201,7 @@ static bool holds(struct judging *j, const struct guard_row *r, struct slot *s)
 static void distinct(struct judging *j, const struct guard_row *r, struct slot *s,
                      uint32_t threshold)
 {
-    uint32_t bit = 1u << (r - guard_rows);
+    uint64_t bit = UINT64_C(1) << (r - guard_rows);
     struct set *set = slot_set(s, r->index);
     uint64_t it = item(j, r);
     if (!it)
@@ -205,11 +226,27 @@ static void distinct(struct judging *j, const struct guard_row *r, struct slot *
                                 .points = first ? w : (w + 1) / 2});
 }
 
+/* Its source has proved that it is real, before this engine: that is why mute is judged where it
+ * arrives. */
+static bool answered(const struct judging *j)
+{
+    return table_get(&j->g->sources, person_key(j->source_hash, PROOF_PROVEN, 0)) != NULL;
+}
+
+/* Challenged again and again without ever answering: no phone does that for long. */
+static bool mute(struct judging *j)
+{
+    struct slot *s = judge_slot(j, ENTITY_SOURCE);
+    return s &&
+           gauge_add(slot_gauge(&j->g->sources, s, GAUGE_MUTE), (uint64_t)j->o->n * GAUGE_ONE,
+                     MUTE_TIMES * GAUGE_ONE, ticks_of(MUTE_S), j->tick) >= MUTE_TIMES * GAUGE_ONE;
+}
+
 /* Many together: while it fires, each further one of a stranger is a verdict on him. */
 static void wide(struct judging *j, const struct guard_row *r)
 {
     uint32_t threshold = threshold_of(j, r, NULL), window = window_of(j, r);
-    if (!threshold)
+    if (!threshold || (r->measure == M_MUTE && !mute(j)))
         return;
     uint32_t n = bigset_add(&j->g->big[r->index], item(j, r), window, j->tick);
     bool was = (int32_t)(j->g->big_until[r->index] - j->tick) > 0;
@@ -222,7 +259,7 @@ static void wide(struct judging *j, const struct guard_row *r)
         judge_fire(j, NULL, &f);
     if (!s)
         return;
-    uint32_t bit = 1u << (r - guard_rows);
+    uint64_t bit = UINT64_C(1) << (r - guard_rows);
     f.entity = ENTITY_SOURCE;
     f.first = !(s->firing & bit);
     f.points = weight_of(j, r);
@@ -232,7 +269,8 @@ static void wide(struct judging *j, const struct guard_row *r)
 
 static void each(struct judging *j, const struct guard_row *r, struct slot *s)
 {
-    uint32_t bit = 1u << (r - guard_rows), w = weight_of(j, r);
+    uint64_t bit = UINT64_C(1) << (r - guard_rows);
+    uint32_t w = weight_of(j, r);
     if (r->detector == DET_rule || r->detector == DET_feed)
         w = j->o->weight;
     if (r->measure == M_ONCE) {
@@ -293,13 +331,19 @@ static void guess_user(struct judging *j, const struct guard_row *r, struct slot
     struct firing f = {.row = r, .entity = ENTITY_AOR, .first = true};
     if (h && (int32_t)(h->until - j->tick) > 0)
         return;
-    if (h && gauge_add(&h->g, (uint64_t)j->o->n * GAUGE_ONE, t16, window, j->tick) >= t16) {
-        f.level = h->g.v / GAUGE_ONE;
+    bool spread = j->o->flags & OBS_PROVEN && !j->known &&
+                  set_add(slot_set(s, SET_GUESSERS), mix64(j->source_hash), ticks_of(SPREAD_S),
+                          j->tick) >= MAX(SPREAD_SOURCES, t);
+    bool enough = h && gauge_add(&h->g, (uint64_t)j->o->n * GAUGE_ONE, t16, window, j->tick) >= t16;
+    if (enough || spread) {
+        f.level = spread ? set_count(slot_set(s, SET_GUESSERS)) : h->g.v / GAUGE_ONE;
         f.scope = BAN_PAIR;
         f.treat = r->treat;
         f.forgeable = !(j->o->flags & OBS_PROVEN);
-        h->g.v = 0;
-        h->until = j->tick + ticks_of(ban_seconds(j->g->cfg.policy, 1, f.forgeable));
+        if (h)
+            *h = (struct hitter){.tag = h->tag, .g = {j->tick, 0}};
+        if (h)
+            h->until = j->tick + ticks_of(ban_seconds(j->g->cfg.policy, 1, f.forgeable));
         judge_fire(j, s, &f);
     }
     if (!(j->o->flags & OBS_PROVEN))
@@ -346,14 +390,15 @@ static void hijack(struct judging *j, const struct guard_row *r, struct slot *s)
 
 /* -- what is remembered without being judged -- */
 
-/* A password that was right takes back what was wrong before it. */
+/* A password that was right takes back what was wrong before it; but not the refreshes of a phone
+ * beside which somebody guesses. */
 static void registered(struct judging *j)
 {
     const struct obs *o = j->o;
     struct slot *s;
     if (j->mine[ENTITY_SOURCE] && o->aor && (s = judge_slot(j, ENTITY_SOURCE)))
         (void)set_add(slot_set(s, SET_USERS), mix64(o->aor), ticks_of(7200), j->tick);
-    if (!j->mine[ENTITY_AOR] || !o->aor ||
+    if (!j->mine[ENTITY_AOR] || !o->aor || !(o->flags & OBS_NEW) ||
         !(s = table_get(&j->g->aors, person_key(o->aor, PROOF_CLAIMED, 0))))
         return;
     struct aor_extra *x = slot_extra(&j->g->aors, s);
@@ -430,6 +475,7 @@ static void row(struct judging *j, const struct guard_row *r)
     case M_NUMBERS:
     case M_CALLERS:
     case M_SOURCES:
+    case M_MUTE:
         distinct(j, r, s, threshold);
         return;
     case M_EACH:
@@ -458,7 +504,8 @@ void judge_rows(struct judging *j)
         called(j);
     for (unsigned i = 0; i < j->g->by_kind_n[o->kind]; i++) {
         const struct guard_row *r = &guard_rows[j->g->by_kind[o->kind][i]];
-        if (j->g->cfg.policy->detectors[r->detector].off || !fits(r, o))
+        if (j->g->cfg.policy->detectors[r->detector].off || !fits(r, o) ||
+            (r->measure == M_MUTE && answered(j)))
             continue;
         if (r->local ? !j->forwarded : j->mine[r->entity])
             row(j, r);

@@ -136,7 +136,7 @@ static inline void scene_known(struct scene *sc, uint32_t source)
 static inline void scene_register(struct scene *sc, uint32_t source, uint32_t aor, uint16_t country,
                                   uint64_t device)
 {
-    struct obs o = request(source, SIP_REGISTER, REASON_NONE, OBS_PROVEN | OBS_USER);
+    struct obs o = request(source, SIP_REGISTER, REASON_NONE, OBS_PROVEN | OBS_USER | OBS_NEW);
     o.kind = OBS_REGISTERED;
     o.aor = name_of(aor);
     o.country = country;

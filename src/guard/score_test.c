@@ -71,6 +71,17 @@ static void of_a_source(void **state)
 
 /* -- tables -- */
 
+/* What guard.h promises. */
+static void sizes(void **state)
+{
+    (void)state;
+    assert_int_equal(sc.g[0]->sources.slot_bytes, 432);
+    assert_int_equal(sc.g[0]->aors.slot_bytes, 336);
+    assert_int_equal(sc.g[0]->numbers.slot_bytes, 160);
+    assert_int_equal(sizeof(struct bucket), 16);
+    assert_int_equal(sizeof(struct known_source), 16);
+}
+
 static void slots_are_found_again(void **state)
 {
     (void)state;
@@ -178,6 +189,7 @@ int main(void)
         cmocka_unit_test(halves),
         cmocka_unit_test(in_small_steps_as_in_one),
         T(of_a_source),
+        T(sizes),
         cmocka_unit_test(slots_are_found_again),
         cmocka_unit_test(the_least_suspicious_goes),
         T(a_million_forged),

@@ -12,10 +12,10 @@ struct slot {
     uint64_t hash;                  /* of the entity that it is a person of */
     uint64_t aor;                   /* PROOF_USER of a source */
     uint64_t evidence;              /* of the latest straw */
+    uint64_t firing;                /* bit per row */
     uint32_t at;                    /* latest observation */
     uint32_t score, heat;           /* 1/256 points when true; heat: observations that matched */
     uint32_t score_at;              /* when both were */
-    uint32_t firing;                /* bit per row */
     uint32_t asked_until;           /* what was asked stands until then */
     uint8_t asked;                  /* enum treat; 0: nothing */
     uint8_t proof, detector, who_n; /* enum proof; latest that fired */
