@@ -36,6 +36,18 @@ static const char SCHEMA[] =
     "INTEGER, call_id_hash INTEGER,"
     " q INTEGER, flags INTEGER, transport INTEGER, listener INTEGER, peer TEXT);"
     "CREATE UNIQUE INDEX IF NOT EXISTS bindings_key ON bindings(aor, instance, contact);"
+    "CREATE TABLE IF NOT EXISTS bans(" /* ended_us 0: as far as we know in force */
+    " id INTEGER PRIMARY KEY, until_us INTEGER, ended_us INTEGER, act INTEGER, key INTEGER, "
+    "detector TEXT, reason TEXT, ban BLOB);"
+    "CREATE TABLE IF NOT EXISTS alerts("
+    " id INTEGER PRIMARY KEY, time_us INTEGER, engine INTEGER, gid INTEGER, sid INTEGER, rev "
+    "INTEGER, severity INTEGER, score INTEGER, level INTEGER, dry INTEGER, evidence INTEGER, code "
+    "INTEGER, ip TEXT, source TEXT, dest TEXT, transport TEXT, detector TEXT, treat TEXT, action "
+    "TEXT, reason TEXT, message TEXT, class TEXT, method TEXT, call_id TEXT, from_uri TEXT, to_uri "
+    "TEXT, user_agent TEXT);"
+    "CREATE TABLE IF NOT EXISTS evidence("
+    " n INTEGER PRIMARY KEY, id INTEGER, time_us INTEGER, whole INTEGER, message BLOB);"
+    "CREATE INDEX IF NOT EXISTS evidence_id ON evidence(id);"
     "CREATE TABLE IF NOT EXISTS logs(name TEXT PRIMARY KEY, seq INTEGER, hash TEXT) WITHOUT ROWID;"
     "PRAGMA user_version=1;";
 
@@ -57,6 +69,20 @@ static const char *const SQL[DB_COUNT] = {
     [DB_PLACE] = "INSERT OR REPLACE INTO places VALUES(?1,?2)",
     [DB_TRANSFER] = "INSERT INTO transfers VALUES(?1,?2,?3)",
     [DB_LOG_STATE] = "INSERT OR REPLACE INTO logs VALUES(?1,?2,?3)",
+    [DB_BAN] = "INSERT OR REPLACE INTO bans VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",
+    [DB_ALERT] = "INSERT INTO alerts VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,"
+                 "?17,?18,?19,?20,?21,?22,?23,?24,?25,?26,?27)",
+    [DB_EVIDENCE] = "INSERT INTO evidence VALUES(?1,?2,?3,?4,?5)",
+    [DB_ALERT_TRIM] = "DELETE FROM alerts WHERE id<=?1",
+    [DB_ALERT_OLD] =
+        "DELETE FROM alerts WHERE id<(SELECT id FROM alerts WHERE time_us>=?1 ORDER BY "
+        "id LIMIT 1)",
+    [DB_EVIDENCE_TRIM] = "DELETE FROM evidence WHERE n<=?1",
+    [DB_EVIDENCE_OLD] = "DELETE FROM evidence WHERE n<(SELECT n FROM evidence WHERE time_us>=?1 "
+                        "ORDER BY n LIMIT 1)",
+    [DB_BAN_TRIM] = "DELETE FROM bans WHERE ended_us>0 AND id<=(SELECT max(id) FROM bans)-?1",
+    [DB_BAN_OLD] = "DELETE FROM bans WHERE ended_us>0 AND ended_us<?1 AND id<(SELECT max(id) FROM "
+                   "bans)",
     [DB_VERDICT_TRIM] = "DELETE FROM verdicts WHERE id<=?1",
 };
 
@@ -93,6 +119,8 @@ static enum err prepare(struct db *d, const char **ret_why)
     }
     d->next_session = max_id(d->h, "SELECT max(id) FROM sessions") + 1;
     d->next_verdict = max_id(d->h, "SELECT max(id) FROM verdicts") + 1;
+    d->next_alert = max_id(d->h, "SELECT max(id) FROM alerts") + 1;
+    d->next_evidence = max_id(d->h, "SELECT max(n) FROM evidence") + 1;
     return OK;
 }
 

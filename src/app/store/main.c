@@ -7,6 +7,7 @@
 #include "ipc/child.h"
 #include "ipc/control.h"
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define TURN         DUR_MS(200) /* from commit to commit */
 #define LOOK_IDLE    DUR_MS(50)  /* from one look at the rings to the next */
@@ -274,6 +275,19 @@ static void turn(struct program *p, struct instant *next)
     stat_add(p->child.stats, STAT_turns, 1);
 }
 
+/* Before we run: the gateway is given back who was banned. */
+static enum err give_bans(struct program *p)
+{
+    struct msg_blob b = {0};
+    int fd = -1;
+    enum err e = store_bans(&p->store, p->loop.now, &fd, &b.bytes);
+    if (e == OK)
+        e = channel_send(&p->child.ch, MSG_BANS, str_of((const char *)&b, sizeof b), fd);
+    if (fd >= 0)
+        (void)close(fd);
+    return e;
+}
+
 static enum err prepare(struct program *p)
 {
     const char *why = "";
@@ -295,6 +309,8 @@ static enum err prepare(struct program *p)
     boards(p);
     if (cfg.fresh && store_restore(&p->store, p->loop.now, restored_keep, p) != OK)
         child_note(&p->child, SEV_ALERT, "bindings cannot be read back");
+    if (give_bans(p) != OK)
+        child_note(&p->child, SEV_ALERT, "bans cannot be given back");
     p->restore_until = instant_add(p->loop.now.mono, DUR_S(RESTORE_S));
     if (loop_add(&p->loop, p->child.ch.fd, EPOLLIN, channel_in, p) != OK ||
         loop_add(&p->loop, p->child.wake, EPOLLIN, wake_in, p) != OK)

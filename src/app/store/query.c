@@ -343,6 +343,98 @@ static uint32_t query_events(struct store *s, struct str request, struct out *o)
     return CONTROL_OK;
 }
 
+/* By address, user, detector, rule or call; what is not named fits all. */
+static uint32_t query_alerts(struct store *s, struct str request, struct out *o)
+{
+    char buf[256], ip[ADDR_TEXT_MAX];
+    struct str address = control_member(request, "address");
+    struct addr a;
+    struct out t = out_of(ip, sizeof ip);
+    struct alerts_ask ask = {.aor = control_member(request, "aor"),
+                             .detector = control_member(request, "detector"),
+                             .call_id = call_id_of(request, buf),
+                             .sid = number_of(request, "sid", 0, UINT32_MAX),
+                             .last = number_of(request, "last", 20, ROWS_MAX)};
+    if (address.n && addr_parse_ip(address, &a) != OK)
+        return sorry(o, CONTROL_BAD_REQUEST, "that is no address");
+    if (address.n) {
+        addr_put_ip(&t, &a);
+        ask.ip = out_str(&t);
+    }
+    OUT_LIT(o, "{\"alerts\":[");
+    bool whole = alerts_put(s, &ask, o);
+    OUT_LIT(o, "],\"truncated\":");
+    out_put(o, whole ? STR("false}") : STR("true}"));
+    return CONTROL_OK;
+}
+
+static const char REFUSALS[] =
+    "SELECT json_object('time_us',time_us,'engine',engine,'method',method,'from',from_uri,'to',"
+    "to_uri,'user',user,'source',source,'transport',transport,'code',nullif(code,0),'reason',"
+    "reason,'call_id',call_id,'trace',trace) FROM verdicts WHERE id>(SELECT max(id) FROM "
+    "verdicts)-200000 AND ((?1 IS NOT NULL AND (source=?1 OR source LIKE ?1||':%')) OR (?2 IS NOT "
+    "NULL AND (instr(from_uri,?2) OR instr(to_uri,?2) OR user=?2))) ORDER BY id DESC LIMIT 10";
+
+/* Bindings of the user, or from the address. */
+static void who_bindings(struct store *s, const struct addr *a, struct str aor, struct out *o)
+{
+    uint32_t shown = 0;
+    for (unsigned e = 0; e < STORE_SHARDS; e++) {
+        for (uint32_t i = 0; i < location_fresh(s->shard[e].v) && shown < 100; i++) {
+            struct binding b;
+            if (!location_slot(s->shard[e].v, i, &b) || b.expires.us <= s->now.wall.us)
+                continue;
+            if (a ? !addr_eq_ip(a, &b.flow.peer) : !str_starts(str_of(b.aor, b.aor_len), aor))
+                continue;
+            if (shown++)
+                out_ch(o, ',');
+            binding_put(o, &b, e);
+        }
+    }
+}
+
+/* What is on record of an address or a user: alerts, refusals, registrations. */
+static uint32_t query_who(struct store *s, struct str request, struct out *o)
+{
+    char ip[ADDR_TEXT_MAX], host[ADDR_TEXT_MAX];
+    struct str address = control_member(request, "address"), aor = control_member(request, "aor");
+    struct addr a;
+    struct out t = out_of(ip, sizeof ip), h = out_of(host, sizeof host);
+    struct alerts_ask ask = {.aor = aor, .last = 10};
+    bool first = true;
+    if (address.n ? addr_parse_ip(address, &a) != OK : !aor.n)
+        return sorry(o, CONTROL_BAD_REQUEST, "name an address or a user");
+    if (address.n) {
+        addr_put_ip(&t, &a);
+        addr_put_host(&h, &a);
+        ask.ip = out_str(&t);
+    }
+    OUT_LIT(o, "{\"alerts\":[");
+    (void)alerts_put(s, &ask, o);
+    OUT_LIT(o, "],\"refusals\":[");
+    sqlite3_stmt *st = prepared(s, REFUSALS);
+    if (st) {
+        bind(st, 1, out_str(&h));
+        bind(st, 2, aor);
+        (void)rows_put(st, o, &first);
+        (void)sqlite3_finalize(st);
+    }
+    OUT_LIT(o, "],\"bindings\":[");
+    who_bindings(s, address.n ? &a : NULL, aor, o);
+    OUT_LIT(o, "]}");
+    return CONTROL_OK;
+}
+
+static uint32_t query_evidence(struct store *s, struct str request, struct out *o)
+{
+    uint64_t id;
+    if (str_u64(control_member(request, "id"), INT64_MAX, &id) != OK)
+        return sorry(o, CONTROL_BAD_REQUEST, "evidence is named by its number");
+    return evidence_put(s, id, o)
+               ? CONTROL_OK
+               : sorry(o, CONTROL_NOT_FOUND, "no message of that number is kept (any more)");
+}
+
 static uint32_t query_facts(struct store *s, struct out *o)
 {
     const struct store_counts *n = &s->n;
@@ -358,7 +450,9 @@ static uint32_t query_facts(struct store *s, struct out *o)
     out_json_ku64(o, STR("bindings_written"), n->bindings_written);
     out_json_ku64(o, STR("bindings_deleted"), n->bindings_deleted);
     out_json_ku64(o, STR("write_errors"), n->write_errors);
-    out_json_ku64(o, STR("log_lines_lost"), s->events.lost + s->cdrs.lost);
+    out_json_ku64(o, STR("alerts"), n->alerts);
+    out_json_ku64(o, STR("alerts_only_counted"), n->alerts_skipped);
+    out_json_ku64(o, STR("log_lines_lost"), s->events.lost + s->cdrs.lost + s->eve.lost);
     out_ch(o, '}');
     return CONTROL_OK;
 }
@@ -379,6 +473,12 @@ static uint32_t answer(struct store *s, struct str request, struct out *o)
         return query_bindings(s, request, o);
     if (str_eq(cmd, STR("events")))
         return query_events(s, request, o);
+    if (str_eq(cmd, STR("alerts")))
+        return query_alerts(s, request, o);
+    if (str_eq(cmd, STR("evidence")))
+        return query_evidence(s, request, o);
+    if (str_eq(cmd, STR("store-who")))
+        return query_who(s, request, o);
     if (str_eq(cmd, STR("facts")))
         return query_facts(s, o);
     return sorry(o, CONTROL_BAD_REQUEST, "the store does not know this command");

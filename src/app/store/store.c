@@ -78,7 +78,7 @@ static enum err logs_open(struct store *s, const struct store_cfg *cfg, const ch
     *ret_why = "the logs cannot be opened";
     if ((e != OK && e != ERR_SYNTAX) || (c != OK && c != ERR_SYNTAX))
         return ERR_SYSTEM;
-    return OK;
+    return eve_open(&s->eve, s->dir, bytes, cfg->events_files ? cfg->events_files : 16);
 }
 
 enum err store_open(struct store *s, const struct store_cfg *cfg, struct now now,
@@ -120,6 +120,7 @@ void store_close(struct store *s)
     (void)store_commit(s, s->now, &why);
     chainlog_close(&s->events, s->dir);
     chainlog_close(&s->cdrs, s->dir);
+    eve_close(&s->eve);
     db_close(&s->db);
     for (unsigned i = 0; i < STORE_SHARDS; i++)
         free(s->shard[i].slots);
@@ -210,10 +211,16 @@ static void apply(struct store *s, const struct fact *f)
     case FACT_PROCESS:
     case FACT_UPSTREAM:
     case FACT_TRANSFER:
-    case FACT_ALERT:
-    case FACT_BAN:
-    case FACT_EVIDENCE:
         write_event(s, f);
+        break;
+    case FACT_ALERT:
+        write_alert(s, f);
+        break;
+    case FACT_BAN:
+        write_ban(s, f);
+        break;
+    case FACT_EVIDENCE:
+        write_evidence(s, f);
         break;
     case FACT_KIND_COUNT:
         break;
@@ -277,6 +284,7 @@ static void housekeeping(struct store *s)
         db_int(&s->db, DB_VERDICT_TRIM, 1, s->db.next_verdict - 1 - STORE_VERDICTS);
         (void)db_run(s, DB_VERDICT_TRIM);
     }
+    alerts_trim(s);
 }
 
 static void place_row(struct store *s, unsigned source)
@@ -318,6 +326,7 @@ bool store_commit(struct store *s, struct now now, const char **ret_why)
     housekeeping(s);
     bool logs = chainlog_flush(&s->events, s->dir) == OK;
     logs = (chainlog_flush(&s->cdrs, s->dir) == OK) && logs;
+    logs = eve_flush(&s->eve, s->dir) && logs;
     if (s->now.mono.us >= s->sync_us) {
         s->sync_us = instant_add(s->now.mono, SYNC_EVERY).us;
         logs = (chainlog_sync(&s->events) == OK) && logs;

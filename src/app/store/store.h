@@ -14,9 +14,15 @@
 #define STORE_OPEN   65536u /* running calls known for aborted CDRs */
 #define STORE_REFUSALS_S                                                                           \
     2000u /* refusals a second that are written; more are counted and summed up */
-#define STORE_VERDICTS 1000000 /* rows of refusals kept in the database */
-#define STORE_PLACES   256u    /* sources of facts: engines by number, and the monitor */
-#define STORE_MONITOR  UINT8_MAX
+#define STORE_VERDICTS   1000000 /* rows of refusals kept in the database */
+#define STORE_ALERTS_S   1000u /* alerts and messages a second that are written; more are counted */
+#define STORE_ALERTS     200000 /* rows kept, newest first; */
+#define STORE_EVIDENCE   20000  /* and messages, each under 2 KB */
+#define STORE_BANS       100000 /* rows of bans that have ended */
+#define STORE_ALERTS_AGE DUR_S(30 * 86400)
+#define STORE_BANS_AGE   DUR_S(8 * 86400) /* ended bans that the monitor is given, to escalate */
+#define STORE_PLACES     256u             /* sources of facts: engines by number, and the monitor */
+#define STORE_MONITOR    UINT8_MAX
 
 enum db_stmt {
     DB_BEGIN,
@@ -32,13 +38,29 @@ enum db_stmt {
     DB_PLACE,
     DB_TRANSFER,
     DB_VERDICT_TRIM,
+    DB_BAN,
+    DB_ALERT,
+    DB_EVIDENCE,
+    DB_ALERT_TRIM,
+    DB_ALERT_OLD,
+    DB_EVIDENCE_TRIM,
+    DB_EVIDENCE_OLD,
+    DB_BAN_TRIM,
+    DB_BAN_OLD,
     DB_COUNT
 };
 struct db {
     sqlite3 *h;
     sqlite3_stmt *st[DB_COUNT];
     bool in_batch;
-    int64_t next_session, next_verdict;
+    int64_t next_session, next_verdict, next_alert, next_evidence;
+};
+struct eve { /* eve.c */
+    int fd;
+    uint64_t bytes, max_bytes, lost, lines;
+    uint32_t keep_files;
+    char *buf;
+    size_t n;
 };
 struct open_call { /* what an aborted CDR needs; also a record of the file open.calls */
     uint8_t used, engine;
@@ -53,6 +75,7 @@ struct open_call { /* what an aborted CDR needs; also a record of the file open.
 struct store_counts {
     uint64_t facts, bad, sessions, aborted, verdicts, refusals_skipped, bindings_written,
         bindings_deleted, write_errors, dropped;
+    uint64_t alerts, alerts_skipped;
     uint64_t sessions_lost; /* in the log or the database, whichever lost more */
 };
 struct seen_slot { /* of a location board */
@@ -69,6 +92,7 @@ struct store {
     int dir;
     struct db db;
     struct chainlog events, cdrs;
+    struct eve eve;
     struct store_counts n;
     struct now now;
     uint64_t write_error_shown;
@@ -92,6 +116,8 @@ struct store {
     uint32_t refusals;
     uint32_t skipped[REASON_COUNT];
     uint32_t skipped_n;
+    int64_t alert_second; /* and the alerts in it */
+    uint32_t alerts;
     struct shard_watch shard[STORE_SHARDS];
     struct sipkey hash;
     uint8_t engines;
@@ -135,6 +161,10 @@ void store_bindings(struct store *s, struct now now);
 MUST_CHECK enum err store_restore(struct store *s, struct now now,
                                   bool (*fn)(void *ctx, const struct binding *b), void *ctx);
 
+/* The bans in force and those that ended lately, in a sealed memfd of struct ban; the first has no
+ * scope, and the highest id ever given. The caller closes it. */
+MUST_CHECK enum err store_bans(struct store *s, struct now now, int *ret_fd, uint64_t *ret_bytes);
+
 /* Answers one request (JSON object) with a JSON document; ret: enum control_code. */
 uint32_t store_query(struct store *s, struct str request, struct now now, struct out *o);
 
@@ -156,6 +186,25 @@ int64_t call_hash(struct str call_id); /* for the index only; the bytes are comp
 void write_session(struct store *s, const struct fact *f, bool aborted);
 void write_verdict(struct store *s, const struct fact *f);
 void write_event(struct store *s, const struct fact *f);
+void write_alert(struct store *s, const struct fact *f);
+void write_evidence(struct store *s, const struct fact *f);
+void write_ban(struct store *s, const struct fact *f);
+void alert_members(struct out *o, const struct fact *f);
+void evidence_members(struct out *o, const struct fact *f);
+void ban_members(struct out *o, const struct fact *f);
+struct alerts_ask { /* what is empty or 0 fits all */
+    struct str ip, aor, detector, call_id;
+    uint32_t sid, last;
+};
+bool alerts_put(struct store *s, const struct alerts_ask *ask, struct out *o); /* false: cut */
+bool evidence_put(struct store *s, uint64_t id, struct out *o); /* false: there is none */
+void alerts_trim(struct store *s);
+MUST_CHECK enum err eve_open(struct eve *e, int dir, uint64_t max_bytes, uint32_t keep_files);
+void eve_close(struct eve *e); /* what was not flushed is lost */
+bool eve_flush(struct eve *e, int dir);
+void eve_alert(struct eve *e, int dir, const struct fact *f);
+void eve_ban(struct eve *e, int dir, const struct fact *f);
+void eve_text(struct out *o, struct str key, struct str v); /* a member in ASCII; none if empty */
 void bindings_again(struct store *s); /* a batch was taken back: what it held is not there */
 void put_trace(struct out *o,
                const struct trace *t); /* "source=pass identity=refuse:auth_failed" */

@@ -302,14 +302,20 @@ void write_verdict(struct store *s, const struct fact *f)
 
 static struct str event_name(const struct fact *f)
 {
-    static const char *const NAMES[FACT_KIND_COUNT] = {
-        [FACT_VERDICT] = "request-refused",   [FACT_REGISTERED] = "registered",
-        [FACT_UNREGISTERED] = "unregistered", [FACT_EXPIRED] = "expired",
-        [FACT_CALL_START] = "call-started",   [FACT_CALL_END] = "call-ended",
-        [FACT_PEER_STATE] = "peer-state",     [FACT_REFUSED] = "refused",
-        [FACT_PROCESS] = "process",           [FACT_UPSTREAM] = "upstream",
-        [FACT_TRANSFER] = "transfer",         [FACT_ALERT] = "alert",
-        [FACT_BAN] = "ban",                   [FACT_EVIDENCE] = "evidence"};
+    static const char *const NAMES[FACT_KIND_COUNT] = {[FACT_VERDICT] = "request-refused",
+                                                       [FACT_REGISTERED] = "registered",
+                                                       [FACT_UNREGISTERED] = "unregistered",
+                                                       [FACT_EXPIRED] = "expired",
+                                                       [FACT_CALL_START] = "call-started",
+                                                       [FACT_CALL_END] = "call-ended",
+                                                       [FACT_PEER_STATE] = "peer-state",
+                                                       [FACT_REFUSED] = "refused",
+                                                       [FACT_PROCESS] = "process",
+                                                       [FACT_UPSTREAM] = "upstream",
+                                                       [FACT_TRANSFER] = "transfer",
+                                                       [FACT_ALERT] = "alert",
+                                                       [FACT_BAN] = "ban",
+                                                       [FACT_EVIDENCE] = "evidence"};
     return str_c(NAMES[f->kind]);
 }
 
@@ -372,8 +378,13 @@ static void put_members(struct out *o, const struct fact *f)
             out_json_ku64(o, STR("to_session"), f->u.transfer.to_session);
         break;
     case FACT_ALERT:
+        alert_members(o, f);
+        break;
     case FACT_BAN:
+        ban_members(o, f);
+        break;
     case FACT_EVIDENCE:
+        evidence_members(o, f);
         break;
     case FACT_CALL_START:
     case FACT_CALL_END: /* their line is the CDR */
