@@ -75,9 +75,9 @@ static void of_a_source(void **state)
 static void sizes(void **state)
 {
     (void)state;
-    assert_int_equal(sc.g[0]->sources.slot_bytes, 432);
-    assert_int_equal(sc.g[0]->aors.slot_bytes, 336);
-    assert_int_equal(sc.g[0]->numbers.slot_bytes, 160);
+    assert_int_equal(sc.g[0]->sources.slot_bytes, 440);
+    assert_int_equal(sc.g[0]->aors.slot_bytes, 344);
+    assert_int_equal(sc.g[0]->numbers.slot_bytes, 168);
     assert_int_equal(sizeof(struct bucket), 16);
     assert_int_equal(sizeof(struct known_source), 16);
 }
