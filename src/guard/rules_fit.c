@@ -96,6 +96,11 @@ static bool same_lower(const char *p, const char *lower, size_t n)
     return true;
 }
 
+static size_t next_of(struct str s, size_t at, size_t end, char c)
+{
+    return at + str_find(str_of(s.p + at, end - at), c);
+}
+
 /* Place of the text in s[from..to), or to. */
 static size_t find(struct str s, size_t from, size_t to, struct str text, bool nocase)
 {
@@ -105,9 +110,18 @@ static size_t find(struct str s, size_t from, size_t to, struct str text, bool n
         const char *at = memmem(s.p + from, to - from, text.p, text.n);
         return at ? (size_t)(at - s.p) : to;
     }
-    for (size_t i = from; i + text.n <= to; i++)
-        if (ascii_lower(s.p[i]) == text.p[0] && same_lower(s.p + i, text.p, text.n))
+    char low = text.p[0], high = low >= 'a' && low <= 'z' ? (char)(low - 32) : low;
+    size_t end = to - text.n + 1; /* of the places where it may begin */
+    size_t a = next_of(s, from, end, low), b = next_of(s, from, end, high);
+    while (MIN(a, b) < end) {
+        size_t i = MIN(a, b);
+        if (same_lower(s.p + i, text.p, text.n))
             return i;
+        if (a == i)
+            a = next_of(s, i + 1, end, low);
+        if (b == i)
+            b = next_of(s, i + 1, end, high);
+    }
     return to;
 }
 

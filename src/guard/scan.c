@@ -28,20 +28,27 @@ static bool same(const struct rules *r, const struct rules_pattern *p, const cha
     return true;
 }
 
-/* Patterns too short for three bytes are chained behind none: they are few. */
+static bool has(const struct rules *r, const struct rules_pattern *p, struct str s, char first)
+{
+    for (size_t at = 0; at + p->text_n <= s.n; at++) {
+        at += str_find(str_skip(s, at), first);
+        if (at + p->text_n <= s.n && same(r, p, s.p + at))
+            return true;
+    }
+    return false;
+}
+
+/* Patterns too short for three bytes: they come first, they are few, and each is looked for alone.
+ */
 static void scan_short(const struct rules *r, uint32_t first, uint32_t end, struct str s,
                        rules_hit_fn *hit, void *ctx)
 {
-    for (uint32_t i = first; i < end; i++) {
+    for (uint32_t i = first; i < end && rules_pattern_at(r, i)->text_n < 3; i++) {
         const struct rules_pattern *p = rules_pattern_at(r, i);
-        if (p->text_n >= 3)
-            return; /* they come first */
-        for (size_t at = 0; at + p->text_n <= s.n; at++) {
-            if (same(r, p, s.p + at)) {
-                hit(ctx, i);
-                break;
-            }
-        }
+        char c = *rules_text(r, p->text, 1).p;
+        bool letter = p->nocase && c >= 'a' && c <= 'z';
+        if (has(r, p, s, c) || (letter && has(r, p, s, (char)(c - 32))))
+            hit(ctx, i);
     }
 }
 

@@ -83,8 +83,23 @@ bool rule_unquote(struct parse *p, struct str v,
                   struct str *ret); /* what lies between the quotes */
 /* -- draft.c: the rule as a whole -- */
 void rule_draft_end(struct parse *p);
-/* -- literal.c: bytes that every match of an expression holds; 0: none is certain -- */
-size_t rule_literal_of(struct str expression, char *ret, size_t cap);
+/* -- literal.c: one of them is in every match of an expression; n 0: none is certain -- */
+#define LITERALS      16u
+#define LITERAL_BYTES 32u
+struct literal {
+    uint32_t n;
+    char bytes[LITERAL_BYTES]; /* lower case */
+};
+struct literals {
+    uint32_t n;
+    struct literal at[LITERALS];
+};
+void rule_literals_of(struct str expression, struct literals *ret);
+/* -- ordinary.c -- */
+extern const struct str RULE_ORDINARY; /* what ordinary messages are full of, in lower case */
+/* How rarely it is in an ordinary message; below 0: it is in all, and so short that to look for it
+ * is no use. */
+int rule_rarity(struct str lower);
 /* -- classes.c -- */
 int rule_class_severity(struct str name); /* 0: not known */
 #endif

@@ -154,33 +154,12 @@ static uint8_t gram_of(const struct maker *k, const struct rules_pattern *p, con
     return (uint8_t)best;
 }
 
-static const char ORDINARY[] =
-    "INVITE sip:bob@example.com;user=phone SIP/2.0\r\nREGISTER sip: OPTIONS ACK BYE CANCEL "
-    "SUBSCRIBE NOTIFY MESSAGE PRACK UPDATE INFO PUBLISH REFER\r\n"
-    "Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK74bf9;rport;received=\r\n"
-    "Via: SIP/2.0/TCP 198.51.100.2:5061;branch=z9hG4bK-\r\nVia: SIP/2.0/TLS 10.0.0.1\r\n"
-    "Max-Forwards: 70\r\nFrom: \"Alice\" <sip:alice@example.com>;tag=9fxced76sl\r\n"
-    "To: \"Bob\" <sip:bob@example.com>;tag=\r\nCall-ID: 3848276298220188511@192.0.2.1\r\n"
-    "CSeq: 2 INVITE\r\nContact: <sip:alice@192.0.2.1:5060;transport=udp>;expires=3600\r\n"
-    "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK, INFO, REFER, NOTIFY\r\n"
-    "Supported: 100rel, timer, replaces, outbound, path, gruu\r\nRequire: timer\r\n"
-    "Session-Expires: 1800;refresher=uac\r\nMin-SE: 90\r\nUser-Agent: Phone/1.0\r\nServer: \r\n"
-    "Accept: application/sdp\r\nAccept-Language: en\r\nRecord-Route: <sip:198.51.100.1;lr>\r\n"
-    "Route: <sip:\r\nP-Asserted-Identity: \r\nPrivacy: none\r\nDate: Sat, 13 Nov 2010 23:29:00 GMT"
-    "\r\nAuthorization: Digest username=\"alice\", realm=\"example.com\", nonce=\"\", uri=\"sip:\","
-    " response=\"0123456789abcdef\", algorithm=MD5, cnonce=\"\", qop=auth, nc=00000001\r\n"
-    "SIP/2.0 200 OK\r\nSIP/2.0 401 Unauthorized\r\nWWW-Authenticate: Digest\r\n"
-    "Content-Type: application/sdp\r\nContent-Length: 194\r\n\r\nv=0\r\n"
-    "o=alice 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
-    "m=audio 49170 RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n"
-    "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=sendrecv\r\na=ptime:20\r\n";
-
 static void chains(struct maker *k, uint32_t *uses, uint8_t *ordinary)
 {
     for (uint32_t i = 0; i < 2 * RULES_GRAMS; i++)
         k->head[i] = RULES_NO_PATTERN;
-    for (size_t i = 0; i + 3 <= sizeof ORDINARY - 1; i++)
-        ordinary[rules_gram(ORDINARY + i)] = 1;
+    for (size_t i = 0; i + 3 <= RULE_ORDINARY.n; i++)
+        ordinary[rules_gram(RULE_ORDINARY.p + i)] = 1;
     for (uint32_t i = k->n_pattern; i-- > 0;) {
         struct rules_pattern *p = &k->pattern[i];
         if (p->text_n < 3)

@@ -126,35 +126,65 @@ static bool conds_keep(struct parse *p)
     return true;
 }
 
-/* -- the fast pattern -- */
+/* -- what the scan looks for -- */
 
-/* How rarely it is in an ordinary message: length, less what all messages have. */
-static int strength(const struct rules_cond *c, struct str s)
+static int strength(uint8_t buffer, struct str s)
 {
-    static const char *const common[] = {
-        "sip/2.0",         "sip:",    "sips:",      "via",     "from",    "invite",
-        "register",        "options", "ack",        "bye",     "cancel",  "subscribe",
-        "notify",          "message", "user-agent", "contact", "branch=", "z9hg4bk",
-        "application/sdp", "udp",     "tcp",        "call-id", "cseq",    "tag=",
-        "rtp/avp",         "in ip4",  "audio",      "to:"};
     char low[FAST_BYTES];
     size_t n = MIN(s.n, sizeof low);
-    uint64_t kinds = 0;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         low[i] = ascii_lower(s.p[i]);
-        kinds |= UINT64_C(1) << ((uint8_t)low[i] & 63);
-    }
-    int v = (int)MIN(n, 24u) * 4 + __builtin_popcountll(kinds) * 2 + 100;
-    for (size_t i = 0; i < ARRAY_LEN(common); i++)
-        if (str_search(str_c(common[i]), str_of(low, n)) < strlen(common[i]) ||
-            str_starts(str_of(low, n), str_c(common[i])))
-            v -= 60;
-    if (c && (c->buffer == BUF_METHOD || c->buffer == BUF_PROTOCOL || c->buffer == BUF_STAT_CODE))
-        v -= 50;
-    return n < 3 ? v - 80 : v;
+    int v = rule_rarity(str_of(low, n));
+    return v > 0 && (buffer == BUF_METHOD || buffer == BUF_PROTOCOL || buffer == BUF_STAT_CODE) ? 1
+                                                                                                : v;
 }
 
-static bool fast_keep(struct parse *p, struct rules_slice text, bool nocase)
+static struct str literal_text(const struct literal *l)
+{
+    return str_of(l->bytes, l->n);
+}
+
+/* A set of literals, one of which must be there; a content is a set of one. */
+struct choice {
+    int strength;
+    bool nocase;
+    struct rules_slice content; /* n 0: the literals */
+    struct literals set;
+};
+
+static void choice_content(struct parse *p, const struct draft_cond *d, struct choice *best)
+{
+    struct rules_slice s = {d->c.text, d->c.text_n};
+    if (d->fast && d->fast_n)
+        s = (struct rules_slice){d->c.text + d->fast_off, d->fast_n};
+    int v = strength(d->c.buffer, str_of((const char *)p->b->text.p + s.at, s.n)) +
+            (d->fast ? 10000 : 0);
+    if (v <= best->strength)
+        return;
+    best->strength = v;
+    best->nocase = d->c.flags & CF_NOCASE;
+    best->content = s;
+}
+
+static void choice_pcre(struct parse *p, const struct draft_cond *d, struct choice *best)
+{
+    const struct rules_expr *x = (const struct rules_expr *)p->b->exprs.p + d->c.text;
+    struct literals set;
+    int least = 1000;
+    if (x->flags & EXPR_X)
+        return;
+    rule_literals_of(str_of((const char *)p->b->text.p + x->text.at, x->text.n), &set);
+    for (uint32_t i = 0; i < set.n; i++)
+        least = MIN(least, strength(d->c.buffer, literal_text(&set.at[i])));
+    if (set.n == 0 || least - (int)set.n <= best->strength)
+        return;
+    best->strength = least - (int)set.n;
+    best->nocase = true;
+    best->content.n = 0;
+    best->set = set;
+}
+
+static bool fast_add(struct parse *p, struct rules_slice text, bool nocase)
 {
     struct fast *f = rule_vec_add(&p->b->fasts, 1);
     if (!f)
@@ -164,42 +194,29 @@ static bool fast_keep(struct parse *p, struct rules_slice text, bool nocase)
     return true;
 }
 
+/* None: the rule is judged for every message. */
 static bool fast_choose(struct parse *p)
 {
-    struct rules_slice best = {0, 0}, kept;
-    int most = -1000;
-    bool nocase = false;
+    struct choice best = {.strength = -1};
     for (uint32_t i = 0; i < p->n_conds; i++) {
         const struct draft_cond *d = &p->conds[i];
-        struct rules_slice s = {d->c.text, d->c.text_n};
-        if ((d->c.flags & CF_NEGATED) || (d->c.kind != COND_CONTENT && d->c.kind != COND_PCRE))
+        if (d->c.flags & CF_NEGATED)
             continue;
-        if (d->c.kind == COND_PCRE) {
-            const struct rules_expr *x = (const struct rules_expr *)p->b->exprs.p + d->c.text;
-            char lit[FAST_BYTES];
-            size_t n =
-                x->flags & EXPR_X
-                    ? 0
-                    : rule_literal_of(str_of((const char *)p->b->text.p + x->text.at, x->text.n),
-                                      lit, sizeof lit);
-            if (n < 3)
-                continue;
-            if (!rule_keep_text(p->b, str_of(lit, n), &kept))
-                return false;
-            s = kept;
-        } else if (d->fast && d->fast_n) {
-            s = (struct rules_slice){d->c.text + d->fast_off, d->fast_n};
-        }
-        int v = strength(&d->c, str_of((const char *)p->b->text.p + s.at, s.n));
-        if (d->fast)
-            v += 10000;
-        if (v <= most)
-            continue;
-        most = v;
-        best = s;
-        nocase = d->c.kind == COND_PCRE || (d->c.flags & CF_NOCASE);
+        if (d->c.kind == COND_CONTENT)
+            choice_content(p, d, &best);
+        else if (d->c.kind == COND_PCRE)
+            choice_pcre(p, d, &best);
     }
-    return best.n == 0 || fast_keep(p, best, nocase);
+    if (best.strength < 0)
+        return true;
+    if (best.content.n)
+        return fast_add(p, best.content, best.nocase);
+    for (uint32_t i = 0; i < best.set.n; i++) {
+        struct rules_slice kept;
+        if (!rule_keep_text(p->b, literal_text(&best.set.at[i]), &kept) || !fast_add(p, kept, true))
+            return false;
+    }
+    return true;
 }
 
 void rule_draft_end(struct parse *p)

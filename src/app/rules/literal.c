@@ -1,125 +1,200 @@
-/* The longest run of bytes that every match of an expression holds, without regard to case. Careful
- * rather than clever: only what stands outside of groups, classes and alternatives counts, so a
- * result is certain. */
+/* What an expression cannot do without: a few literals, one of which every match holds, without
+ * regard to case. Careful rather than clever: what is not understood gives none, and the rule is
+ * judged for every message. */
 #include "app/rules/build.h"
 
-struct run {
-    char *best;
-    size_t n_best, cap, n;
-    char now[256];
+struct reader {
+    struct str s;
+    size_t at;
+    bool lost; /* not understood */
+    int depth;
 };
 
-static void run_end(struct run *r)
+static void set_none(struct literals *l)
 {
-    if (r->n > r->n_best) {
-        r->n_best = MIN(r->n, r->cap);
-        memcpy(r->best, r->now, r->n_best);
-    }
-    r->n = 0;
+    l->n = 0;
 }
 
-/* Behind the group or class that begins at i. 0: not understood. */
-static size_t behind(struct str s, size_t i)
+static int weakest(const struct literals *l)
 {
-    int depth = 0;
-    bool class = false;
-    for (; i < s.n; i++) {
-        char c = s.p[i];
-        if (c == '\\') {
-            if (i + 1 < s.n && (s.p[i + 1] == 'Q' || s.p[i + 1] == 'E'))
-                return 0;
-            i++;
-        } else if (class) {
-            if (c == '[' && i + 1 < s.n && strchr(":.=", s.p[i + 1]))
-                return 0; /* [:alpha:] */
-            class = c != ']';
-        } else if (c == '[') {
-            class = true;
-            i += i + 1 < s.n && s.p[i + 1] == '^';
-            i += i + 1 < s.n && s.p[i + 1] == ']'; /* a first ] is a byte of the class */
-        } else if (c == '(') {
-            depth++;
-        } else if (c == ')') {
-            depth--;
-        }
-        if (!class && depth == 0)
-            return i + 1;
-    }
-    return 0;
+    int least = l->n ? INT32_MAX : INT32_MIN;
+    for (uint32_t i = 0; i < l->n; i++)
+        least = MIN(least, rule_rarity(str_of(l->at[i].bytes, l->at[i].n)));
+    return least;
 }
 
-/* An escape at i (the backslash): its byte, or -1 when it is none; *next behind it. */
-static int escape(struct str s, size_t i, size_t *next)
+static void keep_better(struct literals *best, const struct literals *other)
 {
+    int a = weakest(best), b = weakest(other);
+    if (b > a || (b == a && other->n < best->n))
+        *best = *other;
+}
+
+static void set_join(struct literals *l, const struct literals *more)
+{
+    if (l->n + more->n > LITERALS)
+        set_none(l);
+    else
+        for (uint32_t i = 0; i < more->n; i++)
+            l->at[l->n++] = more->at[i];
+}
+
+/* Behind the class that begins at r->at. */
+static void class_skip(struct reader *r)
+{
+    size_t i = r->at + 1;
+    i += i < r->s.n && r->s.p[i] == '^';
+    i += i < r->s.n && r->s.p[i] == ']'; /* a first ] is a byte of the class */
+    for (; i < r->s.n && r->s.p[i] != ']'; i++) {
+        if (r->s.p[i] == '[' && i + 1 < r->s.n && strchr(":.=", r->s.p[i + 1]))
+            r->lost = true; /* [:alpha:] */
+        if (r->s.p[i] != '\\')
+            continue;
+        i++;
+        if (i < r->s.n && strchr("QE", r->s.p[i]))
+            r->lost = true;
+    }
+    r->lost = r->lost || i >= r->s.n;
+    r->at = i + 1;
+}
+
+/* An escape: its byte, or -1 for a class or a place. */
+static int escape(struct reader *r)
+{
+    static const char plain[] = {'r', '\r', 'n', '\n',   't', '\t',
+                                 'f', '\f', 'e', '\x1b', 'a', '\a'};
+    struct str s = r->s;
+    size_t i = r->at;
     char c = i + 1 < s.n ? s.p[i + 1] : 0;
-    *next = i + 2;
+    r->at = i + 2;
     if (c == 'x' && i + 3 < s.n && hex_nibble(s.p[i + 2]) >= 0 && hex_nibble(s.p[i + 3]) >= 0) {
-        *next = i + 4;
-        return hex_nibble(s.p[i + 2]) << 4 | hex_nibble(s.p[i + 3]);
+        r->at = i + 4;
+        return hex_nibble(s.p[i + 2]) * 16 + hex_nibble(s.p[i + 3]);
     }
+    for (size_t k = 0; k < sizeof plain; k += 2)
+        if (c == plain[k])
+            return (uint8_t)plain[k + 1];
     bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || ascii_digit(c);
-    if (c == 0 || (word && !strchr("dDsSwWbB", c)))
-        *next = 0; /* \Q, \1, \p{..} and others change what follows */
+    if (word && !strchr("dDsSwWbBhHvVRAzZ123456789", c))
+        r->lost = true; /* \Q, \p{..}, \K and others change what follows */
+    r->lost = r->lost || c == 0;
     return word || c == 0 ? -1 : (uint8_t)c;
 }
 
-/* A quantifier at i: may what is before it be missing? *next behind it; i itself if there is none.
- */
-static bool optional(struct str s, size_t i, size_t *next, bool *ret_repeated)
+/* A quantifier, if there is one: may what is before it be missing? */
+static bool optional(struct reader *r, bool *ret_repeated)
 {
-    *next = i;
-    *ret_repeated = false;
-    if (i >= s.n || !strchr("?*+{", s.p[i]))
+    struct str s = r->s;
+    *ret_repeated = r->at < s.n && strchr("?*+{", s.p[r->at]);
+    if (!*ret_repeated)
         return false;
-    bool none = s.p[i] == '?' || s.p[i] == '*';
-    *ret_repeated = true;
-    if (s.p[i] == '{') {
-        size_t end = i + str_find(str_skip(s, i), '}');
-        if (end >= s.n || i + 1 >= s.n || !ascii_digit(s.p[i + 1])) {
-            *ret_repeated = false;
-            *next = 0;
-            return true;
-        }
-        none = s.p[i + 1] == '0';
-        i = end;
+    bool none = s.p[r->at] == '?' || s.p[r->at] == '*';
+    if (s.p[r->at] == '{') {
+        size_t end = r->at + str_find(str_skip(s, r->at), '}');
+        if (end >= s.n || !ascii_digit(s.p[r->at + 1]))
+            r->lost = true; /* {,n} and a brace that is meant */
+        none = end >= s.n || s.p[r->at + 1] == '0';
+        r->at = MIN(end, s.n - 1);
     }
-    i++;
-    if (i < s.n && (s.p[i] == '?' || s.p[i] == '+'))
-        i++;
-    *next = i;
+    r->at++;
+    if (r->at < s.n && (s.p[r->at] == '?' || s.p[r->at] == '+'))
+        r->at++;
     return none;
 }
 
-size_t rule_literal_of(struct str s, char *ret, size_t cap)
+static void alternatives(struct reader *r, struct literals *ret);
+
+/* (...): what it holds, none for what only looks. */
+static void group(struct reader *r, struct literals *ret)
 {
-    struct run r = {.best = ret, .cap = cap};
-    for (size_t i = 0; i < s.n;) {
-        int byte = -1;
-        size_t next = i + 1;
-        char c = s.p[i];
-        bool repeated;
-        if (c == '|' || c == ')' || c == 0)
-            return 0;
-        if (c == '(' && i + 2 < s.n && s.p[i + 1] == '?' && !strchr(":=!<>P", s.p[i + 2]))
-            return 0; /* (?x) and what else changes the rest */
-        if (c == '(' && i + 1 < s.n && s.p[i + 1] == '*')
-            return 0;
-        if (c == '(' || c == '[')
-            next = behind(s, i);
-        else if (c == '\\')
-            byte = escape(s, i, &next);
-        else if (!strchr("^$.", c))
-            byte = (uint8_t)c;
-        if (next == 0)
-            return 0;
-        bool gone = optional(s, next, &i, &repeated);
-        if (i == 0)
-            return 0;
-        if (byte >= 0 && !gone && r.n < sizeof r.now)
-            r.now[r.n++] = ascii_lower((char)byte);
-        if (byte < 0 || gone || repeated || r.n == sizeof r.now)
-            run_end(&r);
+    struct str s = r->s;
+    bool looks = false;
+    r->at++;
+    if (r->at < s.n && s.p[r->at] == '*')
+        r->lost = true;
+    if (r->at < s.n && s.p[r->at] == '?') {
+        char c = r->at + 1 < s.n ? s.p[r->at + 1] : 0;
+        looks = c == '=' || c == '!' || c == '<';
+        r->lost = r->lost || !(c == ':' || looks) ||
+                  (c == '<' && (r->at + 2 >= s.n || !strchr("=!", s.p[r->at + 2])));
+        r->at += c == '<' ? 3 : 2;
     }
-    run_end(&r);
-    return r.n_best;
+    if (++r->depth > 20)
+        r->lost = true;
+    if (!r->lost)
+        alternatives(r, ret);
+    r->depth--;
+    r->lost = r->lost || r->at >= s.n || s.p[r->at] != ')';
+    r->at++;
+    if (looks)
+        set_none(ret);
+}
+
+static void run_end(struct literals *best, struct literal *run)
+{
+    struct literals one = {.n = run->n > 0, .at = {*run}};
+    keep_better(best, &one);
+    run->n = 0;
+}
+
+/* One branch: the best of its literal runs and groups. */
+static void branch(struct reader *r, struct literals *ret)
+{
+    struct literal run = {0};
+    set_none(ret);
+    while (!r->lost && r->at < r->s.n && r->s.p[r->at] != '|' && r->s.p[r->at] != ')') {
+        struct literals inner = {0};
+        char c = r->s.p[r->at];
+        int byte = -1;
+        bool repeated;
+        if (c == '(')
+            group(r, &inner);
+        else if (c == '[')
+            class_skip(r);
+        else if (c == '\\')
+            byte = escape(r);
+        else if (r->at++, !strchr("^$.", c))
+            byte = (uint8_t)c;
+        if (r->lost)
+            return;
+        bool gone = optional(r, &repeated);
+        if (byte >= 0 && !gone && byte != 0)
+            run.bytes[run.n++] = ascii_lower((char)byte);
+        if (byte <= 0 || gone || repeated || run.n == sizeof run.bytes)
+            run_end(ret, &run);
+        if (!gone)
+            keep_better(ret, &inner);
+    }
+    run_end(ret, &run);
+}
+
+static void alternatives(struct reader *r, struct literals *ret)
+{
+    bool all = true;
+    set_none(ret);
+    for (;;) {
+        struct literals one;
+        branch(r, &one);
+        all = all && one.n;
+        if (all) {
+            set_join(ret, &one);
+            all = ret->n > 0;
+        }
+        if (r->lost || r->at >= r->s.n || r->s.p[r->at] != '|')
+            break;
+        r->at++;
+    }
+    if (!all || r->lost)
+        set_none(ret);
+}
+
+void rule_literals_of(struct str expression, struct literals *ret)
+{
+    struct reader r = {.s = expression};
+    set_none(ret);
+    if (memchr(expression.p, 0, expression.n))
+        return;
+    alternatives(&r, ret);
+    if (r.lost || r.at < expression.n)
+        set_none(ret);
 }
