@@ -266,7 +266,7 @@ static void guess_user_locks(void **state)
         scene_wait(&sc, 1000);
     }
     assert_int_equal(sc.by_scope[BAN_AOR], 1);
-    assert_in_range(sc.by_scope[BAN_PAIR], 185, 190); /* from the twelfth on nobody has a second */
+    assert_in_range(sc.by_scope[BAN_PAIR], 189, 194); /* from the eighth on nobody has a second */
 }
 
 /* The phone of the victim registers again and again beside the one who guesses. */
@@ -275,14 +275,14 @@ static void guess_user_inside(void **state)
     (void)state;
     scene_known(&sc, OFFICE);
     for (unsigned i = 0; i < 30; i++) {
-        struct obs o = request(OFFICE, SIP_REGISTER, REASON_NONE, OBS_PROVEN | OBS_USER);
+        struct obs o = request(OFFICE, SIP_REGISTER, REASON_NONE, OBS_PROVEN | OBS_USER | OBS_NEW);
         o.kind = OBS_REGISTERED;
         o.aor = name_of(1);
         scene_do(&sc, &o);
         scene_guess(&sc, OFFICE, 1);
         scene_wait(&sc, 300000);
     }
-    assert_int_equal(sc.by_scope[BAN_PAIR], 1 + (sc.by_scope[BAN_PAIR] == 2));
+    assert_in_range(sc.by_scope[BAN_PAIR], 1, 2);
     assert_int_equal(sc.by_scope[BAN_SOURCE], 0);
 }
 
@@ -639,7 +639,15 @@ static void tdos(void **state)
 static void tdos_twin(void **state)
 {
     (void)state;
-    ring_number(500, 1000, 3600); /* a hotline: a thousand calls an hour */
+    ring_number(500, 1000, 3600);         /* a hotline: a thousand calls an hour */
+    for (unsigned i = 0; i < 1000; i++) { /* and what never rings it */
+        struct obs o =
+            request(ATTACKER, SIP_INVITE, i % 2 ? REASON_shield_refused : REASON_auth_required,
+                    OBS_PROVEN | OBS_USER);
+        o.number = name_of(1);
+        o.aor = name_of(i);
+        scene_do(&sc, &o);
+    }
     quiet();
 }
 

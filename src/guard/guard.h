@@ -25,7 +25,7 @@
  * low scores first, but nobody who is registered and no user. A newcomer for whom there is no place
  * is not remembered, and counted. The limits lie in tables of their own, 4 ways, oldest out: there
  * a flood can give a source a full bucket again only if it brings four new sources of that set
- * between two datagrams of it. source slot 440 bytes, AOR 344, number 168; buckets 16, known 16
+ * between two datagrams of it. source slot 440 bytes, AOR 360, number 168; buckets 16, known 16
  * bytes. */
 #ifndef GUARD_GUARD_H
 #define GUARD_GUARD_H

@@ -14,7 +14,8 @@
 struct hitter { /* one source that guesses this AOR's password: Misra-Gries, never overestimates */
     uint32_t tag;
     struct gauge g;
-    uint32_t until; /* what was asked against it stands until then */
+    uint32_t until;   /* what was asked against it stands until then */
+    uint32_t excused; /* no success takes back its failures before then */
 };
 struct aor_extra {
     struct hitter hitters[HITTERS];

@@ -13,6 +13,7 @@
          */
 #define SPREAD_S   (12 * 3600u)
 #define MUTE_TIMES 4u /* challenged so often within a minute, and never an answer */
+#define EXCUSE_S   (6 * 3600u)
 #define MUTE_S     60u
 
 /* -- persons -- */
@@ -313,7 +314,8 @@ static struct hitter *hitter_of(struct judging *j, struct aor_extra *x, uint32_t
             room = h;
     }
     if (room) {
-        *room = (struct hitter){.tag = tag, .g = {j->tick, 0}, .until = j->tick};
+        *room =
+            (struct hitter){.tag = tag, .g = {j->tick, 0}, .until = j->tick, .excused = j->tick};
         return room;
     }
     for (unsigned i = 0; i < HITTERS; i++)
@@ -341,7 +343,7 @@ static void guess_user(struct judging *j, const struct guard_row *r, struct slot
         f.treat = r->treat;
         f.forgeable = !(j->o->flags & OBS_PROVEN);
         if (h)
-            *h = (struct hitter){.tag = h->tag, .g = {j->tick, 0}};
+            h->g = (struct gauge){j->tick, 0};
         if (h)
             h->until = j->tick + ticks_of(ban_seconds(j->g->cfg.policy, 1, f.forgeable));
         judge_fire(j, s, &f);
@@ -390,21 +392,25 @@ static void hijack(struct judging *j, const struct guard_row *r, struct slot *s)
 
 /* -- what is remembered without being judged -- */
 
-/* A password that was right takes back what was wrong before it; but not the refreshes of a phone
- * beside which somebody guesses. */
+/* A password that was right takes back what was wrong before it; but seldom, as a phone's refreshes
+ * do not excuse who guesses beside it. */
 static void registered(struct judging *j)
 {
     const struct obs *o = j->o;
     struct slot *s;
     if (j->mine[ENTITY_SOURCE] && o->aor && (s = judge_slot(j, ENTITY_SOURCE)))
         (void)set_add(slot_set(s, SET_USERS), mix64(o->aor), ticks_of(7200), j->tick);
-    if (!j->mine[ENTITY_AOR] || !o->aor || !(o->flags & OBS_NEW) ||
+    if (!j->mine[ENTITY_AOR] || !o->aor ||
         !(s = table_get(&j->g->aors, person_key(o->aor, PROOF_CLAIMED, 0))))
         return;
     struct aor_extra *x = slot_extra(&j->g->aors, s);
-    for (unsigned i = 0; i < HITTERS; i++)
-        if (x->hitters[i].tag == hitter_tag(j))
-            x->hitters[i].g.v = 0;
+    for (unsigned i = 0; i < HITTERS; i++) {
+        struct hitter *h = &x->hitters[i];
+        if (h->tag != hitter_tag(j) || !h->g.v || (int32_t)(h->excused - j->tick) > 0)
+            continue;
+        h->g.v = 0;
+        h->excused = j->tick + ticks_of(EXCUSE_S);
+    }
 }
 
 static void called(struct judging *j)

@@ -76,7 +76,7 @@ static void sizes(void **state)
 {
     (void)state;
     assert_int_equal(sc.g[0]->sources.slot_bytes, 440);
-    assert_int_equal(sc.g[0]->aors.slot_bytes, 344);
+    assert_int_equal(sc.g[0]->aors.slot_bytes, 360);
     assert_int_equal(sc.g[0]->numbers.slot_bytes, 168);
     assert_int_equal(sizeof(struct bucket), 16);
     assert_int_equal(sizeof(struct known_source), 16);
