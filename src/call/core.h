@@ -109,6 +109,8 @@ void core_close(struct core *c);          /* the engine ends: none of its ports 
 
 /* The shield. */
 void core_observe(struct core *c, const struct obs *o, struct now now); /* from another engine */
+/* Is that source kept out (drop and harder)? A connection of it may still bring a call for help. */
+bool core_banned(const struct core *c, const struct addr *source, struct now now);
 /* Somebody is registered from there, as another engine's shard says. */
 void core_known(struct core *c, const struct addr *source, struct instant until);
 void core_geo(struct core *c, const struct geo *g); /* keeps; valid, or NULL */

@@ -6,6 +6,7 @@
 #include "call/core_int.h"
 
 #define TEST_ENGINES 4u
+#define TEST_BANS    64u
 #define TEST_OUTSIDE "192.0.2.1"   /* our address towards phones */
 #define TEST_INSIDE  "192.0.2.200" /* towards the PBX */
 enum { LISTEN_OUT_UDP, LISTEN_OUT_TLS, LISTEN_IN_UDP };
@@ -20,6 +21,9 @@ struct gateway {
     struct counters counters[TEST_ENGINES];
     struct core_cfg cfg[TEST_ENGINES];
     void *mem[TEST_ENGINES];
+    struct ban_board *bans; /* the test plays the monitor */
+    uint32_t ban_hits[TEST_BANS];
+    uint8_t ports[65536];
     unsigned n;
     struct now now;
 };
@@ -146,12 +150,18 @@ static inline void gateway_init(struct gateway *g, unsigned engines, uint8_t see
         if (location_attach(g->shards[i], 1000) != OK)
             abort();
     }
+    g->bans = calloc(1, ban_bytes(TEST_BANS));
+    ban_init(g->bans, TEST_BANS);
     for (unsigned i = 0; i < engines; i++) {
         struct core_cfg *c = &g->cfg[i];
         *c = (struct core_cfg){.engine = (uint8_t)i,
                                .engines = (uint8_t)engines,
                                .policy = &g->policy,
                                .directory = g->directory,
+                               .bans = g->bans,
+                               .bans_cap = TEST_BANS,
+                               .ban_hits = g->ban_hits,
+                               .ports_open = g->ports,
                                .token_keys = {{1, 2}, {3, 4}},
                                .hash_key = {5, 6},
                                .nonce_key = {7, 8},
@@ -187,5 +197,6 @@ static inline void gateway_done(struct gateway *g)
         free(g->shards[i]);
     }
     free(g->directory);
+    free(g->bans);
 }
 #endif

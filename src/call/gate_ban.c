@@ -106,8 +106,10 @@ static void hit(const struct gate_env *e, const struct ban_view *v)
 static struct verdict treated(const struct gate_env *e, struct request *r, const struct ban_view *v,
                               enum reason dropped, enum reason refused)
 {
-    if (v->treat == TREAT_WEIGH)
+    if (v->treat == TREAT_WEIGH) {
+        r->weight = v->weight;
         return gate_pass();
+    }
     hit(e, v);
     r->treat = MAX(r->treat, v->treat);
     switch ((enum treat)v->treat) {

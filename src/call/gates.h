@@ -60,6 +60,7 @@ struct request {
     bool missing;      /* who that is, or what is dialled, does not exist here */
     bool decoy;        /* and nobody uses it */
     uint8_t treat;     /* enum treat, of the ban board; TREAT_LOG: nothing */
+    uint8_t weight;    /* what feeds say against its source */
     bool locked;       /* its user is locked: no credentials help, and nothing tells so */
     bool proven;       /* its source is real: a stream, or a nonce that went there came back */
     struct trace trace;

@@ -6,7 +6,10 @@
 #define SOURCES_DEFAULT 4096u
 #define PARTIES_DEFAULT 2048u
 #define KNOWN_LIFE_S    3700 /* a registration's default life and some */
-#define PARSE_FACTOR    4u   /* datagrams that one request may bring: copies, ACK, responses */
+#define LANE_S          4u
+#define LANE_MOST       8u
+#define LANE_SALT       UINT64_C(0x27d4eb2f165667c5)
+#define PARSE_FACTOR    4u /* datagrams that one request may bring: copies, ACK, responses */
 
 static struct guard_cfg guard_cfg_of(const struct core_cfg *cfg)
 {
@@ -129,13 +132,34 @@ static bool of_peer(const struct core *c, const struct addr *a, uint32_t listene
     return false;
 }
 
+/* A call that is up goes on, a few messages a second, though its source is banned: the gates let in
+ * what belongs to it, and nothing else. What else it needs guard_before lets pass. */
+static bool goes_on(struct core *c, const struct addr *source, struct str bytes)
+{
+    static const struct str WITHIN[] = {{"INVITE ", 7}, {"UPDATE ", 7}, {"INFO ", 5}};
+    struct addr a = guard_source(source);
+    for (size_t i = 0; i < ARRAY_LEN(WITHIN); i++)
+        if (str_starts(bytes, WITHIN[i]))
+            return rate_take(c->env.rate, addr_hash(&c->cfg.hash_key, &a) ^ LANE_SALT, LANE_S,
+                             LANE_MOST, c->now.mono);
+    return false;
+}
+
+bool core_banned(const struct core *c, const struct addr *source, struct now now)
+{
+    struct ban_view v;
+    return c->env.bans_cap && !of_peer(c, source, UINT32_MAX) &&
+           ban_of_source(c->env.bans, c->env.bans_cap, source, now.wall, &v) &&
+           v.treat >= TREAT_DROP;
+}
+
 bool shield_before(struct core *c, const struct flow *f, struct str bytes)
 {
     struct ban_view v = {0};
     if (of_peer(c, &f->peer, f->listener))
         return true;
     enum reason why = guard_before(c->shield.guard, &f->peer, false, bytes, c->now, &v);
-    if (why == REASON_NONE)
+    if (why == REASON_NONE || (why == REASON_shield_banned && goes_on(c, &f->peer, bytes)))
         return true;
     core_count(c, why);
     quiet_add(c, why, &f->peer);
@@ -203,6 +227,12 @@ void shield_request(struct core *c, struct request *r, const struct verdict *v)
     if (o.flags & OBS_DECOY || reason_info(v->reason)->hostile >= EVIDENCE_FROM)
         shield_keep(c, &o, r->m->bytes);
     r->evidence = o.evidence;
+    observe(c, &o, r->m, false);
+    if (!r->weight || o.flags & (OBS_PEER | OBS_USER))
+        return;
+    o.kind = OBS_FEED;
+    o.value = 0;
+    o.weight = r->weight;
     observe(c, &o, r->m, false);
 }
 

@@ -32,9 +32,8 @@ struct shield {
     uint64_t evidence;
     struct timer timer;
     uint64_t rtp_told[RTP_TOLD];
-    uint32_t changes, kick_it; /* of the board, seen; where the walk through the calls is */
-    bool kicking;              /* it is under way */
-    bool holding; /* the answer being made is to a request of req, and may have to wait */
+    uint32_t kick_it; /* where the walk through the calls is */
+    bool holding;     /* the answer being made is to a request of req, and may have to wait */
 };
 struct core;
 struct core_cfg;

@@ -108,24 +108,16 @@ static bool call_kicked(const struct core *c, const struct call *k)
            (kicked(c, k->a, k->user, k->number) || (k->b && kicked(c, k->b, k->b->aor, 0)));
 }
 
-/* Every engine looks through its calls when the board has changed, some at a time; calls for help
- * go on. */
+/* While anybody is banned, every engine looks through its calls, some at a time: 1000 within a
+ * second. Calls for help go on. */
 void shield_tick(struct core *c)
 {
-    struct shield *s = &c->shield;
-    if (!c->env.bans_cap)
+    if (!c->env.bans_cap || !__atomic_load_n(&c->env.bans->used, __ATOMIC_RELAXED))
         return;
-    uint32_t changes = __atomic_load_n(&c->env.bans->changes, __ATOMIC_ACQUIRE);
-    if (!s->kicking && changes == s->changes)
-        return;
-    if (!s->kicking)
-        s->kick_it = 0;
-    s->kicking = true;
-    s->changes = s->kick_it ? s->changes : changes;
     for (unsigned i = 0; i < KICK_STEP; i++) {
-        struct call *k = pool_next(&c->calls, &s->kick_it);
+        struct call *k = pool_next(&c->calls, &c->shield.kick_it);
         if (!k) {
-            s->kicking = false;
+            c->shield.kick_it = 0;
             return;
         }
         if (call_kicked(c, k)) {

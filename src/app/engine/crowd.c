@@ -13,6 +13,9 @@
 #define RATE_SOURCES  (1u << 15)
 #define RATE_DEFAULT  50u /* connections a second, where the zone says nothing */
 #define STRANGERS_MIN 8u
+#define BANNED_S      1u /* connections a second of who is banned: he may call for help */
+#define BANNED_MOST   3u
+#define BANNED_SALT   UINT64_C(0x85ebca6bc2b2ae35)
 #define PAUSE_MS      200
 
 /* A source is one IPv4 address or one IPv6 /64: nobody has just one address of the latter. */
@@ -135,11 +138,14 @@ void crowd_leave(struct conn *c)
 
 /* --- who is let in --- */
 
-static enum reason too_many(struct engine *e, const struct newcomer *n)
+static enum reason too_many(struct engine *e, const struct addr *peer, const struct newcomer *n)
 {
     uint32_t most = e->policy->limits.connections_per_source;
     if (e->sources[n->source] >= most)
         return REASON_capacity_connections_source;
+    if (core_banned(e->core, peer, e->loop.now) &&
+        !rate_take(e->pace, n->hash ^ BANNED_SALT, BANNED_S, BANNED_MOST, e->loop.now.mono))
+        return REASON_shield_banned;
     if (n->standing != STRANGER)
         return REASON_NONE;
     if (e->strangers[n->source] >= MAX(most / 2, STRANGERS_MIN))
@@ -172,7 +178,7 @@ enum reason crowd_admit(struct engine *e, uint8_t listener, const struct addr *p
         n.standing = PROVED;
     else
         n.standing = known_is(e, peer) ? KNOWN : STRANGER;
-    enum reason why = too_many(e, &n);
+    enum reason why = too_many(e, peer, &n);
     if (why == REASON_NONE && !room_for(e, n.standing))
         why = REASON_capacity_connections;
     *ret = n;
