@@ -2,9 +2,18 @@
  * and what may not be asked at all. */
 #include "guard/guard_int.h"
 
-/* Forged addresses must not make the board and the monitor work without end. */
-#define ASK_COST_US 20000u /* 50 a second of forgeable ones */
-#define ASK_BURST   200u
+/* Forged addresses must not make the board, the monitor and the store work without end; nor a
+ * million real ones. A second: bans that are forgeable, alerts of the forgeable, alerts of others.
+ */
+enum { SHARE_BANS = 1, SHARE_FORGED, SHARE_ALERTS };
+static bool share(struct judging *j, unsigned which)
+{
+    static const struct {
+        uint32_t cost_us, burst;
+    } SHARES[] = {
+        [SHARE_BANS] = {20000, 200}, [SHARE_FORGED] = {100000, 50}, [SHARE_ALERTS] = {10000, 500}};
+    return buckets_take(&j->g->asks, which, SHARES[which].cost_us, SHARES[which].burst, j->tick);
+}
 
 static enum treat step_of(const struct guard_policy *p, uint32_t score)
 {
@@ -101,7 +110,7 @@ static bool may_ask(struct judging *j, enum ban_scope scope, bool forged)
         return false;
     if (!forged)
         return true;
-    return !(source && j->known) && buckets_take(&j->g->asks, 1, ASK_COST_US, ASK_BURST, j->tick);
+    return !(source && j->known) && share(j, SHARE_BANS);
 }
 
 static bool stands(const struct slot *s, enum treat t, uint32_t tick)
@@ -136,7 +145,7 @@ void judge_fire(struct judging *j, struct slot *s, const struct firing *f)
     if (f->entity == ENTITY_AOR && scope == BAN_AOR && t == TREAT_BAN)
         t = TREAT_LOCK;
     bool ask = t > TREAT_WEIGH && (f->scope || !stands(s, t, j->tick)) && may_ask(j, scope, forged);
-    if (!ask && !f->first)
+    if (!ask && (!f->first || !share(j, forged ? SHARE_FORGED : SHARE_ALERTS)))
         return;
     e = event(j, s, f);
     if (!e || !ask)
