@@ -28,7 +28,8 @@ struct cli { /* what the command line says; strings borrow from argv */
     /* of single commands; NULL or false: not said */
     const char *last, *call_id, *user, *since, *aor, *role, *md5_owner, *md5_reason, *md5_expires;
     const char *domain, *pbx, *owner, *programs, *ready_fd;
-    const char *against, *eve; /* of replay */
+    const char *against, *eve;                                     /* of replay */
+    const char *scope, *by, *lasts, *why, *treat, *sid, *detector; /* of bans and alerts */
     const char *names[CLI_LIST], *users[CLI_LIST];
     unsigned n_names, n_users;
     bool state_said, config_said; /* by option or environment */
@@ -41,6 +42,7 @@ command_fn cmd_init, cmd_check, cmd_run, cmd_selftest, cmd_phone, cmd_verify_log
     cmd_reasons, cmd_version;
 command_fn cmd_status, cmd_calls, cmd_peers, cmd_bindings, cmd_cdr, cmd_explain, cmd_events;
 command_fn cmd_replay, cmd_top;
+command_fn cmd_bans, cmd_alerts;
 command_fn cmd_user, cmd_peer_secret, cmd_reload, cmd_drain, cmd_stop;
 
 /* -- asking the gateway (ask.c) -- */
@@ -64,6 +66,10 @@ void request_begin(struct out *o, const char *cmd);
 void request_str(struct out *o, const char *key, const char *v); /* nothing for NULL */
 void print_json(FILE *to, const json_t *doc); /* ASCII; in lines when to is a terminal */
 
+/* -- of one address, user or number (bans.c) -- */
+bool is_address(const char *word);
+int explain_who(struct cli *c, const char *word);
+
 /* -- helpers of setup (start.c) -- */
 bool find_program(const struct cli *c, const char *name, const char *folder, char *ret, size_t cap);
 int run_program(const char *const argv[]); /* waits; its exit code, 127 if it cannot be started */
@@ -85,6 +91,7 @@ bool since_parse(const char *s, int64_t now_us, int64_t *ret_us);
 
 /* -- showing documents (show.c); used by the tests too -- */
 show_fn show_status, show_calls, show_peers, show_bindings, show_cdr, show_explain, show_events;
+show_fn show_bans, show_ban, show_alert_list, show_evidence, show_who; /* show_bans.c */
 const char *member(const json_t *o, const char *key); /* string member; NULL if there is none */
 int64_t number(const json_t *o, const char *key);     /* 0 if there is none */
 #endif

@@ -117,13 +117,29 @@ int cmd_cdr(struct cli *c)
     return send_off(c, &o, show_cdr_as_asked);
 }
 
+/* A word that is no address may be a Call-ID, which a user's name or a number can look like, too.
+ */
 int cmd_explain(struct cli *c)
 {
     char text[REQUEST_MAX];
     struct out o = out_of(text, sizeof text);
+    struct reply r;
+    if (is_address(c->words[0]))
+        return explain_who(c, c->words[0]);
     request_begin(&o, "explain");
     put_hex(&o, "call_id_hex", c->words[0]);
-    return send_off(c, &o, show_explain);
+    out_ch(&o, '}');
+    int e = o.full ? too_long() : gateway_ask(c, out_str(&o), &r);
+    if (e != EXIT_OK)
+        return e;
+    bool unknown = r.code == CONTROL_NOT_FOUND;
+    e = unknown ? EXIT_OK : reply_judge(&r);
+    if (!unknown && c->json)
+        print_json(stdout, r.doc);
+    else if (!unknown && e == EXIT_OK)
+        show_explain(stdout, c, r.doc);
+    reply_done(&r);
+    return unknown ? explain_who(c, c->words[0]) : e;
 }
 
 int cmd_events(struct cli *c)

@@ -37,7 +37,14 @@ enum opt {
     O_VERSION,
     O_AGAINST,
     O_EVE,
-    O_ONCE
+    O_ONCE,
+    O_SCOPE,
+    O_BY,
+    O_FOR,
+    O_WHY,
+    O_TREAT,
+    O_SID,
+    O_DETECTOR
 };
 static const struct option OPTIONS[] = {
     {"state", required_argument, NULL, O_STATE},
@@ -72,6 +79,13 @@ static const struct option OPTIONS[] = {
     {"against", required_argument, NULL, O_AGAINST},
     {"eve", required_argument, NULL, O_EVE},
     {"once", no_argument, NULL, O_ONCE},
+    {"scope", required_argument, NULL, O_SCOPE},
+    {"by", required_argument, NULL, O_BY},
+    {"for", required_argument, NULL, O_FOR},
+    {"why", required_argument, NULL, O_WHY},
+    {"treat", required_argument, NULL, O_TREAT},
+    {"sid", required_argument, NULL, O_SID},
+    {"detector", required_argument, NULL, O_DETECTOR},
     {NULL, 0, NULL, 0}};
 #define BIT(o) (UINT64_C(1) << (o))
 #define ASKS   (BIT(O_STATE) | BIT(O_CONFIG) | BIT(O_JSON))
@@ -132,11 +146,38 @@ static const struct command COMMANDS[] = {
      "  --user TEXT    authenticated user, or part of caller or callee\n"
      "  --since WHEN   2h, 30m, 2026-11-18 or \"2026-11-18 10:15\"\n"
      "  --aborted      only calls that ended because a program died\n"},
-    {"explain", cmd_explain, 1, 1, ASKS, "CALL-ID [--json]",
-     "what became of a request, gate by gate, and why",
-     "Accepted and refused requests of the last 16384 are known in full; refused ones and calls "
-     "from the\n"
-     "database.\n"},
+    {"explain", cmd_explain, 1, 1, ASKS, "CALL-ID|ADDRESS|USER|NUMBER [--json]",
+     "what became of a request, gate by gate; what is known of an address, user or number",
+     "CALL-ID: accepted and refused requests of the last 16384 are known in full; refused ones and "
+     "calls from the\ndatabase.\n"
+     "ADDRESS, USER (alice, alice@example.com) or NUMBER: bans, scores and what fired, the newest "
+     "alerts and\nrefusals, registrations.\n"},
+    {"bans", cmd_bans, 0, 3,
+     ASKS | BIT(O_SCOPE) | BIT(O_BY) | BIT(O_DETECTOR) | BIT(O_LAST) | BIT(O_FOR) | BIT(O_WHY) |
+         BIT(O_TREAT),
+     "[list [ADDRESS|TEXT]] | show ID | add WHO | release WHO [--json]",
+     "who is banned, why and until when; ban and release by hand",
+     "  list [WHO]      newest first; --scope source|pair|aor|device|number, --by "
+     "detector|rule|feed|admin,\n"
+     "                  --last N at most N (200). What feeds name is listed with --by feed or an "
+     "address\n"
+     "  show ID         all of one, with the message that was the last straw\n"
+     "  add WHO         an address, a prefix (198.51.100.0/24, 2001:db8::/64), a user "
+     "(alice@example.com), a\n"
+     "                  number (+49301234); ADDRESS USER: the user there only\n"
+     "      --for 2h    s, m, h, d; without it: until released\n"
+     "      --why TEXT  at most 95 characters\n"
+     "      --treat T   challenge, tarpit, refuse, drop, lock, ban (source), kick\n"
+     "  release WHO     a ban's number, or whom it is for; --by or --detector: all of those\n\n"
+     "Peers, the gateway's own addresses and guard.exempt cannot be banned. Emergency calls pass "
+     "every ban.\n"},
+    {"alerts", cmd_alerts, 0, 2,
+     ASKS | BIT(O_LAST) | BIT(O_AOR) | BIT(O_DETECTOR) | BIT(O_SID) | BIT(O_CALL_ID),
+     "[ADDRESS] [--last N] [--aor TEXT] [--detector NAME] [--sid N] [--call-id ID] | evidence ID",
+     "what signatures and detectors found, newest first",
+     "  --last N         at most N (20)\n"
+     "  --aor TEXT       in caller or callee\n"
+     "  evidence ID      the kept message of an alert or ban, without credentials and keys\n"},
     {"events", cmd_events, 0, 0, ASKS | BIT(O_LAST), "[--last N] [--json]",
      "newest lines of the event log", ""},
     {"reasons", cmd_reasons, 0, 1, ASKS | BIT(O_LIVE), "[NAME] [--live] [--json]",
@@ -304,7 +345,14 @@ static bool text_option(struct cli *c, int o)
                  {O_PROGRAMS, &c->programs},
                  {O_READY_FD, &c->ready_fd},
                  {O_AGAINST, &c->against},
-                 {O_EVE, &c->eve}};
+                 {O_EVE, &c->eve},
+                 {O_SCOPE, &c->scope},
+                 {O_BY, &c->by},
+                 {O_FOR, &c->lasts},
+                 {O_WHY, &c->why},
+                 {O_TREAT, &c->treat},
+                 {O_SID, &c->sid},
+                 {O_DETECTOR, &c->detector}};
     for (size_t i = 0; i < ARRAY_LEN(TEXTS); i++) {
         if (TEXTS[i].o == o) {
             *TEXTS[i].at = optarg;

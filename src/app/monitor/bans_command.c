@@ -103,7 +103,7 @@ static const char *aor_meant(const struct monitor *m, struct str text, struct ba
     }
     if (o.full || !aor_of_uri(p, out_str(&o), aor, sizeof aor, &n))
         return "that is no user of a domain of this gateway (user or user@domain)";
-    b->key = location_hash(&m->keys.hash, str_of(aor, n));
+    b->key = location_hash(&m->keys.hash, str_of(aor, n)); /* never 0 */
     who_set(b, str_of(aor, n));
     return NULL;
 }
@@ -167,6 +167,7 @@ struct wanted {
     bool has_address, feeds;
     struct prefix address;
     struct str text;
+    struct ban aor, number; /* key 0: not asked */
 };
 
 static bool has_text(const struct ban *b, struct str t)
@@ -186,11 +187,18 @@ static bool fits(const struct wanted *w, const struct ban *b)
         !(net && (w->address.bits <= b->net.bits ? prefix_has(&w->address, &b->net.a)
                                                  : prefix_has(&b->net, &w->address.a))))
         return false;
+    if (w->aor.key || w->number.key) {
+        bool user = b->scope == BAN_AOR || b->scope == BAN_PAIR;
+        if (!(user && w->aor.key && b->key == w->aor.key) &&
+            !(b->scope == BAN_NUMBER && w->number.key && b->key == w->number.key))
+            return false;
+    }
     return !w->text.n || has_text(b, w->text);
 }
 
-static const char *wanted_of(struct str req, struct wanted *w)
+static const char *wanted_of(const struct monitor *m, struct str req, struct wanted *w)
 {
+    struct str aor = control_member(req, "aor"), number = control_member(req, "number");
     struct str scope = control_member(req, "scope"), by = control_member(req, "by"),
                address = control_member(req, "address");
     memset(w, 0, sizeof *w);
@@ -204,6 +212,12 @@ static const char *wanted_of(struct str req, struct wanted *w)
         return "by is one of detector, rule, feed, admin";
     if (address.n && prefix_parse(address, &w->address) != OK)
         return "that is no address and no prefix";
+    const char *why = aor.n ? aor_meant(m, aor, &w->aor) : NULL;
+    if (why && !number.n)
+        return why;
+    why = number.n ? number_meant(m, number, &w->number) : NULL;
+    if (why)
+        return why;
     w->has_address = address.n > 0;
     w->feeds = w->has_address || w->by == BY_FEED + 1;
     w->text = control_member(req, "text");
@@ -243,7 +257,7 @@ static uint32_t list(struct monitor *m, struct str req, struct out *o)
     struct wanted w;
     uint32_t limit = LIST_DEFAULT, n = 0, shown = 0;
     struct str text = control_member(req, "limit");
-    const char *why = wanted_of(req, &w);
+    const char *why = wanted_of(m, req, &w);
     if (why)
         return sorry(o, CONTROL_BAD_REQUEST, why);
     if (text.n && str_u32(text, BAN_CAP, &limit) != OK)
@@ -271,6 +285,8 @@ static uint32_t list(struct monitor *m, struct str req, struct out *o)
         ban_put_json(m, all[i].slot, &b, o);
     }
     OUT_LIT(o, "]");
+    if (w.aor.key)
+        out_json_kstr(o, STR("aor"), str_of(w.aor.who, w.aor.who_n));
     out_json_ku64(o, STR("shown"), shown);
     out_json_ku64(o, STR("total"), n);
     totals_put(m, o);

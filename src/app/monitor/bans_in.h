@@ -60,7 +60,8 @@ void bans_end(struct monitor *m, uint32_t slot, enum ban_act act, const char *wh
 void bans_show(struct monitor *m, uint32_t slot, const struct ban *name);
 uint64_t bans_hits(const struct monitor *m, uint32_t slot);
 void bans_fact(struct monitor *m, enum ban_act act, const struct ban *b, const char *who);
-void bans_say(struct monitor *m, const char *what, const struct ban *b);
+void bans_say(struct monitor *m, const char *what, bool ended,
+              const struct ban *b); /* a line of the log */
 void bans_past_put(struct bans *s, const struct ban *b);
 void bans_past_forget(struct bans *s, const struct ban *b);
 /* What is in force of a slot: its own ban, or what feeds make of it. */

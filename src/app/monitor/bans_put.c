@@ -56,7 +56,7 @@ void bans_fact(struct monitor *m, enum ban_act act, const struct ban *b, const c
     fact_tell(m, &f);
 }
 
-void bans_say(struct monitor *m, const char *what, const struct ban *b)
+void bans_say(struct monitor *m, const char *what, bool ended, const struct ban *b)
 {
     char who[ADDR_TEXT_MAX + BAN_WHO + 32], span[48] = "";
     struct str w = bans_who(b, who, sizeof who);
@@ -70,11 +70,12 @@ void bans_say(struct monitor *m, const char *what, const struct ban *b)
     m->bans->lines_lost = 0;
     int64_t left = b->until.us ? (b->until.us - m->loop.now.wall.us + 500000) / 1000000 : -1;
     if (left > 0)
-        (void)snprintf(span, sizeof span, " for %lld s", (long long)left);
-    monitor_log(m, SEV_NOTICE, "ban %llu: " STR_FMT ": %s%s%s, by %s%s" STR_FMT "%s",
-                (unsigned long long)b->id, STR_ARG(w), what, treat_name((enum treat)b->treat), span,
-                bans_by(b->by), b->why_n ? " " : "", (int)b->why_n, b->why,
-                b->dry ? ", dry run" : "");
+        (void)snprintf(span, sizeof span, ended ? ", %lld s before its end" : " for %lld s",
+                       (long long)left);
+    monitor_log(m, SEV_NOTICE, "ban %llu: " STR_FMT ": %s%s%s%s, by %s%s" STR_FMT "%s",
+                (unsigned long long)b->id, STR_ARG(w), what, ended ? " " : "",
+                treat_name((enum treat)b->treat), span, bans_by(b->by), b->why_n ? ": " : "",
+                (int)b->why_n, b->why, b->dry ? ", dry run" : "");
 }
 
 /* -- exempt -- */
@@ -432,7 +433,7 @@ enum err bans_add(struct monitor *m, const struct ban *x, uint32_t *ret_slot)
     }
     bans_past_put(s, &s->rec[slot]);
     bans_show(m, slot, &b);
-    bans_say(m, had ? "now " : "", &s->rec[slot]);
+    bans_say(m, had ? "now " : "", false, &s->rec[slot]);
     bans_fact(m, had ? BAN_EXTENDED : BAN_ADDED, &s->rec[slot], b.by == BY_ADMIN ? "admin" : "");
     *ret_slot = slot;
     return OK;
@@ -447,7 +448,7 @@ void bans_end(struct monitor *m, uint32_t slot, enum ban_act act, const char *wh
     b.hits = bans_hits(m, slot);
     bans_fact(m, act, &b, who);
     if (act != BAN_EXPIRED)
-        bans_say(m, act == BAN_EXEMPTED ? "exempt now, ends: " : "ends: ", &b);
+        bans_say(m, act == BAN_EXEMPTED ? "exempt now, no" : "released from", true, &b);
     s->rec[slot].scope = 0;
     s->main--;
     s->of_feeds += s->feeds[slot] != 0;
