@@ -269,13 +269,13 @@ def test_no_damage_breaks_it(tmp_path):
     data = udp(5060, 5060, invite())
     for at in (0, 1200, 2400):
         cap.add(5, ether(ipv4(PHONE, SERVER, 17, data[at:at + 1200], ident=3, frag=at // 8 | (0x2000 if at < 2400 else 0))))
-    whole, rnd = cap.bytes(), random.Random(11)
+    whole, rnd, c = cap.bytes(), random.Random(11), conf(tmp_path / "c.yaml", sources="0.0.0.0/0")  # without signatures: starts faster
     for i in range(120):
         b = bytearray(whole)
         for _ in range(rnd.choice((1, 3, 30, 300))):
             b[rnd.randrange(24 if rnd.random() < 0.9 else 0, len(b))] = rnd.randrange(256)
         (tmp_path / "m.pcap").write_bytes(bytes(b))
-        r = run(str(tmp_path / "m.pcap"), "--json")
+        r = run(str(tmp_path / "m.pcap"), "--json", "--config", c)
         assert r.returncode in (0, 1, 5), f"round {i}: {r.returncode} {r.stderr[:400]}"
         assert r.returncode == 5 or json.loads(r.stdout)["packets"] >= 0
 
@@ -329,10 +329,42 @@ def test_a_wrong_password_after_a_change_bans_nobody(tmp_path):
     assert reasons(d)["auth_failed"] == 3 and not judged(d)["bans"]
 
 
+@pytest.mark.parametrize("agent,fires", [("friendly-scanner", True), ("Softphone 1", False)])
+def test_signatures(tmp_path, agent, fires):
+    cap = Capture()
+    for i in range(3):
+        register(cap, i, "alice", PHONE, 200, i, agent=agent)
+    eve = tmp_path / "eve"
+    d = replay(cap.write(tmp_path / "s.pcap"), "--eve", str(eve))
+    if not judged(d)["rules"]:
+        pytest.skip("built without the pack of rules")
+    hits = [a for a in judged(d)["alerts"] if a["by"] == "rule"]
+    assert bool(hits) == fires and all("scanner" in a["text"] for a in hits)
+    sids = {json.loads(x)["alert"]["signature_id"] for x in eve.read_text().splitlines()} - {0}
+    assert sids == {a["sid"] for a in hits}
+
+
+@pytest.mark.parametrize("fires", [True, False])
+def test_signatures_of_packets(tmp_path, fires):
+    rules = tmp_path / "own.rules"
+    rules.write_text('drop rtp any any -> any any (msg:"marked packet"; content:"|de ad be ef|"; sid:1000001; rev:1;)\n')
+    c = conf(tmp_path / "a.yaml")
+    with open(c, "a") as f:
+        f.write(f"guard:\n  rules: [{rules}]\n")
+    cap = Capture()
+    call(cap, 0, "one")
+    rtp(cap, 1, PHONE, SERVER, 50, 7)
+    if fires:
+        cap.udp(1.5, PHONE, 20000, SERVER, 30000, struct.pack(">BBHII", 0x80, 8, 400, 9, 7) + b"\xde\xad\xbe\xef" * 9)
+    d = replay(cap.write(tmp_path / "p.pcap"), "--config", c)
+    assert judged(d)["rules"] == 1
+    assert [a["sid"] for a in judged(d)["alerts"] if a["by"] == "rule"] == [1000001] * fires
+
+
 def test_missing_users_are_known_by_the_answer(tmp_path):
     cap = Capture()
     for i in range(300):
-        register(cap, i * 0.05, f"{2000 + i}", EVIL, 404, i, password=False, agent="friendly-scanner")
+        register(cap, i * 0.05, f"{2000 + i}", EVIL, 404, i, password=False)
     d = replay(cap.write(tmp_path / "enum.pcap"))
     assert alerts(d) & {"enumeration", "scan", "flood_register"}, alerts(d)
     assert judged(d)["bans"]

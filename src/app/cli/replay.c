@@ -40,12 +40,31 @@ static bool load_rules(unsigned i, struct replay_opts *o)
     return true;
 }
 
+/* The default configuration, with the signatures that come with Ringwall where they are. */
+static struct str default_text(char *buf, size_t cap)
+{
+    static const char *const PACKS[] = {"/usr/share/ringwall/rules/ringwall.rules",
+                                        SOURCE_ROOT "/packaging/rules/ringwall.rules"};
+    struct out o = out_of(buf, cap);
+    out_put(&o, str_c(REPLAY_DEFAULT));
+    for (size_t i = 0; i < ARRAY_LEN(PACKS); i++) {
+        if (access(PACKS[i], R_OK) != 0)
+            continue;
+        OUT_LIT(&o, "guard:\n  rules: [\"");
+        out_put(&o, str_c(PACKS[i]));
+        OUT_LIT(&o, "\"]\n");
+        break;
+    }
+    return o.full ? str_c(REPLAY_DEFAULT) : out_str(&o);
+}
+
 static bool load(const char *path, unsigned i, struct replay_opts *o)
 {
+    char text[4096];
     struct config_opts c = {.now = {(int64_t)time(NULL) * 1000000}, .no_files = true};
     enum err err = path ? config_load(path, &c, &loaded[i], &problems)
-                        : config_load_text(str_c(REPLAY_DEFAULT), "the default of replay", &c,
-                                           &loaded[i], &problems);
+                        : config_load_text(default_text(text, sizeof text), "the default of replay",
+                                           &c, &loaded[i], &problems);
     o->by[i].policy = &loaded[i].policy;
     o->by[i].name = path ? path : "default";
     o->by[i].assumed = !path;

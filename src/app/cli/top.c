@@ -131,26 +131,46 @@ static void head_gateway(const struct top *t, FILE *to)
     (void)fputc('\n', to);
 }
 
-/* What status says of the shield: every member that is a word or a number. */
+static int64_t drops_of(const json_t *status)
+{
+    json_t *v, *drops = json_object_get(json_object_get(status, "shield"), "drops");
+    const char *key;
+    int64_t sum = 0;
+    json_object_foreach(drops, key, v)
+    {
+        sum += (int64_t)json_integer_value(v);
+    }
+    return sum;
+}
+
+/* What is in force, what the kernel dropped, and how many are banned. */
 static void head_shield(const struct top *t, FILE *to)
 {
-    const json_t *s = json_object_get(t->d.status, "shield");
+    const json_t *s = json_object_get(t->d.status, "shield"), *total;
     const char *key;
     json_t *v;
-    (void)fprintf(to, "shield:");
-    if (!json_object_size(s))
-        (void)fprintf(to, " nothing told");
-    json_object_foreach((json_t *)(uintptr_t)s, key, v)
+    double seconds = (double)(t->us - t->was.us) / 1e6;
+    int64_t drops = drops_of(t->d.status), old = drops_of(t->was.status);
+    (void)fprintf(to, "shield: ");
+    put_safe(to, str_c(member(s, "in_force") ? member(s, "in_force") : "nothing told"));
+    if (json_is_true(json_object_get(s, "dry_run")))
+        (void)fprintf(to, "  DRY RUN");
+    if ((total = json_object_get(t->d.bans, "total")) != NULL)
+        (void)fprintf(to, "  bans %lld", (long long)json_integer_value(total));
+    (void)fprintf(to, "  kernel drops %lld", (long long)drops);
+    if (t->was.status && seconds > 0 && drops > old)
+        (void)fprintf(to, " (%.0f/s)", (double)(drops - old) / seconds);
+    json_object_foreach(json_object_get(s, "drops"), key, v)
     {
-        if (!json_is_string(v) && !json_is_integer(v))
+        if (json_integer_value(v) == 0)
             continue;
         (void)fprintf(to, "  ");
         put_safe(to, str_c(key));
-        (void)fputc(' ', to);
-        if (json_is_string(v))
-            put_safe(to, str_c(json_string_value(v)));
-        else
-            (void)fprintf(to, "%lld", (long long)json_integer_value(v));
+        (void)fprintf(to, " %lld", (long long)json_integer_value(v));
+    }
+    if (member(s, "why") && *member(s, "why")) {
+        (void)fprintf(to, "  ");
+        put_safe(to, str_c(member(s, "why")));
     }
     (void)fputc('\n', to);
 }

@@ -41,6 +41,7 @@ static bool shield(struct replay *r, struct judge *j)
     j->env.rules = j->by->rules;
     j->env.scanner = j->by->scanner;
     j->env.rules_state = rules_state_init(state, j->by->rules);
+    j->rtp_rules = rules_want_rtp(j->by->rules);
     return true;
 }
 
@@ -176,6 +177,10 @@ static void below(struct replay *r, struct judge *j, const struct seen *s, enum 
                     .listener = UINT32_MAX,
                     .source = s->src,
                     .flags = s->stream ? OBS_PROVEN : 0};
+    struct flow f = flow_of(j, s);
+    uint8_t zone;
+    if (is_peer(j, &f, &zone))
+        o.flags |= OBS_PEER;
     if (reason_info(why)->hostile)
         judge_observe(r, (unsigned)(j - r->judges), &o, NULL);
 }
@@ -373,13 +378,49 @@ static void rule_alert(struct replay *r, unsigned i, const struct rules_hit *h, 
     judge_observe(r, i, &x, t);
 }
 
+/* A rule for packets, told once a minute and stream as an engine does. */
+static bool told_lately(struct replay *r, struct judge *j, const struct stream *t, uint32_t sid)
+{
+    uint64_t key = (uint64_t)(t - r->streams) << 32 ^ sid ^
+                   (uint64_t)(r->now.mono.us / 60000000) << 52 ^ UINT64_C(1) << 63;
+    uint64_t *x = &j->rtp_told[(key ^ key >> 29) % RTP_TOLD];
+    bool was = *x == key;
+    *x = key;
+    return was;
+}
+
+void judge_packet(struct replay *r, unsigned i, const struct frame *f, const struct stream *t)
+{
+    struct judge *j = &r->judges[i];
+    struct rules_hit hits[GATE_HITS];
+    struct rules_input in = {.bytes = str_of((const char *)f->data, f->len),
+                             .source = f->src,
+                             .dest = f->dst,
+                             .proto = PROTO_UDP,
+                             .to_server = true,
+                             .established = true,
+                             .flow = addr_hash(&r->key, &f->src) ^ f->dst.port};
+    size_t n = rules_run(j->env.rules, j->env.rules_state, j->env.scanner, &in, r->now, hits,
+                         ARRAY_LEN(hits));
+    for (size_t k = 0; k < n; k++) {
+        struct obs o = {.kind = OBS_RULE,
+                        .proto = PROTO_UDP,
+                        .zone = POLICY_NONE,
+                        .n = 1,
+                        .listener = UINT32_MAX,
+                        .source = f->src};
+        if (hits[k].action != RULE_PASS && !hits[k].quiet && !told_lately(r, j, t, hits[k].sid))
+            rule_alert(r, i, &hits[k], &o, NULL);
+    }
+}
+
 static void rule_hits(struct replay *r, unsigned i, const struct obs *o, const struct trans *t)
 {
     struct judge *j = &r->judges[i];
     struct gate_hits hits = j->hits;
     j->hits.n = 0;
     for (unsigned k = 0; k < hits.n; k++)
-        if (hits.v[k].action != RULE_PASS)
+        if (hits.v[k].action != RULE_PASS && !hits.v[k].quiet)
             rule_alert(r, i, &hits.v[k], o, t);
 }
 
@@ -560,6 +601,9 @@ void judge_answered(struct replay *r, unsigned i, struct trans *t, uint16_t code
                            ? gate_pass()
                            : identity(t, t->j[i].authenticate && !served, code, stale, o);
     decided(r, i, t, v);
+    if (t->call && t->method == SIP_INVITE && !t->in_dialog)
+        r->calls[t->call - 1].j[i].flags =
+            o->flags & (OBS_PEER | OBS_USER | OBS_EMERGENCY | OBS_PROVEN);
     if (v.kind == VERDICT_PASS && t->binds && code >= 200 && code < 300)
         registered(r, i, t);
 }

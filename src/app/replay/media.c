@@ -191,6 +191,9 @@ void media_packet(struct replay *r, const struct frame *f)
         bans(r, t);
     if (UNLIKELY(t->strange))
         strange(r, t);
+    for (unsigned i = 0; i < r->o.n; i++)
+        if (UNLIKELY(r->judges[i].rtp_rules))
+            judge_packet(r, i, f, t);
 }
 
 /* -- SDP -- */

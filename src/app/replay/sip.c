@@ -223,6 +223,9 @@ void call_over(struct replay *r, struct call *k)
                         .source = k->parties[0],
                         .aor = k->j[i].aor,
                         .number = k->j[i].number};
+        struct str who = str_skip(k->from, str_find(k->from, ':') + 1);
+        o.who_n = (uint8_t)MIN(who.n, (size_t)OBS_WHO);
+        memcpy(o.who, who.n ? who.p : "", o.who_n);
         judge_observe(r, i, &o, NULL);
     }
 }

@@ -28,6 +28,7 @@
 #define TRANS_US   INT64_C(32000000) /* a copy of a request is known for so long */
 #define ONE_WAY_US INT64_C(5000000)
 #define PTS        10u
+#define RTP_TOLD   256u
 #define STREAM_MIN 3u /* packets in sequence, before what nobody announced counts as a stream */
 
 struct codec {
@@ -134,6 +135,8 @@ struct judge {
     uint32_t n_alerts, n_bans;
     uint64_t alerts_lost, bans_lost, next_ban;
     struct rng *rng;
+    bool rtp_rules; /* there are signatures for packets */
+    uint64_t rtp_told[RTP_TOLD];
 };
 struct diff {
     struct outcome a, b;
@@ -206,6 +209,7 @@ void judge_request(struct replay *r, unsigned i, const struct seen *s, struct tr
 void judge_answered(struct replay *r, unsigned i, struct trans *t, uint16_t code, bool stale);
 void judge_response(struct replay *r, unsigned i, const struct seen *s, const struct trans *t);
 void judge_observe(struct replay *r, unsigned i, const struct obs *o, const struct trans *t);
+void judge_packet(struct replay *r, unsigned i, const struct frame *f, const struct stream *t);
 void judge_count(struct judge *j, struct outcome o);
 void judge_plain(struct replay *r, unsigned i, const struct addr *source, enum reason why,
                  struct str who, const struct trans *t);
