@@ -4,7 +4,7 @@ import os, socket, subprocess, time
 import pytest
 import mmdb
 from gateway import Gateway, wait_for
-from ua import Ua
+from ua import Ua, sdp
 
 GW, IN, OUT = "127.0.74.1", "127.0.74.10", "127.0.74.20"
 AT, DE, FR, NOWHERE = "198.51.100.7", "203.0.113.7", "192.0.2.7", "192.0.2.200"
@@ -61,6 +61,20 @@ def code(ip, transport="udp", timeout=1.0):
         u.close()
 
 
+def invited(ip, uri, timeout=1.5):
+    """The code of the first answer but 100 to an INVITE from there; None: silence."""
+    u = Ua(ip, 5082, (GW, 5060), "udp", "alice")
+    try:
+        u.request("INVITE", uri, f"<{uri}>", os.urandom(8).hex(), os.urandom(4).hex(), body=sdp(ip, 40000))
+        end = time.time() + timeout
+        while (m := u.recv(max(end - time.time(), 0))):
+            if m.code > 100:
+                return m.code
+        return None
+    finally:
+        u.close()
+
+
 def check(g, *more):
     return g.run("check", g.config, "--state", g.state, *more)
 
@@ -80,6 +94,14 @@ def test_prefixes_and_transports_and_reload(close):
     g.write(config("silent: no"))
     g.ask("reload")
     assert wait_for(lambda: code(IN) == 401, 5)
+
+
+def test_a_call_for_help_passes_the_list(close):
+    g = made(close, f"access: [{{deny: {OUT}}}]").start()
+    assert code(OUT) is None
+    assert invited(OUT, "sip:1234@example.com") is None
+    for uri in ("sip:112@example.com", "urn:service:sos"):
+        assert invited(OUT, uri) is not None, f"{uri}: {g.status()['reasons']}"
 
 
 def test_a_bad_list_leaves_the_old_in_force(close):

@@ -268,10 +268,11 @@ enum err geo_file_read(const char *path, struct geo **ret_g, size_t *ret_bytes,
             e = ERR_NOT_FOUND;
         if (e == OK)
             e = made(w, ret_g, ret_bytes);
-        *ret_why = e == ERR_NOT_FOUND ? "it holds no country"
-                   : e == ERR_LIMIT   ? "its tree is too large or does not end"
-                   : e == ERR_SYNTAX  ? "its tree is broken"
-                                      : "out of memory";
+        if (e != OK)
+            *ret_why = e == ERR_NOT_FOUND ? "it holds no country"
+                       : e == ERR_LIMIT   ? "its tree is too large or does not end"
+                       : e == ERR_SYNTAX  ? "its tree is broken"
+                                          : "out of memory";
         MMDB_close(&w->db);
     }
     free(w->v4.at);
