@@ -386,7 +386,9 @@ static int new_link(const struct xdp *x, unsigned index)
     LIBBPF_OPTS(bpf_link_create_opts, native, .flags = XDP_FLAGS_DRV_MODE);
     LIBBPF_OPTS(bpf_link_create_opts, generic, .flags = XDP_FLAGS_SKB_MODE);
     int fd = bpf_link_create(x->prog, (int)index, BPF_XDP, &native);
-    return fd >= 0 ? fd : bpf_link_create(x->prog, (int)index, BPF_XDP, &generic);
+    if (fd >= 0 || errno == EBUSY) /* somebody else's program is not to be doubled */
+        return fd;
+    return bpf_link_create(x->prog, (int)index, BPF_XDP, &generic);
 }
 
 enum err xdp_attach(struct xdp *x, const char *interface, bool *ret_native, struct out *ret_why)
@@ -408,7 +410,7 @@ enum err xdp_attach(struct xdp *x, const char *interface, bool *ret_native, stru
     if (fd < 0) {
         int why = errno;
         out_fmt(ret_why, "%s: %s", interface,
-                why == EBUSY ? "another XDP program is there" : strerror(why));
+                why == EBUSY || why == EEXIST ? "another XDP program is there" : strerror(why));
         return ERR_SYSTEM;
     }
     if (fresh && pin && bpf_obj_pin(fd, path) != 0)

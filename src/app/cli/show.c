@@ -102,6 +102,44 @@ static void show_waivers(FILE *to, const json_t *list)
     table_print(t, to);
 }
 
+/* What drops in the kernel: "XDP (native) on eth0, pinned; self-test passed ...", and how much. */
+static void show_shield(FILE *to, const json_t *s)
+{
+    const char *force = member(s, "in_force"), *name;
+    const json_t *i;
+    json_t *n;
+    size_t k, some = 0;
+    if (!force)
+        return;
+    (void)fprintf(to, "\nshield: %s",
+                  strcmp(force, "xdp-native") == 0    ? "in the kernel by XDP, native"
+                  : strcmp(force, "xdp-generic") == 0 ? "in the kernel by XDP, generic"
+                  : strcmp(force, "nftables") == 0    ? "in the kernel by nf_tables"
+                                                      : "in the gateway's own programs");
+    json_array_foreach(json_object_get(s, "interfaces"), k, i)
+    {
+        (void)fprintf(to, k ? ", " : ", on ");
+        put_safe(to, str_c(member(i, "name")));
+    }
+    (void)fprintf(to, "%s%s", truth(s, "pinned") ? ", pinned" : "",
+                  truth(s, "dry_run") ? ", DRY RUN: nothing is dropped" : "");
+    if (member(s, "selftest") && *member(s, "selftest")) {
+        (void)fprintf(to, "; self-test ");
+        put_safe(to, str_c(member(s, "selftest")));
+    }
+    (void)fputc('\n', to);
+    line(to, "        because", member(s, "why"));
+    json_object_foreach((json_t *)(uintptr_t)json_object_get(s, "drops"), name, n)
+    {
+        if (json_integer_value(n) == 0)
+            continue;
+        (void)fprintf(to, "%s%s %lld", some++ ? ", " : "        dropped there: ", name,
+                      (long long)json_integer_value(n));
+    }
+    if (some)
+        (void)fputc('\n', to);
+}
+
 static void show_counts(FILE *to, const json_t *reasons)
 {
     static const char *const HEAD[] = {"REFUSED OR DROPPED", "TIMES", "MEANING"};
@@ -149,6 +187,7 @@ void show_status(FILE *to, const struct cli *c, const json_t *doc)
     (void)fputc('\n', to);
     show_listeners(to, json_object_get(doc, "listeners"));
     show_waivers(to, json_object_get(doc, "waivers"));
+    show_shield(to, json_object_get(doc, "shield"));
     show_counts(to, json_object_get(doc, "reasons"));
 }
 

@@ -27,7 +27,7 @@ static void choose(struct monitor *m, struct shield *s)
     uint8_t want = m->conf->policy.guard.kernel;
     struct out why = out_of(s->why, sizeof s->why - 1);
     if (want == KERNEL_NONE)
-        OUT_LIT(&why, "guard: kernel: none");
+        OUT_LIT(&why, "as the configuration says: guard: kernel: none");
     else if (geteuid() != 0)
         OUT_LIT(&why, "the gateway was not started by root");
     else if (s->plan.n_interfaces == 0)
@@ -55,7 +55,7 @@ static void choose(struct monitor *m, struct shield *s)
     else if (s->force == FORCE_XDP_GENERIC)
         (void)snprintf(s->why, sizeof s->why, "not every driver takes it natively");
     else if (s->force == FORCE_NFT && want == KERNEL_NFT)
-        (void)snprintf(s->why, sizeof s->why, "guard: kernel: nftables");
+        (void)snprintf(s->why, sizeof s->why, "as the configuration says: guard: kernel: nftables");
 }
 
 static void tell(const struct monitor *m, const struct shield *s)

@@ -35,16 +35,19 @@ struct shield {
     enum force force;
     char why[320];   /* why not better; "": it is the best */
     char tested[96]; /* what the self-test found; "": none was made */
-    bool pinned, taken_over, told_full;
+    bool pinned, taken_over, told_full, told_mute;
     char pins[64];
     struct shield_plan plan;
     struct xdp *xdp;
     bool native[XDP_INTERFACES]; /* by plan.interface */
     struct nft_run nft;
-    int nft_watch;      /* process descriptor in the loop, or -1 */
-    bool nft_reads;     /* the run at work reads; else it writes batch jobs */
-    unsigned nft_batch; /* jobs in it */
-    unsigned nft_most;  /* of the next: halved when one is refused */
+    int nft_watch;        /* process descriptor in the loop, or -1 */
+    bool nft_reads;       /* the run at work reads; else it writes batch jobs */
+    unsigned nft_batch;   /* jobs in it */
+    unsigned nft_most;    /* of the next: halved when one is refused */
+    unsigned nft_reading; /* what is read next, or now */
+    struct instant nft_listed;
+    struct dur nft_pause; /* between two lists of the sets */
     char *nft_text;
     struct shield_job *job; /* ring of jobs that wait: at..at + n */
     size_t cap, at, n;

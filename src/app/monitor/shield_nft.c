@@ -6,8 +6,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define READ_EVERY DUR_S(2)
-#define TEST_TEXT  65536u
+#define READ_EVERY  DUR_S(2) /* counters */
+#define LIST_EVERY  DUR_S(4) /* hits of bans */
+#define LIST_SELDOM DUR_S(60)
+#define LIST_LARGE  (256u << 10)
+#define TEST_TEXT   65536u
 
 /* -- the table -- */
 
@@ -401,10 +404,10 @@ static void read_counters(struct shield *s, struct str text)
     }
 }
 
-/* "192.0.2.1 counter packets 5 bytes 300 timeout 5m expires 4m, ..." of the four sets. */
-static void read_hits(struct shield *s, struct str text)
+/* "192.0.2.1 counter packets 5 bytes 300 timeout 5m expires 4m, ..." of one set; halves: of the
+ * upper halves of addresses. */
+static void read_hits(struct shield *s, struct str text, bool halves)
 {
-    s->n_hits = 0;
     for (struct str rest = text, part; rest.n && s->n_hits < SHIELD_HITS;) {
         rest = str_cut(rest, ',', &part);
         size_t at = str_search(part, STR("elements = {"));
@@ -414,20 +417,53 @@ static void read_hits(struct shield *s, struct str text)
         (void)str_cut(part, ' ', &who);
         if (str_search(part, STR("counter packets ")) == part.n || prefix_parse(who, &p) != OK)
             continue;
-        if (p.a.family == ADDR_V6 && p.bits == 128)
-            p.bits = 64; /* banned6 holds upper halves */
+        if (halves)
+            p.bits = 64;
         s->hit[s->n_hits++] = (struct shield_hit){p, count_after(part, STR("counter packets "))};
     }
 }
 
+/* One thing a run: nft mixes up what it must know for several. The counters, and now and then the
+ * sets; a large set seldom. */
+static const char *const readings[] = {
+    "list counters table inet ringwall", "list set inet ringwall banned4",
+    "list set inet ringwall banned6",    "list set inet ringwall nets4",
+    "list set inet ringwall nets6",
+};
+
 static void start_reading(struct monitor *m, struct shield *s)
 {
+    struct instant now = m->loop.now.mono;
+    if (s->nft_reading == 0 && instant_sub(now, s->counted).us < READ_EVERY.us)
+        return;
+    if (s->nft_reading == 1 && instant_sub(now, s->nft_listed).us < s->nft_pause.us) {
+        s->nft_reading = 0;
+        return;
+    }
+    if (s->nft_reading == 0)
+        s->counted = now;
+    if (s->nft_reading == 1) {
+        s->nft_listed = now;
+        s->nft_pause = LIST_EVERY;
+        s->n_hits = 0;
+    }
     s->nft_reads = true;
-    s->counted = m->loop.now.mono;
-    start(m, s,
-          STR("list counters table inet ringwall\nlist set inet ringwall banned4\n"
-              "list set inet ringwall banned6\nlist set inet ringwall nets4\n"
-              "list set inet ringwall nets6\n"));
+    start(m, s, str_c(readings[s->nft_reading]));
+}
+
+static void reading_ended(struct monitor *m, struct shield *s, enum err e, struct str said)
+{
+    unsigned which = s->nft_reading;
+    s->nft_reading = (which + 1) % ARRAY_LEN(readings);
+    if (said.n > LIST_LARGE)
+        s->nft_pause = LIST_SELDOM;
+    if (e == OK && which == 0)
+        read_counters(s, said);
+    else if (e == OK)
+        read_hits(s, said, which == 2);
+    else if (!s->told_mute)
+        monitor_log(m, SEV_WARN, "shield: nft cannot be asked: %.200s", said.n ? said.p : "?");
+    s->told_mute = s->told_mute || e != OK;
 }
 
 static void again(void *ctx, const struct ban *b)
@@ -463,13 +499,11 @@ void shield_nft_turn(struct monitor *m, struct shield *s)
         s->nft_text[MIN(said.n, NFT_TEXT - 1)] = 0;
         if (!s->nft_reads)
             batch_ended(m, s, e);
-        else if (e == OK) {
-            read_counters(s, out_str(&said));
-            read_hits(s, out_str(&said));
-        }
+        else
+            reading_ended(m, s, e, out_str(&said));
     }
     if (s->n)
         start_batch(m, s);
-    else if (instant_sub(m->loop.now.mono, s->counted).us >= READ_EVERY.us)
+    else
         start_reading(m, s);
 }

@@ -220,6 +220,9 @@ bool shield_xdp_open(struct monitor *m, struct shield *s, struct out *why)
     if (bad || !attach_all(m, s, why)) {
         xdp_close(s->xdp, true);
         s->xdp = NULL;
+        s->force = FORCE_PROCESS;
+        s->pinned = s->taken_over = false;
+        shield_plan(m, &s->plan); /* with all of its interfaces, for the next choice */
         return false;
     }
     (void)snprintf(s->tested, sizeof s->tested, "passed: drops a banned source, junk%s",
