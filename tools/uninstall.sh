@@ -23,6 +23,16 @@ tidy() { # folders that are empty now, upwards; never one that the system's own 
 if [ -z "$DESTDIR" ] && [ -d /run/systemd/system ] && [ -e "$units/ringwall.service" ]; then
     systemctl disable --now ringwall 2>/dev/null && echo "stopped    ringwall.service" || true
 fi
+# What a gateway that died has left in the kernel: the shield's pins and table. A running one takes its own away when it stops.
+if [ -z "$DESTDIR" ] && [ "$(id -u)" -eq 0 ] && ! pgrep -x ringwall >/dev/null; then
+    for d in /sys/fs/bpf/ringwall-*; do
+        [ -d "$d" ] || continue
+        rm -f "$d"/* && rmdir "$d" && echo "removed    $d (the shield's program in the kernel)" && gone=1
+    done
+    if command -v nft >/dev/null && nft list table inet ringwall >/dev/null 2>&1; then
+        nft delete table inet ringwall && echo "removed    table inet ringwall (the shield's rules)" && gone=1
+    fi
+fi
 files="bin/ringwall share/man/man1/ringwall.1.gz share/doc/ringwall/ringwall.yaml share/doc/ringwall/LICENSE lib/sysusers.d/ringwall.conf"
 for p in engine vault store fetch selftest; do files="$files libexec/ringwall/ringwall-$p"; done
 for f in $files; do drop "$PREFIX/$f"; done

@@ -51,7 +51,8 @@ static void choose(struct monitor *m, struct shield *s)
     s->why[why.n] = 0;
     if (s->xdp && !s->pinned)
         (void)snprintf(s->why, sizeof s->why,
-                       "not pinned, ends with this program: no BPF file system at /sys/fs/bpf");
+                       "not pinned, ends with this program: /sys/fs/bpf is no BPF file system that "
+                       "can be written");
     else if (s->force == FORCE_XDP_GENERIC)
         (void)snprintf(s->why, sizeof s->why, "not every driver takes it natively");
     else if (s->force == FORCE_NFT && want == KERNEL_NFT)
