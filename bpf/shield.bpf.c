@@ -35,7 +35,7 @@ struct {
     __uint(map_flags, BPF_F_MMAPABLE);
     __uint(max_entries, 1);
     __type(key, __u32);
-    __uint(value_size, 65536); /* enum xdp_open by port; engines write it */
+    __uint(value_size, 65536); /* by port; engines write it */
 } media SEC(".maps");
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);

@@ -44,7 +44,7 @@ MUST_CHECK enum err xdp_set(struct xdp *x, const struct xdp_cfg *c); /* flags EX
 MUST_CHECK enum err xdp_set_sip(struct xdp *x, const uint8_t by_port[65536]); /* enum xdp_port */
 MUST_CHECK enum err xdp_set_local(struct xdp *x, const struct addr *a, size_t n);
 MUST_CHECK enum err xdp_set_exempt(struct xdp *x, const struct prefix *p, size_t n);
-int xdp_media_fd(const struct xdp *x); /* map of 65536 bytes (enum xdp_open), to be mapped; ours */
+int xdp_media_fd(const struct xdp *x); /* map of 65536 bytes (xdp_map.h), to be mapped; ours */
 void xdp_media_clear(struct xdp *x);
 
 /* -- bans -- */

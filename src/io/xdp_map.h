@@ -34,10 +34,9 @@ enum xdp_flag {
     XDP_NETS6 = 16, /* and other than /64 */
 };
 enum xdp_port { XDP_UDP = 1, XDP_TCP = 2 }; /* bits by SIP port */
-enum xdp_open {                             /* bits by media port */
-                XDP_OPEN = 1,
-                XDP_OPEN_ANY = 2 /* not RTP and RTCP alone: STUN, DTLS */
-};
+/* By media port: 0 without a session, else who has it (an engine's mark), and */
+#define XDP_OPEN     1u
+#define XDP_OPEN_ANY 0x80u /* not RTP and RTCP alone: STUN, DTLS */
 
 #define XDP_HEAD    40u /* bytes of a SIP message that are looked at: none is shorter */
 #define XDP_NUMBERS 8u

@@ -534,6 +534,9 @@ static void test_media(void **state)
         EXPECT_IS(XDP_NO_SESSION, .v6 = v6, .port = 20011, .payload = STR(RTP));
         EXPECT_IS(XDP_NOT_RTP, .v6 = v6, .port = 20010, .payload = STR(SOUND));
         EXPECT_IS(XDP_NOT_RTP, .v6 = v6, .port = 20010, .payload = STR("\x80\x00\x00"));
+        open[20010] = 32; /* the mark of another engine */
+        EXPECT_IS(XDP_PASS_MEDIA, .v6 = v6, .port = 20010, .payload = STR(RTP));
+        EXPECT_IS(XDP_NOT_RTP, .v6 = v6, .port = 20010, .payload = STR(SOUND));
         open[20010] = XDP_OPEN | XDP_OPEN_ANY;
         EXPECT_IS(XDP_PASS_MEDIA, .v6 = v6, .port = 20010, .payload = STR("\x16 a DTLS hello"));
         open[20010] = XDP_OPEN;
