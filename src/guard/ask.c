@@ -5,6 +5,8 @@
 /* Forged addresses must not make the board, the monitor and the store work without end; nor a
  * million real ones. A second: bans that are forgeable, alerts of the forgeable, alerts of others.
  */
+#define WIDER_AT 8u /* /64 banned within about an hour */
+#define WIDER_S  3600u
 enum { SHARE_BANS = 1, SHARE_FORGED, SHARE_ALERTS };
 static bool share(struct judging *j, unsigned which)
 {
@@ -118,9 +120,56 @@ static bool stands(const struct slot *s, enum treat t, uint32_t tick)
     return s->asked >= t && (int32_t)(s->asked_until - tick) > 0;
 }
 
-void judge_fire(struct judging *j, struct slot *s, const struct firing *f)
+/* What the ladder or the detector itself wants done. */
+static enum treat treat_of(const struct judging *j, const struct slot *s, const struct firing *f,
+                           enum ban_scope scope)
 {
     const struct guard_policy *p = j->g->cfg.policy;
+    enum treat told = (enum treat)p->detectors[f->row->detector].treat;
+    enum treat t = step_of(p, slot_score(j->g, s, j->tick));
+    if (f->treat == TREAT_LOCK)
+        t = TREAT_LOCK;
+    else if (told || f->treat)
+        t = told ? told : (enum treat)f->treat;
+    else if (f->entity == ENTITY_NUMBER)
+        t = TREAT_LOG; /* what is done against a number hits who is called: only when told */
+    return f->entity == ENTITY_AOR && scope == BAN_AOR && t == TREAT_BAN ? TREAT_LOCK : t;
+}
+
+/* Who has many /64 to come from loses the /56 that they lie in, unless somebody is registered
+ * there. */
+static void ask_wider(struct judging *j, const struct firing *f, const struct guard_event *e)
+{
+    struct guard *g = j->g;
+    struct addr net = guard_net56(&j->o->source);
+    uint64_t hash = guard_hash56(g, &net);
+    if (e->ban.scope != BAN_SOURCE || e->ban.treat < TREAT_BAN || e->ban.forgeable ||
+        j->o->source.family != ADDR_V6 || known_has(&g->known, hash | 1, j->tick))
+        return;
+    struct slot *s = table_take(&g->sources, person_key(hash, PROOF_PROVEN, 0), PROOF_PROVEN,
+                                half_life(g), j->tick);
+    if (!s)
+        return;
+    s->hash = hash;
+    s->source = net;
+    slot_add(g, s, 0, j->tick);
+    uint32_t n = set_add(slot_set(s, SET_NAMES), mix64(j->source_hash), ticks_of(WIDER_S), j->tick);
+    struct prefix p = {net, 56};
+    if (n < WIDER_AT || stands(s, TREAT_BAN, j->tick) || ban_exempt(g->cfg.policy, &p))
+        return;
+    struct guard_event *w = event(j, s, f);
+    if (!w)
+        return;
+    w->treat = e->treat;
+    w->level = (uint16_t)n;
+    w->ban = e->ban;
+    w->ban.net = p;
+    s->asked = TREAT_BAN;
+    s->asked_until = j->tick + ticks_of((uint32_t)((w->ban.until.us - w->ban.since.us) / 1000000));
+}
+
+void judge_fire(struct judging *j, struct slot *s, const struct firing *f)
+{
     struct guard_event *e;
     if (!s) {
         if (f->first)
@@ -134,16 +183,8 @@ void judge_fire(struct judging *j, struct slot *s, const struct firing *f)
     s->evidence = j->o->evidence ? j->o->evidence : s->evidence;
     s->n_fired = (uint8_t)MIN(s->n_fired + 1u, 255u);
     enum ban_scope scope = scope_of(j, s, f);
-    bool forged = forgeable(s, f, j->o), own = f->treat || p->detectors[f->row->detector].treat;
-    enum treat t = step_of(p, slot_score(j->g, s, j->tick));
-    if (own)
-        t = f->treat == TREAT_LOCK || !p->detectors[f->row->detector].treat
-                ? (enum treat)f->treat
-                : (enum treat)p->detectors[f->row->detector].treat;
-    else if (f->entity == ENTITY_NUMBER)
-        t = TREAT_LOG; /* what is done against a number hits who is called: only when told */
-    if (f->entity == ENTITY_AOR && scope == BAN_AOR && t == TREAT_BAN)
-        t = TREAT_LOCK;
+    bool forged = forgeable(s, f, j->o);
+    enum treat t = treat_of(j, s, f, scope);
     bool ask = t > TREAT_WEIGH && (f->scope || !stands(s, t, j->tick)) && may_ask(j, scope, forged);
     if (!ask && (!f->first || !share(j, forged ? SHARE_FORGED : SHARE_ALERTS)))
         return;
@@ -156,4 +197,5 @@ void judge_fire(struct judging *j, struct slot *s, const struct firing *f)
         return;
     s->asked = (uint8_t)t;
     s->asked_until = j->tick + ticks_of((uint32_t)((e->ban.until.us - e->ban.since.us) / 1000000));
+    ask_wider(j, f, e);
 }

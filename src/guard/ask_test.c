@@ -197,6 +197,41 @@ static void v6_is_banned_by_64(void **state)
     assert_int_equal(sc.last.net.a.ip[15], 0);
 }
 
+static void touch64(unsigned net56, unsigned net64)
+{
+    struct obs o = request(ATTACKER, SIP_REGISTER, REASON_auth_required, OBS_DECOY | OBS_PROVEN);
+    o.source = (struct addr){.family = ADDR_V6,
+                             .port = 5060,
+                             .ip = {0x20, 1, 0xd, 0xb8, 0, 0, (uint8_t)net56, (uint8_t)net64, 7}};
+    scene_do(&sc, &o);
+}
+
+static void many_64_cost_the_56(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 7; i++)
+        touch64(1, i);
+    assert_int_equal(sc.asked[DET_decoy], 7);
+    assert_int_equal(sc.last.net.bits, 64);
+    for (unsigned i = 7; i < 40 && sc.last.net.bits != 56; i++)
+        touch64(1, i);
+    assert_int_equal(sc.last.net.bits, 56);
+    assert_int_equal(sc.last.net.a.ip[6], 1);
+    assert_int_equal(sc.last.net.a.ip[7], 0);
+    assert_ok(ban_valid(&sc.last, sizeof sc.last));
+    scene_clear(&sc);
+    for (unsigned i = 50; i < 90; i++) { /* once; its /64 are still asked for each */
+        touch64(1, i);
+        assert_int_equal(sc.last.net.bits, 64);
+    }
+    struct addr home = {.family = ADDR_V6, .ip = {0x20, 1, 0xd, 0xb8, 0, 0, 2, 99, 1}};
+    guard_known(sc.g[0], &home, instant_add(sc.now.mono, DUR_S(600)));
+    for (unsigned i = 0; i < 40; i++) { /* where somebody is registered it is not */
+        touch64(2, i);
+        assert_int_equal(sc.last.net.bits, 64);
+    }
+}
+
 /* An attacker who guesses behind the address of a user must not lock him by forging it. */
 static void forged_guesses_lock_nobody(void **state)
 {
@@ -241,6 +276,7 @@ int main(void)
         T(what_the_policy_says_of_a_detector),
         T(one_alert_a_time),
         T(v6_is_banned_by_64),
+        T(many_64_cost_the_56),
         T(forged_guesses_lock_nobody),
         T(forged_bans_are_few),
     };

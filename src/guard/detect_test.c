@@ -266,7 +266,18 @@ static void guess_user_locks(void **state)
         scene_wait(&sc, 1000);
     }
     assert_int_equal(sc.by_scope[BAN_AOR], 1);
-    assert_in_range(sc.by_scope[BAN_PAIR], 189, 194); /* from the eighth on nobody has a second */
+    assert_in_range(sc.by_scope[BAN_PAIR], 192, 194); /* from the eighth on nobody has a second */
+}
+
+/* Few tries a day for each user, from sources that come back seldom. */
+static void guess_user_spread(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 720; i++) {
+        scene_guess(&sc, ATTACKER + i % 300 * 77, i % 30);
+        scene_wait(&sc, 120000);
+    }
+    assert_in_range(sc.asked[DET_guess_user], 200, 600);
 }
 
 /* The phone of the victim registers again and again beside the one who guesses. */
@@ -864,6 +875,7 @@ int main(void)
         TWICE(guess_source_twin),
         TWICE(guess_user),
         TWICE(guess_user_locks),
+        TWICE(guess_user_spread),
         TWICE(guess_user_inside),
         TWICE(guess_user_twin),
         TWICE(guess_many),

@@ -63,6 +63,21 @@ struct addr guard_source(const struct addr *a)
     return s;
 }
 
+struct addr guard_net56(const struct addr *a)
+{
+    struct addr s = guard_source(a);
+    if (s.family == ADDR_V6)
+        s.ip[7] = 0;
+    return s;
+}
+
+uint64_t guard_hash56(const struct guard *g, const struct addr *a)
+{
+    struct addr net = guard_net56(a);
+    net.port = 56;
+    return addr_hash(&g->cfg.key, &net);
+}
+
 uint64_t guard_hash(const struct guard *g, const struct addr *a)
 {
     struct addr s = guard_source(a);

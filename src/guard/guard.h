@@ -46,7 +46,9 @@ struct guard *guard_init(void *mem, const struct guard_cfg *cfg,
 void guard_set_policy(struct guard *g, const struct guard_policy *p);
 void guard_set_bans(struct guard *g, const struct ban_board *bans, uint32_t cap);
 
-/* IPv4 address or IPv6 /64, port 0: what counts as one source. */
+/* IPv4 address or IPv6 /64, port 0: what counts as one source. Who has many /64 is met by their
+ * /56: strangers of it share eight sources' rate, and when eight of its /64 were banned within an
+ * hour, and nobody is registered in it, it is banned as a whole. */
 struct addr guard_source(const struct addr *a);
 uint64_t guard_hash(const struct guard *g, const struct addr *a); /* of guard_source(a) */
 

@@ -74,6 +74,8 @@ enum { BIG_SCAN, BIG_NAMES, BIG_GUESS, BIG_MUTE, BIGS };
 bool obs_guess(const struct obs *o); /* credentials came, and they were no good */
 
 /* -- guard.c -- */
+struct addr guard_net56(const struct addr *a); /* of an IPv6 address; others as they are */
+uint64_t guard_hash56(const struct guard *g, const struct addr *a); /* not that of its first /64 */
 struct guard {
     struct guard_cfg cfg;
     struct now now; /* of the latest call that had one */

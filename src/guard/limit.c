@@ -6,6 +6,7 @@
 #define EMERGENCY_BURST  10u
 #define SALT_EMERGENCY   UINT64_C(0x9e3779b97f4a7c15)
 #define SALT_KNOWN       UINT64_C(0xc2b2ae3d27d4eb4f)
+#define NET_FACTOR       8u
 #define SALT_DEVICE      UINT64_C(0x165667b19e3779f9)
 #define START_LINE_BYTES 128u
 
@@ -103,8 +104,11 @@ void guard_known(struct guard *g, const struct addr *source, struct instant unti
 {
     /* A moment farther away than half the wrap of ticks would read as past. */
     int64_t most = g->now.mono.us + INT64_C(86400000000) * 30;
-    known_put(&g->known, guard_hash(g, source) | 1,
-              tick_of((struct instant){MIN(MAX(until.us, 0), most)}), tick_of(g->now.mono));
+    uint32_t last = tick_of((struct instant){MIN(MAX(until.us, 0), most)});
+    known_put(&g->known, guard_hash(g, source) | 1, last, tick_of(g->now.mono));
+    if (source->family == ADDR_V6) {
+        known_put(&g->known, guard_hash56(g, source) | 1, last, tick_of(g->now.mono));
+    }
 }
 
 enum tier guard_tier(const struct guard *g, const struct addr *source, struct instant now)
@@ -124,6 +128,15 @@ static bool rate(struct guard *g, uint64_t key, uint32_t per_s, uint32_t tick)
 {
     per_s = MIN(MAX(per_s, 1u), 1000000u);
     return buckets_take(&g->before, key, 1000000u / per_s, per_s * 2, tick);
+}
+
+/* The /64 of one /56 share what a few sources may send. */
+static bool net_rate(struct guard *g, const struct addr *source, uint32_t tick)
+{
+    if (source->family != ADDR_V6)
+        return true;
+    return rate(g, guard_hash56(g, source) | 1,
+                MIN(g->cfg.policy->source_rate, 100000u) * NET_FACTOR, tick);
 }
 
 static bool lane(struct guard *g, uint64_t hash, struct str bytes, uint32_t tick)
@@ -147,7 +160,7 @@ enum reason guard_before(struct guard *g, const struct addr *source, bool peer, 
     bool banned = ret_ban->scope && ret_ban->treat >= TREAT_DROP;
     if (banned)
         return lane(g, hash, bytes, tick) ? REASON_NONE : REASON_shield_banned;
-    if (rate(g, hash | 1, p->source_rate, tick))
+    if (rate(g, hash | 1, p->source_rate, tick) && net_rate(g, source, tick))
         return REASON_NONE;
     if (known_has(&g->known, hash | 1, tick) && !ret_ban->scope &&
         rate(g, key_of(hash, SALT_KNOWN), p->known_rate, tick))

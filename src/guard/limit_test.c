@@ -88,6 +88,26 @@ static void v6_is_one_source_a_64(void **state)
     assert_int_equal(s.ip[8], 0);
 }
 
+static void the_64_of_a_56_share(void **state)
+{
+    (void)state;
+    unsigned ok = 0;
+    struct ban_view v;
+    for (unsigned i = 0; i < 20000; i++) {
+        struct addr a = {.family = ADDR_V6,
+                         .ip = {0x20, 1, 0xd, 0xb8, 0, 0, 1, (uint8_t)i, (uint8_t)(i >> 8)}};
+        ok += guard_before(sc.g[0], &a, false, STR("OPTIONS "), sc.now, &v) == REASON_NONE;
+    }
+    assert_int_equal(ok, 1600); /* eight times twice the rate */
+    struct addr other = {.family = ADDR_V6, .ip = {0x20, 1, 0xd, 0xb8, 0, 0, 2, 1}};
+    assert_int_equal(guard_before(sc.g[0], &other, false, STR("OPTIONS "), sc.now, &v),
+                     REASON_NONE);
+    struct addr known = {.family = ADDR_V6, .ip = {0x20, 1, 0xd, 0xb8, 0, 0, 1, 1}};
+    guard_known(sc.g[0], &known, instant_add(sc.now.mono, DUR_S(60)));
+    assert_int_equal(guard_before(sc.g[0], &known, false, STR("OPTIONS "), sc.now, &v),
+                     REASON_NONE);
+}
+
 /* The board is the monitor's; here it is written as its contract says. */
 static bool ban(uint32_t source, enum treat t)
 {
@@ -252,6 +272,7 @@ int main(void)
         T(registered),
         T(peers),
         T(v6_is_one_source_a_64),
+        T(the_64_of_a_56_share),
         T(banned),
         T(milder_treatments_go_on),
         T(the_lane_is_beside_the_limit),
