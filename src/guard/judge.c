@@ -8,13 +8,12 @@
 #define LOCK_FACTOR   12u
 #define TALK_S        30u
 #define USER_FACTOR   2u /* a user is one; an office is many */
-#define SPREAD_SOURCES                                                                             \
-    12u /* so many guess one user's password: further ones have no second try                      \
-         */
-#define SPREAD_S   (12 * 3600u)
-#define MUTE_TIMES 4u /* challenged so often within a minute, and never an answer */
-#define EXCUSE_S   (6 * 3600u)
-#define MUTE_S     60u
+/* So many guess one user's password: further ones have no second try. */
+#define SPREAD_SOURCES 8u
+#define SPREAD_S       (12 * 3600u)
+#define MUTE_TIMES     4u /* challenged so often within a minute, and never an answer */
+#define EXCUSE_S       (6 * 3600u)
+#define MUTE_S         60u
 
 /* -- persons -- */
 
