@@ -307,6 +307,8 @@ def test_file_is_read_again(close):
     os.unlink(path)
     assert wait_for(lambda: feed(g, "own").get("file_error"), 5)
     assert feed(g, "own")["entries"] == 1
+    shown = g.run("status", "--state", g.state).stdout
+    assert "own.txt" in shown and "No such file or directory" in shown
 
 
 def test_reload_keeps_and_drops(close, names, ca, tmp_path):

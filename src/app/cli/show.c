@@ -140,6 +140,33 @@ static void show_shield(FILE *to, const json_t *s)
         (void)fputc('\n', to);
 }
 
+static void show_feeds(FILE *to, const json_t *list)
+{
+    static const char *const HEAD[] = {"FEED",    "NAMES", "LINES",  "BAD",
+                                       "GOOD AT", "FROM",  "PROBLEM"};
+    size_t i;
+    const json_t *f;
+    if (json_array_size(list) == 0)
+        return;
+    (void)fputc('\n', to);
+    struct table *t = table_new(HEAD, ARRAY_LEN(HEAD));
+    json_array_foreach(list, i, f)
+    {
+        char good[24] = "never";
+        const char *error = member(f, "error") ? member(f, "error") : member(f, "file_error");
+        if (number(f, "good_s"))
+            time_text(number(f, "good_s") * 1000000, good);
+        table_text(t, member(f, "name"));
+        table_fmt(t, "%lld", (long long)number(f, "entries"));
+        table_fmt(t, "%lld", (long long)number(f, "lines"));
+        table_fmt(t, "%lld", (long long)number(f, "bad"));
+        table_text(t, good);
+        table_text(t, member(f, "from"));
+        table_text(t, error ? error : "-");
+    }
+    table_print(t, to);
+}
+
 static void show_counts(FILE *to, const json_t *reasons)
 {
     static const char *const HEAD[] = {"REFUSED OR DROPPED", "TIMES", "MEANING"};
@@ -188,6 +215,7 @@ void show_status(FILE *to, const struct cli *c, const json_t *doc)
     show_listeners(to, json_object_get(doc, "listeners"));
     show_waivers(to, json_object_get(doc, "waivers"));
     show_shield(to, json_object_get(doc, "shield"));
+    show_feeds(to, json_object_get(doc, "feeds"));
     show_counts(to, json_object_get(doc, "reasons"));
 }
 
