@@ -416,6 +416,18 @@ def test_packets_into_a_call_from_elsewhere(tmp_path, foreign):
     assert ("rtp_inject" in alerts(d)) == foreign
 
 
+def test_packets_of_chance_hide_no_stream(tmp_path):
+    cap = Capture()
+    head = ether(ipv4(EVIL, PHONE, 17, udp(4444, 20000, struct.pack(">BBHII", 0x80, 8, 1, 1, 0))))[:-4]
+    for i in range(70000):  # more than the table holds, each of another source
+        cap.add(i * 0.0001, head + struct.pack(">I", i))
+    call(cap, 10, "one")
+    rtp(cap, 11, PHONE, SERVER, 100, 7)
+    d = replay(cap.write(tmp_path / "noise.pcap"))
+    assert [(s["ssrc"], s["packets"]) for s in d["streams"]] == [("0x00000007", 100)]
+    assert d["media"]["rtp_not_of_a_stream"] + d["beyond_limits"].get("rtp_packets_of_streams", 0) == 70000
+
+
 @pytest.mark.parametrize("who", [EVIL, PHONE])
 def test_bye_from_outside_of_the_call(tmp_path, who):
     cap = Capture()

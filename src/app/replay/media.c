@@ -2,21 +2,22 @@
 #include "app/replay/state.h"
 #include "wire/sdp/sdes.h"
 
-static uint64_t stream_hash(const struct replay *r, const struct frame *f, uint32_t ssrc)
+static uint64_t stream_hash(const struct replay *r, const struct addr *src, const struct addr *dst,
+                            uint32_t ssrc)
 {
     uint8_t k[40];
-    if (LIKELY(f->src.family == ADDR_V4)) {
-        memcpy(k, f->src.ip, 4);
-        memcpy(k + 4, f->dst.ip, 4);
-        memcpy(k + 8, &f->src.port, 2);
-        memcpy(k + 10, &f->dst.port, 2);
+    if (LIKELY(src->family == ADDR_V4)) {
+        memcpy(k, src->ip, 4);
+        memcpy(k + 4, dst->ip, 4);
+        memcpy(k + 8, &src->port, 2);
+        memcpy(k + 10, &dst->port, 2);
         memcpy(k + 12, &ssrc, 4);
         return siphash(&r->key, str_of((const char *)k, 16));
     }
-    memcpy(k, f->src.ip, 16);
-    memcpy(k + 16, f->dst.ip, 16);
-    memcpy(k + 32, &f->src.port, 2);
-    memcpy(k + 34, &f->dst.port, 2);
+    memcpy(k, src->ip, 16);
+    memcpy(k + 16, dst->ip, 16);
+    memcpy(k + 32, &src->port, 2);
+    memcpy(k + 34, &dst->port, 2);
     memcpy(k + 36, &ssrc, 4);
     return siphash(&r->key, str_of((const char *)k, 40));
 }
@@ -93,14 +94,34 @@ void media_bind(struct replay *r, struct stream *t)
     k->streams = (uint32_t)(t - r->streams) + 1;
 }
 
+/* A place in the table; when it is full that of what never became a stream, so that packets of
+ * chance do not hide what comes behind them. */
+COLD static struct stream *stream_place(struct replay *r)
+{
+    if (r->n_streams < STREAMS)
+        return &r->streams[r->n_streams++];
+    for (unsigned i = 0; i < STREAM_LOOKS; i++) {
+        struct stream *t = &r->streams[r->hand++ % STREAMS];
+        if (t->call || t->strange || t->run + 1 >= STREAM_MIN ||
+            r->now.mono.us - t->in.last_us < STREAM_IDLE_US)
+            continue;
+        uint64_t hash = stream_hash(r, &t->src, &t->dst, t->ssrc);
+        (void)map_del(&r->stream_map, hash, (uint32_t)(t - r->streams) + 1);
+        r->n.chance += t->in.packets;
+        memset(t, 0, sizeof *t);
+        return t;
+    }
+    return NULL;
+}
+
 COLD static struct stream *stream_new(struct replay *r, const struct frame *f, const struct rtp *h,
                                       uint64_t hash)
 {
-    if (r->n_streams == STREAMS || map_put(&r->stream_map, hash, r->n_streams + 1) != OK) {
+    struct stream *t = stream_place(r);
+    if (!t || map_put(&r->stream_map, hash, (uint32_t)(t - r->streams) + 1) != OK) {
         r->n.streams_lost++;
         return NULL;
     }
-    struct stream *t = &r->streams[r->n_streams++];
     t->src = f->src;
     t->dst = f->dst;
     t->ssrc = h->ssrc;
@@ -164,7 +185,7 @@ void media_packet(struct replay *r, const struct frame *f)
         return;
     }
     r->n.rtp++;
-    uint64_t hash = stream_hash(r, f, h.ssrc);
+    uint64_t hash = stream_hash(r, &f->src, &f->dst, h.ssrc);
     uint32_t it = 0, v;
     while ((v = map_find(&r->stream_map, hash, &it)) != 0) {
         struct stream *x = &r->streams[v - 1];

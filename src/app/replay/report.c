@@ -445,7 +445,7 @@ static json_t *limits(const struct replay *r)
 json_t *replay_report(struct replay *r)
 {
     json_t *o = json_object(), *judgements = json_array();
-    uint64_t chance = 0;
+    uint64_t chance = r->n.chance;
     put_s(o, "file", str_c(r->o.file));
     put_s(o, "error", str_c(r->error));
     put_n(o, "link_type", r->link);

@@ -289,7 +289,8 @@ static void finish(struct replay *r)
 {
     trans_turn(r, true);
     for (uint32_t i = 0; i < r->n_streams; i++)
-        media_bind(r, &r->streams[i]);
+        if (r->streams[i].run + 1 >= STREAM_MIN) /* announced only later */
+            media_bind(r, &r->streams[i]);
     for (uint32_t i = 0; i < r->n_calls; i++)
         call_over(r, &r->calls[i]);
 }

@@ -31,6 +31,9 @@
 #define RTP_TOLD   256u
 #define STREAM_MIN 3u /* packets in sequence, before what nobody announced counts as a stream */
 
+#define STREAM_IDLE_US INT64_C(2000000)
+#define STREAM_LOOKS   32u
+
 struct codec {
     uint8_t pt;
     uint32_t rate_hz;
@@ -146,7 +149,7 @@ struct diff {
 };
 struct counts {
     uint64_t packets, bytes, frames[FRAME_KINDS], sip, malformed, sip_cut, again, stray, acks;
-    uint64_t rtp, rtcp, stun, zrtp, dtls, other_udp, backwards, strangers;
+    uint64_t rtp, rtcp, stun, zrtp, dtls, other_udp, backwards, chance;
     uint64_t requests[SIP_METHOD_COUNT], responses[700];
     uint64_t calls_lost, streams_lost, sources_lost, announced_lost, text_lost, registrations;
 };
@@ -168,6 +171,7 @@ struct replay {
     struct source *sources;
     struct trans *trans;
     uint64_t *nonces, *devices;
+    uint32_t hand; /* looks for a stream that may give way */
     uint32_t n_calls, n_streams, n_announced, n_sources, n_diffs;
     uint64_t head, cursor, tail; /* of trans, a ring: forgotten, judged, new */
     struct map call_map, stream_map, announced_map, source_map, trans_map;
