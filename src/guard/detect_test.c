@@ -277,7 +277,8 @@ static void guess_user_spread(void **state)
         scene_guess(&sc, ATTACKER + i % 300 * 77, i % 30);
         scene_wait(&sc, 120000);
     }
-    assert_in_range(sc.asked[DET_guess_user], 200, 600);
+    assert_in_range(sc.asked[DET_guess_wide], 200, 600);
+    assert_int_equal(sc.by_scope[BAN_PAIR], sc.asked[DET_guess_wide]);
 }
 
 /* The phone of the victim registers again and again beside the one who guesses. */

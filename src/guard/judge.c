@@ -94,15 +94,21 @@ static uint32_t window_of(const struct judging *j, const struct guard_row *r)
     return MAX(ticks_of(s ? s : r->window_s), 1u);
 }
 
+static const struct guard_row *row_of(enum detector d)
+{
+    const struct guard_row *r = guard_rows;
+    while (r->detector != d)
+        r++;
+    return r;
+}
+
 /* What the policy says of a detector is said of its first row; the second keeps its distance. */
 static uint32_t told_threshold(const struct judging *j, const struct guard_row *r)
 {
     uint64_t t = j->g->cfg.policy->detectors[r->detector].threshold;
-    const struct guard_row *first = guard_rows;
     if (!t)
         return r->threshold;
-    while (first->detector != r->detector)
-        first++;
+    const struct guard_row *first = row_of((enum detector)r->detector);
     return (uint32_t)MIN(MAX(t * r->threshold / first->threshold, UINT64_C(1)), UINT64_C(1000000));
 }
 
@@ -333,11 +339,13 @@ static void guess_user(struct judging *j, const struct guard_row *r, struct slot
     if (h && (int32_t)(h->until - j->tick) > 0)
         return;
     bool spread = j->o->flags & OBS_PROVEN && !j->known &&
+                  !j->g->cfg.policy->detectors[DET_guess_wide].off &&
                   set_add(slot_set(s, SET_GUESSERS), mix64(j->source_hash), ticks_of(SPREAD_S),
                           j->tick) >= MAX(SPREAD_SOURCES, t);
     bool enough = h && gauge_add(&h->g, (uint64_t)j->o->n * GAUGE_ONE, t16, window, j->tick) >= t16;
     if (enough || spread) {
         f.level = spread ? set_count(slot_set(s, SET_GUESSERS)) : h->g.v / GAUGE_ONE;
+        f.row = spread && !enough ? row_of(DET_guess_wide) : r;
         f.scope = BAN_PAIR;
         f.treat = r->treat;
         f.forgeable = !(j->o->flags & OBS_PROVEN);
