@@ -7,12 +7,15 @@
  *
  * Whom a score belongs to. Evidence that can be forged must not be mixed with evidence that cannot,
  * so an address is up to three persons, each with a slot of its own:
- *   claimed  what came in its name without proof (UDP, no nonce of ours came back): its bans are
- *            brief (spoof_s), marked forgeable, and never asked of somebody who is registered
- *   proven   what certainly came from there
- *   user     what one user did there after he proved himself: judged apart, banned as a pair
- * (source and AOR), so that one bad phone does not cost an office its telephones An AOR is two:
- * what users did under it, and what others tried on it.
+ *   - claimed: what came in its name without proof (UDP, and no nonce of ours came back). Its bans
+ *     are brief (spoof_s), marked forgeable, and never asked of somebody who is registered.
+ *   - proven: what certainly came from there.
+ *   - user: what one user did there after he proved himself. Judged apart and banned as a pair
+ *     (source and AOR), so that one bad phone does not cost an office its telephones.
+ *
+ * An AOR is two: what users did under it, and what others tried on it. A device has limits and may
+ * be banned by people, but no score: one that names itself no better than by its model is the same
+ * device for a whole office, and what a device does, a user at a source does.
  *
  * Memory. Slots lie in sets of eight, found by a keyed hash, so nobody can aim at a set. A newcomer
  * takes the place of the least suspicious slot that is no better proven than itself: claimed before
@@ -25,8 +28,9 @@
  * low scores first, but nobody who is registered and no user. A newcomer for whom there is no place
  * is not remembered, and counted. The limits lie in tables of their own, 4 ways, oldest out: there
  * a flood can give a source a full bucket again only if it brings four new sources of that set
- * between two datagrams of it. source slot 440 bytes, AOR 360, number 168; buckets 16, known 16
- * bytes. */
+ * between two datagrams of it.
+ *
+ * A source's slot has 440 bytes, an AOR's 360, a number's 168; a bucket 16, a known source 16. */
 #ifndef GUARD_GUARD_H
 #define GUARD_GUARD_H
 #include "guard/ban.h"
