@@ -46,6 +46,11 @@ def affinity(core):
 def gateway(kernel, mode):
     config = shield.CONFIG.replace("{silent}", "no").replace("{guard}", shield.GUARD.format(kernel=kernel, decoys="admin").replace("enforce", mode))
     config = config.replace("domains: [example.com]", "domains: [bench]").replace('"9."', '"+X."')
+    office = "media: rtp, nat: yes, registration: yes, rate_per_source: 5000}"
+    config = config.replace("  - {{name: lan, listeners: [lan], sources", "  - {{name: office, listeners: [udp, tcp], sources: [203.0.113.0/24], " + office + "}\n  - {{name: lan, listeners: [lan], sources", 1)
+    config = config.replace("  - {{name: old-pbx", "  - {{name: office-phones, zone: office, allow: [plain-signalling, plain-media], owner: alice, reason: \"benchmark\", expires: 2099-01-01}}\n  - {{name: old-pbx", 1)
+    if mode != "enforce":
+        config = config.replace("registration: yes, silent: no", "registration: yes, rate_per_source: 1000000, silent: no")
     g = Gateway(config=config, engines=1, ports="20000-23999", limits="calls: 4000")
     users = os.path.join(g.dir, "users")
     with open(users, "w") as f:
@@ -82,12 +87,13 @@ def one(net, g, kind):
     r = load(net, "-m", "call", "-r", "50", "-d", str(SECS), "-w", "1")
     c1, t1 = cpu_s(pids), time.time()
     sent = json.loads(f.communicate(timeout=60)[0] or '{"sent_s":0}') if f else {"sent_s": 0}
+    drops = {k: v for k, v in g.status().get("shield", {}).get("drops", {}).items() if v}
     if kind == "banned":
         for n in ("198.18.1.0/24", "198.18.2.0/24"):
             g.run("bans", "release", n, "--state", g.state)
     if not r:
         return None
-    return {"sent_s": sent["sent_s"], "failed": r["failed"], "total": r["total"], "p50_us": r["p50_us"], "p99_us": r["p99_us"], "core_pct": (c1 - c0) / (t1 - t0) * 100}
+    return {"sent_s": sent["sent_s"], "failed": r["failed"], "total": r["total"], "p50_us": r["p50_us"], "p99_us": r["p99_us"], "drops": drops, "core_pct": (c1 - c0) / (t1 - t0) * 100}
 
 
 def main():
@@ -104,7 +110,7 @@ def main():
                 print(f"{way}: not measured: {str(e)[-200:]}")
                 continue
             try:
-                force = g.status().get("shield", {}).get("force", g.status().get("shield", {}).get("kernel", "?"))
+                force = g.status().get("shield", {}).get("in_force", "?")
                 load(net, "-m", "reg", "-r", "200", "-d", "1", "-w", "0.2")
                 calm = None
                 for kind, name in KINDS:

@@ -2,7 +2,10 @@
    gateway 192.0.2.1 (phones and strangers) and 198.51.100.1 (PBX); office 203.0.113.0/24 and the PBX 198.51.100.10;
    attackers anywhere in 198.18.0.0/15. Needs root and runs only within a namespace that is not the machine's own."""
 import collections, contextlib, ctypes, json, os, re, shutil, subprocess, threading, time
-import pytest
+try:
+    import pytest
+except ImportError:  # bench/flood.py
+    pytest = None
 from gateway import Gateway, wait_for
 from ua import Call, Ua, sdp
 
@@ -52,7 +55,7 @@ def alone():
 
 
 ALONE = alone()  # before we make interfaces ourselves
-needs_net = pytest.mark.skipif(not ALONE, reason="needs root and a network namespace of its own (unshare -n)")
+needs_net = pytest and pytest.mark.skipif(not ALONE, reason="needs root and a network namespace of its own (unshare -n)")
 
 
 def sh(*args, ok=True):
@@ -173,11 +176,11 @@ class Watch(threading.Thread):
 
     def run(self):
         while self.going and not self.found:
-            n, t = self.space.packets(), time.time()
             try:
                 b = banned(self.g, *self.who)
             except Exception:
                 b = []
+            n, t = self.space.packets(), time.time()  # afterwards: at most so many
             if b:
                 self.found, self.after, self.packets = b[0], t - self.began, n - self.packets0
             time.sleep(0.03)
@@ -188,7 +191,8 @@ class Watch(threading.Thread):
         return self
 
     def __str__(self):
-        return f"{self.after:.2f} s, at most {self.packets} packets" if self.found else "no ban"
+        sent = self.space.packets() - self.packets0
+        return f"banned after {self.after:.2f} s and at most {self.packets} packets ({self.found.get('detector')})" if self.found else f"no ban, {sent} packets"
 
 
 class Pbx(threading.Thread):
@@ -229,10 +233,16 @@ class Office(threading.Thread):
         with net.office.inside():
             for i in range(0 if behind_one else phones):
                 net.office.address(f"{OFFICE}{20 + i}", 24)
-            self.phones = [Ua(OFFICE + "9" if behind_one else f"{OFFICE}{20 + i}", 0, UDP, "udp", str(1000 + i), g.passwords[str(1000 + i)])
+            self.phones = [Ua(OFFICE + "9" if behind_one else f"{OFFICE}{20 + i}", 6100 + i, UDP, "udp", str(1000 + i), g.passwords[str(1000 + i)])
                            for i in range(phones)]
-        for p in self.phones:
-            p.register(600)
+        try:
+            for p in self.phones:
+                p.register(600)
+        except BaseException:
+            self.pbx.close()
+            for p in self.phones:
+                p.close()
+            raise
         self.start()
 
     def one(self, p):
@@ -273,7 +283,7 @@ class Office(threading.Thread):
 
 def tool(space, *args, seconds=20, cwd=None):
     """Runs a tool to its end, or ends it then; what it said."""
-    p = space.popen("timeout", "-k", "2", str(seconds), *args, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=cwd,
+    p = space.popen("timeout", "-k", "2", str(seconds), *args, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", cwd=cwd,
                     env=dict(os.environ, HOME=str(cwd or "/tmp"), LC_ALL="C.UTF-8"))
     out, _ = p.communicate(timeout=seconds + 10)
     return out

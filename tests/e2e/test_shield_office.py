@@ -65,23 +65,39 @@ def served(u):
     return u.recv(1.0) is not None
 
 
-def all_register(phones):
-    """At once: every first request goes out before any answer is read."""
-    for p in phones:
-        p.id = os.urandom(6).hex() + "@x"
-        p.request("REGISTER", "sip:example.com", f"<sip:{p.user}@example.com>", p.id, "t")
-    asked, done = [], 0
-    for p in phones:
-        m = p.recv(2)
-        if m and m.code == 401:
-            a = p.authorization(m.get("www-authenticate"), "REGISTER", "sip:example.com")
-            p.request("REGISTER", "sip:example.com", f"<sip:{p.user}@example.com>", p.id, "t", extra=f"Authorization: {a}\r\nExpires: 600\r\n")
-            asked.append(p)
-    codes = {}
-    for p in asked:
-        m = p.recv(2)
-        codes[p.user] = m.code if m else 0
-    return codes
+def rounds(phones, make):
+    """Every phone's request goes out before any answer is read; what gets none is sent again, as UDP phones do. By user."""
+    got, sent = {}, {p.user: make(p) for p in phones}
+    for _ in range(5):
+        for p in phones:
+            if p.user not in got:
+                p.request(**sent[p.user])
+        for p in phones:
+            m = p.recv(0.5 / len(phones)) if p.user not in got else None
+            while m and m.get("cseq") != f"{sent[p.user]['cseq']} REGISTER":
+                m = p.recv(0.01)
+            if m:
+                got[p.user] = m
+        if len(got) == len(phones):
+            break
+        time.sleep(0.5)
+    return got
+
+
+def all_register(phones, n=[0]):
+    """At once; the last code of each."""
+    n[0] += 2
+    ident = {p.user: os.urandom(6).hex() + "@x" for p in phones}
+
+    def first(p):
+        return dict(method="REGISTER", uri="sip:example.com", to=f"<sip:{p.user}@example.com>", call_id=ident[p.user], from_tag="t", cseq=n[0], branch="z9hG4bK" + os.urandom(6).hex())
+    asked = rounds(phones, first)
+
+    def second(p):
+        a = p.authorization(asked[p.user].get("www-authenticate"), "REGISTER", "sip:example.com")
+        return dict(first(p), cseq=n[0] + 1, extra=f"Authorization: {a}\r\nExpires: 600\r\n")
+    got = rounds([p for p in phones if p.user in asked and asked[p.user].code == 401], second)
+    return {p.user: got[p.user].code if p.user in got else 0 for p in phones}
 
 
 def test_power_cut_and_one_bad_phone(net, own):
@@ -223,13 +239,11 @@ def test_forged_strangers_are_banned_briefly_if_at_all(net, own):
     forge(net, [(ATTACKERS + "88", 5060)], OUT, 600, scan)
     got = wait_for(lambda: banned(g, ATTACKERS + "88"), 3)
     for b in got or []:
-        left = b.get("seconds_left", b.get("left", b.get("expires_in")))
-        print("forged:", b)
-        assert left is None or left <= 300, b
+        assert b["forgeable"] and b["left_s"] <= 60, b
 
 
 def test_a_second_ban_lasts_longer(net, own):
-    g = own(users=4, guard=", ban: 5s, ban_max: 60s")
+    g = own(users=4, guard=", ban: 5s, ban_max: 60s, spoofed_ban: 3s")
     u = stranger(net)
     times = []
     for _ in range(2):

@@ -5,6 +5,7 @@ import pytest
 from shield import *
 
 pytestmark = needs_net
+GIVEN_UP = 14
 EXISTING = re.compile(r"\b(?:1000|1001|1002|1003)\b")
 
 
@@ -55,8 +56,9 @@ def ends(scene, name, most_s=5, most_packets=100, banned=True):
     w = scene.watch.end()
     report(name, w, scene.office)
     scene.office.check()
-    if banned:
-        assert w.found, f"{name}: no ban"
+    sent = w.space.packets() - w.packets0
+    if banned and sent > GIVEN_UP:  # fewer: the tool saw no difference between users and went away by itself
+        assert w.found, f"{name}: no ban after {sent} packets"
         assert w.after < most_s and w.packets < most_packets, f"{name}: {w}"
 
 
@@ -89,6 +91,26 @@ def test_svwar_with_domain(net, g, scene, tmp_path):
     out = tool(net.world, need("svwar"), "-m", "REGISTER", "-e", "990-1100", "--domain", "example.com", "--force", OUT, seconds=20, cwd=tmp_path)
     assert not [l for l in out.splitlines() if EXISTING.search(l) and "|" in l], out
     ends(scene, "svwar REGISTER, domain")
+
+
+@pytest.mark.parametrize("method", ["REGISTER", "INVITE", "OPTIONS"])
+def test_names_tried_by_one_who_does_not_give_up(net, g, scene, method):
+    """svwar goes away when all users look alike; this one goes on, and learns nothing before it is shut out."""
+    with net.world.inside():
+        u = Ua(scene.ip, 0, UDP, "udp", "x")
+    heard, silent = {}, 0
+    for i in range(200):
+        u.user = str(990 + i)
+        u.request(method, f"sip:{u.user}@example.com", f"<sip:{u.user}@example.com>", f"w{i}@x", f"t{i}")
+        m = u.recv(0.1)
+        silent = 0 if m else silent + 1
+        if m:
+            heard[u.user] = m.start
+        if silent > 10:
+            break
+    u.close()
+    assert len(set(heard.values())) == 1 and len(heard) < 60, heard
+    ends(scene, f"names tried by {method}, {len(heard)} answers, all the same", most_s=8, most_packets=200)
 
 
 @pytest.mark.parametrize("reuse", [(), ("-n",)])
