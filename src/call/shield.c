@@ -94,6 +94,8 @@ void core_observe(struct core *c, const struct obs *o, struct now now)
 {
     struct obs copy = *o;
     c->now = now;
+    if (o->kind == OBS_REGISTERED)
+        core_known(c, &o->source, instant_add(now.mono, DUR_S(KNOWN_LIFE_S)));
     observe(c, &copy, NULL, true);
 }
 
@@ -372,7 +374,7 @@ static bool told_lately(struct core *c, const struct pkt *p, uint32_t sid)
     uint64_t minute = (uint64_t)c->now.mono.us / 60000000;
     uint64_t key = addr_hash(&c->cfg.hash_key, &p->peer) ^
                    ((uint64_t)p->port << 48 | (uint64_t)sid << 16) ^ minute;
-    uint64_t *x = &c->shield.rtp_told[(key ^ key >> 32) % RTP_TOLD];
+    uint64_t *x = &c->shield.rtp_told[(key * UINT64_C(0x9e3779b97f4a7c15) >> 32) % RTP_TOLD];
     bool was = *x == key;
     *x = key;
     return was;

@@ -116,13 +116,30 @@ static void show(struct sim *s, const char *way, const struct ua *u, struct str 
                (int)b.n, b.p);
 }
 
+/* What the shield has stopped at all. */
+static uint64_t stopped(const struct sim *s)
+{
+    static const enum reason why[] = {
+        REASON_shield_banned,    REASON_shield_rate,    REASON_shield_access,
+        REASON_shield_party,     REASON_shield_refused, REASON_shield_rate_user,
+        REASON_shield_rule_drop, REASON_rate_source,    REASON_shield_rate_trunk};
+    uint64_t n = 0;
+    for (unsigned e = 0; e < s->g.n; e++)
+        for (size_t i = 0; i < ARRAY_LEN(why); i++)
+            n += s->g.counters[e].n[why[i]];
+    return n;
+}
+
 static void arrive_gateway(struct sim *s, void *who, int64_t arg)
 {
     struct packet *p = who;
     (void)arg;
     struct flow f = {.proto = PROTO_UDP, .listener = p->ua->listener, .peer = p->ua->addr};
+    uint64_t before = stopped(s);
     /* Any engine may pick the datagram up. */
     core_message(s->g.core[sim_rand(s, s->g.n)], &f, str_of(p->bytes, p->n), false, s->g.now);
+    if (stopped(s) != before)
+        sim_fail(s, "somebody harmless is stopped", str_of(p->bytes, p->n));
     free(p);
 }
 
@@ -230,6 +247,10 @@ static void fact_seen(struct sim *s, struct str bytes)
 
 static void to_agent(struct sim *s, const struct intent *i)
 {
+    if (str_search(i->bytes, STR("evil.invalid")) < i->bytes.n) { /* he wrote in its name */
+        hostile_heard(s, i->bytes);
+        return;
+    }
     for (unsigned k = 0; k < s->n_ua; k++)
         if (addr_eq(&s->ua[k].addr, &i->flow.peer)) {
             if (i->flow.listener != s->ua[k].listener)
@@ -239,6 +260,14 @@ static void to_agent(struct sim *s, const struct intent *i)
             send(s, &s->ua[k], i->bytes, arrive_ua, true);
             return;
         }
+    static const char *const hostile[] = {"203.0.113.66:0", "203.0.113.77:0"};
+    for (unsigned k = 0; k < ARRAY_LEN(hostile); k++) {
+        struct addr a = test_addr(hostile[k]);
+        if (addr_eq_ip(&a, &i->flow.peer)) {
+            hostile_heard(s, i->bytes);
+            return;
+        }
+    }
     sim_fail(s, "sent to nobody", i->bytes);
 }
 
@@ -251,7 +280,7 @@ struct forwarded {
 static void arrive_forward(struct sim *s, void *who, int64_t engine)
 {
     struct forwarded *x = who;
-    core_message(s->g.core[engine], &x->f, str_of(x->bytes, x->n), false, s->g.now);
+    core_forwarded(s->g.core[engine], &x->f, str_of(x->bytes, x->n), false, s->g.now);
     free(x);
 }
 
@@ -267,6 +296,10 @@ static void carry(struct sim *s)
                 vault_asked(s, e, i->bytes);
             } else if (i->kind == INTENT_FACT) {
                 fact_seen(s, i->bytes);
+            } else if (i->kind == INTENT_BAN) {
+                hostile_ban(s, i->bytes);
+            } else if (i->kind == INTENT_OBSERVE) {
+                hostile_observe(s, i);
             } else if (i->kind == INTENT_FORWARD) {
                 struct forwarded *x = malloc(sizeof *x + i->bytes.n);
                 x->f = i->flow;
@@ -370,7 +403,7 @@ static void sim_free(struct sim *s)
     while (s->n_heap) {
         struct event e = take(s);
         if (e.fn == arrive_gateway || e.fn == arrive_ua || e.fn == vault_answers ||
-            e.fn == arrive_forward)
+            e.fn == arrive_forward || hostile_event(&e))
             free(e.who);
     }
     free(s->heap);
@@ -397,7 +430,7 @@ static void agents(struct sim *s)
     }
 }
 
-static bool one(uint64_t seed, bool verbose, unsigned counts[14])
+static bool one(uint64_t seed, bool verbose, unsigned hostile, unsigned counts[17])
 {
     struct sim *s = calloc(1, sizeof *s);
     uint8_t key[32] = {0};
@@ -407,6 +440,7 @@ static bool one(uint64_t seed, bool verbose, unsigned counts[14])
     s->verbose = verbose;
     gateway_init(&s->g, 1 + sim_rand(s, TEST_ENGINES), (uint8_t)(seed | 1));
     s->g.policy.limits.session_expires_s = sim_chance(s, 50) ? 90 : 1800;
+    s->g.policy.guard.detectors[DET_digest_leak].off = 1; /* phones here challenge for practice */
     s->loss = sim_chance(s, 60) ? sim_rand(s, 200) : 0;
     s->dup = sim_chance(s, 60) ? sim_rand(s, 100) : 0;
     s->late = sim_chance(s, 60) ? sim_rand(s, 200) : 0;
@@ -414,11 +448,17 @@ static bool one(uint64_t seed, bool verbose, unsigned counts[14])
         s->g.policy.zones[z].services = sim_chance(s, 85) ? 63 : 0;
         s->g.policy.zones[z].redirect = sim_chance(s, 60);
     }
+    for (unsigned e = 0; e < s->g.n; e++)
+        core_policy(s->g.core[e], &s->g.policy, s->g.now);
     agents(s);
     for (unsigned i = 0; i < SIM_CALLS; i++)
         sim_at(s, 40000 + sim_rand(s, 60000), ua_call, &s->ua[sim_rand(s, s->n_ua)], 0);
     for (unsigned i = 0; i < SIM_SAYS; i++)
         sim_at(s, 40000 + sim_rand(s, 60000), ua_says, &s->ua[sim_rand(s, s->n_ua)], 0);
+    key[8] = 1;
+    rng_init(&s->bad_luck, key);
+    for (unsigned i = 0; i < hostile; i++)
+        sim_at(s, 30000 + rng_below(&s->bad_luck, 80000), hostile_acts, NULL, 0);
     run(s, s->g.now.mono.us + INT64_C(600000000));
     if (!s->failed)
         check_end(s);
@@ -436,6 +476,9 @@ static bool one(uint64_t seed, bool verbose, unsigned counts[14])
     counts[11] += s->heard;
     counts[12] += s->watched;
     counts[13] += s->noted;
+    counts[14] += s->hostile_sent;
+    counts[15] += s->hostile_answers;
+    counts[16] += s->bans;
     bool ok = !s->failed;
     sim_free(s);
     return ok;
@@ -445,12 +488,10 @@ int main(int argc, char **argv)
 {
     uint64_t first = 1, n = 150;
     bool verbose = false;
-    unsigned counts[14] = {0}, bad = 0;
-    static const struct option options[] = {{"seed", 1, NULL, 's'},
-                                            {"seeds", 1, NULL, 'n'},
-                                            {"first", 1, NULL, 'f'},
-                                            {"verbose", 0, NULL, 'v'},
-                                            {NULL, 0, NULL, 0}};
+    unsigned counts[17] = {0}, bad = 0, hostile = SIM_HOSTILE;
+    static const struct option options[] = {{"seed", 1, NULL, 's'},    {"seeds", 1, NULL, 'n'},
+                                            {"first", 1, NULL, 'f'},   {"hostile", 1, NULL, 'h'},
+                                            {"verbose", 0, NULL, 'v'}, {NULL, 0, NULL, 0}};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (c == 's' || c == 'f')
             first = strtoull(optarg, NULL, 10);
@@ -458,13 +499,15 @@ int main(int argc, char **argv)
             n = 1;
         else if (c == 'n')
             n = strtoull(optarg, NULL, 10);
+        else if (c == 'h')
+            hostile = (unsigned)strtoul(optarg, NULL, 10);
         else if (c == 'v')
             verbose = true;
         else if (c == '?')
             return 2;
     }
     for (uint64_t i = 0; i < n && bad < 5; i++)
-        bad += !one(first + i, verbose, counts);
+        bad += !one(first + i, verbose, hostile, counts);
     printf("sim: %u calls: %u answered, %u refused, %u cancelled; %u bad seeds%s\n", counts[0],
            counts[1], counts[2], counts[3], bad, bad ? " (replay: sim --seed N --verbose)" : "");
     printf("     %u challenges of a PBX, %u answered; %u second answers behind one leg\n",
@@ -473,9 +516,12 @@ int main(int argc, char **argv)
            counts[8], counts[9]);
     printf("     %u messages, %u taken; %u subscriptions, %u notifications\n", counts[10],
            counts[11], counts[12], counts[13]);
+    printf("     %u hostile datagrams, %u answers to them; %u bans\n", counts[14], counts[15],
+           counts[16]);
     /* Most challenges are answered (the vault dies now and then, callers give up). */
     if (n >= 50 && (counts[5] * 4 < counts[4] * 3 || !counts[6] || counts[7] < n / 2 ||
-                    !counts[9] || counts[11] < n || counts[12] < n || counts[13] < n)) {
+                    !counts[9] || counts[11] < n || counts[12] < n || counts[13] < n ||
+                    (hostile >= SIM_HOSTILE && counts[16] < n))) {
         printf("sim: too few\n");
         bad++;
     }

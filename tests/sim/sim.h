@@ -5,9 +5,10 @@
 #define TESTS_SIM_H
 #include "call/core_test.h"
 
-#define SIM_UAS   8
-#define SIM_CALLS 24 /* a seed */
-#define SIM_SAYS  16 /* messages and subscriptions, a seed */
+#define SIM_UAS     8
+#define SIM_CALLS   24  /* a seed */
+#define SIM_SAYS    16  /* messages and subscriptions, a seed */
+#define SIM_HOSTILE 400 /* hostile datagrams, a seed */
 
 struct sim;
 typedef void sim_fn(struct sim *s, void *who, int64_t arg);
@@ -92,6 +93,9 @@ struct sim {
     unsigned transfers, transfers_failed, redirects;
     unsigned said, heard, watched, noted; /* messages and those taken; subscriptions, their news */
     unsigned branch;
+    struct rng bad_luck; /* hostile.c */
+    char nonce[128];
+    unsigned hostile_sent, hostile_answers, bans;
 };
 
 void sim_at(struct sim *s, int64_t in_ms, sim_fn *fn, void *who, int64_t arg);
@@ -131,6 +135,13 @@ void ua_ack_missing(struct sim *s, struct tx *t);
 void ua_live(struct sim *s, struct dlg *d); /* a dialog came up: plans what happens in it */
 void ua_bye(struct sim *s, void *dlg, int64_t arg);
 void callee_request(struct sim *s, struct ua *u, struct dlg *d, const struct sip_msg *m);
+
+/* hostile.c: those who mean harm */
+void hostile_acts(struct sim *s, void *who, int64_t arg);
+void hostile_heard(struct sim *s, struct str bytes); /* what they are answered */
+void hostile_ban(struct sim *s, struct str bytes);   /* the monitor's part */
+void hostile_observe(struct sim *s, const struct intent *i);
+bool hostile_event(const struct event *e); /* holds memory */
 
 /* says.c: messages and subscriptions */
 void ua_says(struct sim *s, void *ua, int64_t arg);
