@@ -2,7 +2,7 @@
 """Figures of this gateway beside Kamailio and rtpengine, as a table. See docs/performance.md.
 usage: tools/bench.py BUILD_DIR      (after tools/build.sh BUILD_DIR bench; `make bench` does both)
 environment: QUICK=1, ONLY=a,b, PEERS=DIR, REPS=n, SECS=s, JSON=file to write the rows to"""
-import json, os, re, resource, shutil, signal, statistics, subprocess, sys, tempfile, time
+import glob, json, os, re, resource, shutil, signal, statistics, subprocess, sys, tempfile, time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else os.path.join(ROOT, "build-bench"))
@@ -624,13 +624,14 @@ def parse_table(exe, text):
 
 
 def s_micro(_):
-    for name in ("parse", "srtp", "tls"):
+    for name in ("parse", "srtp", "tls", "rules"):
         exe = os.path.join(BUILD, "bench", name)
         if not os.path.exists(exe):
             note(f"micro benchmark {name} is not built here")
             continue
         say(f"  {name}:")
-        r = subprocess.run([exe], capture_output=True, text=True, timeout=120, preexec_fn=on_load_core)
+        args = glob.glob(os.path.join(ROOT, "packaging", "rules", "*.rules")) if name == "rules" else []
+        r = subprocess.run([exe, *sorted(args)], capture_output=True, text=True, timeout=120, preexec_fn=on_load_core)
         say("    " + (r.stdout + r.stderr).strip().replace("\n", "\n    "))
         if name == "parse" and r.returncode == 0:
             parse_table(exe, r.stdout)
@@ -716,7 +717,8 @@ def main():
         if not os.path.exists(x):
             raise SystemExit(f"bench: {x} is missing; run: tools/build.sh {os.path.basename(BUILD)} bench")
     sections = {"micro": s_micro, "calls": s_calls, "register": s_register, "tls": s_tls, "rtp": s_rtp, "srtp": s_srtp, "memory": s_memory,
-                "hostile": s_hostile, "flood": s_flood, "reload": s_reload}
+                "hostile": s_hostile, "flood": s_flood, "reload": s_reload,
+                "xdp": lambda work: subprocess.run([sys.executable, os.path.join(ROOT, "bench", "xdp.py"), BUILD])}
     for x in ONLY:
         if x not in sections:
             raise SystemExit(f"bench: ONLY={x}: one of {', '.join(sections)}")

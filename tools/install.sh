@@ -35,6 +35,7 @@ done
 gzip -9nc packaging/ringwall.1 >"$scratch/ringwall.1.gz"
 put 644 "$scratch/ringwall.1.gz" "$PREFIX/share/man/man1/ringwall.1.gz"
 put 644 packaging/ringwall.yaml "$PREFIX/share/doc/ringwall/ringwall.yaml"
+for r in packaging/rules/*.rules packaging/rules/*.examples; do put 644 "$r" "$PREFIX/share/ringwall/rules/${r##*/}"; done
 put 644 LICENSE "$PREFIX/share/doc/ringwall/LICENSE"
 sed "s|/usr/bin/ringwall|$PREFIX/bin/ringwall|g" packaging/ringwall.service >"$scratch/ringwall.service"
 put 644 "$scratch/ringwall.service" "$units/ringwall.service"

@@ -35,13 +35,14 @@ if [ -z "$DESTDIR" ] && [ "$(id -u)" -eq 0 ] && ! pgrep -x ringwall >/dev/null; 
 fi
 files="bin/ringwall share/man/man1/ringwall.1.gz share/doc/ringwall/ringwall.yaml share/doc/ringwall/LICENSE lib/sysusers.d/ringwall.conf"
 for p in engine vault store fetch selftest; do files="$files libexec/ringwall/ringwall-$p"; done
+for r in "$DESTDIR$PREFIX"/share/ringwall/rules/*; do files="$files share/ringwall/rules/${r##*/}"; done
 for f in $files; do drop "$PREFIX/$f"; done
 drop "$units/ringwall.service"
 if [ -n "$DESTDIR" ]; then
     for f in $files; do tidy "$(dirname "$PREFIX/$f")"; done
     tidy "$units"
 else
-    for d in libexec/ringwall share/doc/ringwall; do rmdir "$PREFIX/$d" 2>/dev/null || true; done
+    for d in libexec/ringwall share/doc/ringwall share/ringwall/rules share/ringwall; do rmdir "$PREFIX/$d" 2>/dev/null || true; done
     [ ! -d /run/systemd/system ] || systemctl daemon-reload || true
 fi
 [ "$gone" = 1 ] || echo "nothing of Ringwall is installed under $DESTDIR$PREFIX"

@@ -6,8 +6,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-#define PACK     "/usr/share/ringwall/rules"
 #define FILES    64u
 #define HITS     64u
 #define TEXT_MAX (1u << 20)
@@ -45,6 +45,19 @@ static bool take(struct pack *p, const char *path)
     return true;
 }
 
+/* Installed beside this program: ../share/ringwall/rules. */
+static bool take_pack(struct pack *p)
+{
+    char own[400], path[512];
+    ssize_t n = readlink("/proc/self/exe", own, sizeof own - 1);
+    own[n > 0 ? n : 0] = 0;
+    char *slash = strrchr(own, '/');
+    if (slash)
+        *slash = 0;
+    (void)snprintf(path, sizeof path, "%s/../share/ringwall/rules", own);
+    return access(path, R_OK) == 0 && take(p, path) && p->n_files > 0;
+}
+
 static int by_path(const void *a, const void *b)
 {
     return strcmp(a, b);
@@ -59,8 +72,10 @@ static int load(struct cli *c, struct pack *p, unsigned from, unsigned to)
     for (unsigned i = from; i < to; i++)
         if (!take(p, c->words[i]))
             return EXIT_REFUSED;
-    if (from >= to)
-        (void)take(p, PACK);
+    if (from >= to && !take_pack(p)) {
+        (void)fprintf(stderr, "ringwall rules: no pack is installed; name the files\n");
+        return EXIT_REFUSED;
+    }
     qsort(p->path, p->n_files, sizeof p->path[0], by_path);
     for (unsigned i = 0; p->b && i < p->n_files && e == OK; i++)
         e = rules_build_file(p->b, p->path[i]);

@@ -44,6 +44,8 @@ static void printable(char *s)
 }
 
 static void put_problem(struct rules_build *b, struct rules_problem *at, const char *hint,
+                        const char *fmt, va_list ap) PRINTF(4, 0);
+static void put_problem(struct rules_build *b, struct rules_problem *at, const char *hint,
                         const char *fmt, va_list ap)
 {
     if (b->n_problems == RULES_PROBLEMS) {
