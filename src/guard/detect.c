@@ -142,8 +142,9 @@ static bool new_call(const struct obs *o)
            (o->reason >= REASON_capacity_calls && o->reason <= REASON_capacity_subscriptions);
 }
 
-/* Thresholds: the reasons stand in docs/detection.md with what was measured. known multiplies them
- * for whoever is registered; 0: he is not judged by it. */
+/* Thresholds lie well above what honest people do (the twins of detect_test.c, the benign rows of
+ * docs/detection.md). known multiplies them for whoever is registered; 0: he is not judged by it.
+ */
 const struct guard_row guard_rows[] = {
     {.detector = DET_scan,
      .entity = ENTITY_SOURCE,
