@@ -5,7 +5,7 @@
 #define STEPS                                                                                      \
     64u /* links of a chain; with a keyed hash a full board has some 10 in its longest             \
          */
-#define RETRIES 4
+#define RETRIES 16
 
 /* What is looked for: the part of a slot that names it. */
 struct name {
@@ -30,12 +30,21 @@ static uint32_t head_of(const struct ban_board *b, uint32_t cap, uint64_t hash)
     return __atomic_load_n(h, __ATOMIC_ACQUIRE);
 }
 
+/* As few words as the name needs: most messages are looked up by one. */
 static uint64_t name_hash(const struct ban_board *b, const struct name *n)
 {
-    uint64_t w[4] = {(uint64_t)n->scope | (uint64_t)n->family << 8 | (uint64_t)n->bits << 16,
-                     n->key, 0, 0};
-    memcpy(&w[2], n->ip, sizeof n->ip);
-    return siphash(&b->key, str_of((const char *)w, n->family == ADDR_V6 ? 32 : 24));
+    uint64_t w[4] = {(uint64_t)n->scope | (uint64_t)n->family << 8 | (uint64_t)n->bits << 16};
+    unsigned used = 1;
+    if (n->family == ADDR_V4)
+        w[0] |= (uint64_t)n->ip[0] << 32 | (uint64_t)n->ip[1] << 40 | (uint64_t)n->ip[2] << 48 |
+                (uint64_t)n->ip[3] << 56;
+    if (n->scope != BAN_SOURCE)
+        w[used++] = n->key;
+    if (n->family == ADDR_V6) {
+        memcpy(&w[used], n->ip, sizeof n->ip);
+        used += 2;
+    }
+    return siphash(&b->key, str_of((const char *)w, used * sizeof w[0]));
 }
 
 static bool name_is(const struct name *n, const struct ban_slot *s)
@@ -251,18 +260,18 @@ bool ban_del(struct ban_board *b, uint32_t cap, const struct ban *x)
 
 /* -- readers -- */
 
+/* A slot in which the writer is just now (or died) names nobody; what lies behind it does. */
 static bool walk(const struct ban_board *b, uint32_t cap, const struct name *n, uint64_t hash,
                  struct ban_slot *ret_s, uint32_t *ret_slot)
 {
     uint32_t i = head_of(b, cap, hash);
     for (unsigned steps = 0; i && i <= cap && steps < STEPS; steps++) {
-        if (!seq_read(&b->slot[i - 1].seq, ret_s, &b->slot[i - 1], sizeof *ret_s))
-            return false;
-        if (name_is(n, ret_s)) {
+        const struct ban_slot *at = &b->slot[i - 1];
+        if (seq_read(&at->seq, ret_s, at, sizeof *ret_s) && name_is(n, ret_s)) {
             *ret_slot = i - 1;
             return true;
         }
-        i = ret_s->next;
+        i = __atomic_load_n(&at->next, __ATOMIC_ACQUIRE);
     }
     return false;
 }
