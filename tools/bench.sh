@@ -1,5 +1,5 @@
 #!/bin/bash
-# Builds what is measured and measures it. QUICK=1: under two minutes. ONLY=calls,register,tls,rtp,srtp,memory,hostile,flood,reload,micro,detect,shield,replay
+# Builds what is measured and measures it. QUICK=1: under two minutes. ONLY=calls,register,tls,rtp,srtp,memory,hostile,flood,reload,xdp,micro,detect,shield,replay
 # PEERS=DIR: a rig with sig/kamailio.cfg, sig/gen.py and media/rtpload.c (default ../shared/bench; absent: no peers' figures)
 set -eu
 cd "$(dirname "$0")/.."
