@@ -228,19 +228,42 @@ static void counts(struct rules *r, const struct rules_build *b)
     r->n_disabled = b->n_disabled;
 }
 
+/* Their databases lie behind those of the literals. */
+static void shift_exprs(struct rules_build *b, uint32_t by)
+{
+    struct rules_expr *x = b->exprs.p;
+    for (size_t i = 0; i < b->exprs.n; i++)
+        x[i].lib.at += x[i].lib.n ? by : 0;
+}
+
+static void put_libs(const struct maker *k, struct rules *r, size_t lib0, size_t lib1)
+{
+    uint8_t *lib = (uint8_t *)r + r->part[PART_LIB].at;
+    for (unsigned i = 0; i < 2; i++)
+        if (k->lib_n[i])
+            memcpy(lib + (i ? lib0 : 0), k->lib[i], k->lib_n[i]);
+    if (k->expr_lib.n)
+        memcpy(lib + lib0 + lib1, k->expr_lib.p, k->expr_lib.n);
+}
+
+static struct rules_rule *rules_sorted(const struct maker *k)
+{
+    const struct rules_rule *all = k->b->rules.p;
+    struct rules_rule *sorted = calloc(k->b->rules.n + 1, sizeof *sorted);
+    for (size_t i = 0; sorted && i < k->b->rules.n; i++)
+        sorted[i] = all[k->order[i]];
+    return sorted;
+}
+
 static enum err assemble(struct maker *k, const struct rules_build_opts *o, struct rules **ret_blob,
                          size_t *ret_bytes)
 {
     struct rules_build *b = k->b;
     size_t lib0 = round_up(k->lib_n[0]), lib1 = round_up(k->lib_n[1]);
-    struct rules_rule *sorted = calloc(b->rules.n + 1, sizeof *sorted);
+    struct rules_rule *sorted = rules_sorted(k);
     if (!sorted)
         return ERR_FULL;
-    for (size_t i = 0; i < b->rules.n; i++)
-        sorted[i] = ((struct rules_rule *)b->rules.p)[k->order[i]];
-    for (size_t i = 0; i < b->exprs.n; i++)
-        ((struct rules_expr *)b->exprs.p)[i].lib.at +=
-            ((struct rules_expr *)b->exprs.p)[i].lib.n ? (uint32_t)(lib0 + lib1) : 0;
+    shift_exprs(b, (uint32_t)(lib0 + lib1));
     const struct {
         const void *p;
         size_t n;
@@ -281,12 +304,7 @@ static enum err assemble(struct maker *k, const struct rules_build_opts *o, stru
             memcpy((uint8_t *)r + at, parts[i].p, n);
         at = round_up(at + n);
     }
-    uint8_t *lib = (uint8_t *)r + r->part[PART_LIB].at;
-    for (unsigned i = 0; i < 2; i++)
-        if (k->lib_n[i])
-            memcpy(lib + (i ? lib0 : 0), k->lib[i], k->lib_n[i]);
-    if (k->expr_lib.n)
-        memcpy(lib + lib0 + lib1, k->expr_lib.p, k->expr_lib.n);
+    put_libs(k, r, lib0, lib1);
     free(sorted);
     *ret_blob = r;
     *ret_bytes = bytes;

@@ -1,4 +1,4 @@
-#include "app/rules/test_help.h"
+#include "app/rules/help_test.h"
 
 #define H                                                                                          \
     "Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK1\r\nFrom: <sip:alice@example.com>;tag=1\r\n"   \

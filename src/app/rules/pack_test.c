@@ -1,7 +1,7 @@
 /* The rule files that come with Ringwall: every rule fires on its example and on no benign one, by
  * the library and by the plain scanner alike. */
 #include "app/rules/examples.h"
-#include "app/rules/test_help.h"
+#include "app/rules/help_test.h"
 
 static const char *const files[] = {SOURCE_ROOT "/packaging/rules/ringwall.rules",
                                     SOURCE_ROOT "/packaging/rules/ringwall-rtp.rules"};

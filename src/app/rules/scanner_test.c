@@ -1,8 +1,8 @@
 /* The evaluation beside a slow one written from the definitions: random rules over random messages
  * must fire alike, by the library and by the plain scanner. PCRE2 beside the library. */
+#include "app/rules/help_test.h"
 #include "app/rules/lib.h"
 #include "app/rules/pcre.h"
-#include "app/rules/test_help.h"
 #include "guard/scan.h"
 
 static uint64_t seed = 0x2545f4914f6cdd1du;

@@ -1,6 +1,6 @@
 /* For the tests of this folder: rules from text, messages, runs. */
-#ifndef APP_RULES_TEST_HELP_H
-#define APP_RULES_TEST_HELP_H
+#ifndef APP_RULES_HELP_TEST_H
+#define APP_RULES_HELP_TEST_H
 #include "app/rules/compile.h"
 #include "app/rules/scanner.h"
 #include "base/test.h"
