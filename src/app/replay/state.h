@@ -213,6 +213,9 @@ void judge_request(struct replay *r, unsigned i, const struct seen *s, struct tr
 void judge_answered(struct replay *r, unsigned i, struct trans *t, uint16_t code, bool stale);
 void judge_response(struct replay *r, unsigned i, const struct seen *s, const struct trans *t);
 void judge_observe(struct replay *r, unsigned i, const struct obs *o, const struct trans *t);
+/* alert.c */
+void judge_rule(struct replay *r, unsigned i, const struct rules_hit *h, const struct obs *o,
+                const struct trans *t);
 void judge_packet(struct replay *r, unsigned i, const struct frame *f, const struct stream *t);
 void judge_count(struct judge *j, struct outcome o);
 void judge_plain(struct replay *r, unsigned i, const struct addr *source, enum reason why,
