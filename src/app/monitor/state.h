@@ -175,8 +175,8 @@ void monitor_fact(struct monitor *m, const struct program *p, int32_t pid, int32
 /* Whole but for its head, which is filled in. Lost, and counted, if the store has been away for
  * FACTS_WAITING of them. */
 void fact_tell(struct monitor *m, struct fact *f);
-void facts_send(struct monitor *m); /* as many as the store takes now */
-void facts_again(struct monitor *m); /* the store has started again */
+void facts_send(struct monitor *m);       /* as many as the store takes now */
+void facts_again(struct monitor *m);      /* the store has started again */
 bool facts_wait(const struct monitor *m); /* some could be sent soon */
 
 /* dial.c */

@@ -331,6 +331,17 @@ static void put_verdict(struct out *o, const struct fact *f)
     put_trace_member(o, &f->u.verdict.trace);
 }
 
+static void put_transfer(struct out *o, const struct fact *f)
+{
+    put_text(o, STR(",\"kind\":"), TEXT_STR(f->u.transfer.kind));
+    put_text(o, STR(",\"by\":"), TEXT_STR(f->u.transfer.by));
+    put_text(o, STR(",\"who\":"), TEXT_STR(f->u.transfer.who));
+    put_text(o, STR(",\"to\":"), TEXT_STR(f->u.transfer.to));
+    out_json_ku64(o, STR("session"), f->u.transfer.session);
+    if (f->u.transfer.to_session)
+        out_json_ku64(o, STR("to_session"), f->u.transfer.to_session);
+}
+
 static void put_members(struct out *o, const struct fact *f)
 {
     switch ((enum fact_kind)f->kind) {
@@ -369,13 +380,7 @@ static void put_members(struct out *o, const struct fact *f)
         put_time(o, STR(",\"expires_us\":"), f->u.upstream.expires_us);
         break;
     case FACT_TRANSFER:
-        put_text(o, STR(",\"kind\":"), TEXT_STR(f->u.transfer.kind));
-        put_text(o, STR(",\"by\":"), TEXT_STR(f->u.transfer.by));
-        put_text(o, STR(",\"who\":"), TEXT_STR(f->u.transfer.who));
-        put_text(o, STR(",\"to\":"), TEXT_STR(f->u.transfer.to));
-        out_json_ku64(o, STR("session"), f->u.transfer.session);
-        if (f->u.transfer.to_session)
-            out_json_ku64(o, STR("to_session"), f->u.transfer.to_session);
+        put_transfer(o, f);
         break;
     case FACT_ALERT:
         alert_members(o, f);
