@@ -262,7 +262,7 @@ def test_sizes_times_and_answers(close, names, ca):
         error(g, "packed", "packed (gzip)")
         error(g, "gone", "its server answers 404")
         error(g, "shut", "connection cannot be made")
-        assert "error" not in feed(g, "empty") and feed(g, "empty")["good_s"]
+        assert wait_for(lambda: feed(g, "empty")["good_s"], 5) and "error" not in feed(g, "empty"), (feed(g, "empty"), log(g))
         assert [p for p in g.status()["programs"] if p["name"] == "fetch"][0]["restarts"] == 0
     finally:
         stop.set()

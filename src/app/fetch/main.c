@@ -229,8 +229,9 @@ static enum err prepare(struct program *p)
 static void turn(struct program *p)
 {
     names_turn(&p->names, clock_now());
+    web_turn(p->web, clock_now().mono); /* done with the last one */
     feeds_turn(&p->feeds, clock_now().mono);
-    web_turn(p->web, clock_now().mono);
+    web_turn(p->web, clock_now().mono); /* begins the next */
     int64_t us = MIN(names_next(&p->names).us, feeds_next(&p->feeds).us);
     us = us == INT64_MAX ? 1000000 : us - clock_now().mono.us;
     us = MIN(MAX(us, (int64_t)1000), (int64_t)1000000);
