@@ -7,6 +7,7 @@ from gateway import CLI
 CORPUS = os.environ.get("RINGWALL_CORPUS", os.path.join(os.path.dirname(__file__), "..", "..", "..", "shared", "corpus"))
 PHONE, SERVER, EVIL = "192.0.2.10", "198.51.100.1", "203.0.113.66"
 T0 = 1700000000
+KEY = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz"
 
 
 def run(*args, **k):
@@ -146,6 +147,9 @@ def test_agrees_with_tshark_on_the_corpus(want):
     calls = {c["call_id"] for c in d["calls"]}
     assert calls <= set(want["call_ids"])
     assert bool(calls) == bool(want["sip_requests"].get("INVITE"))
+    # attacks are told, calls raise no alarm
+    attack = "/attack/" in d["file"]
+    assert bool(judged(d)["alerts"]) == attack and not judged(d)["bans"], judged(d)["alerts"]
     if "malformed_frames" in want:
         assert d["sip"]["malformed"] == len(want["malformed_frames"])
 
@@ -280,6 +284,42 @@ def test_no_damage_breaks_it(tmp_path):
         assert r.returncode == 5 or json.loads(r.stdout)["packets"] >= 0
 
 
+def test_no_message_breaks_it(tmp_path):
+    cap, rnd = Capture(), random.Random(int(os.environ.get("SEED", 5)))
+    seeds = [message("INVITE sip:bob@example.com SIP/2.0", "m", "1 INVITE", body=sdp(PHONE, 20000, "RTP/SAVP", f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}\r\n")),
+             message("SIP/2.0 200 OK", "m", "1 INVITE", totag="b", body=sdp(SERVER, 30000)),
+             message("REGISTER sip:example.com SIP/2.0", "r", "1 REGISTER", extra=f'Authorization: Digest username="a", realm="x", nonce="n", response="{"0" * 32}"\r\n'),
+             message("SIP/2.0 401 X", "r", "1 REGISTER", totag="b", extra='WWW-Authenticate: Digest realm="x", nonce="n", stale=true\r\n'),
+             message("BYE sip:bob@example.com SIP/2.0", "m", "2 BYE", totag="b"), message("CANCEL sip:bob@example.com SIP/2.0", "m", "1 CANCEL")]
+    seeds = [s.encode() for s in seeds] + [struct.pack(">BBHII", 0x80, 8, 1, 1, 7) + b"x" * 20]
+    n = int(os.environ.get("ROUNDS", 3000))
+    for i in range(n):
+        m = bytearray(rnd.choice(seeds))
+        for _ in range(rnd.choice((0, 1, 2, 8))):
+            at, what = rnd.randrange(len(m)), rnd.randrange(4)
+            if what == 0:
+                m[at] = rnd.randrange(256)
+            elif what == 1:
+                del m[at:at + rnd.randrange(1, 9)]
+            elif what == 2:
+                m[at:at] = m[rnd.randrange(len(m)):][:rnd.randrange(1, 40)]
+            else:
+                m[at:at] = rnd.choice((b"\0", b"\xff\xfe", b"\r\n", b"\t", b"<", b'"', b"%", b"\x1b["))
+            m = m or bytearray(b"x")
+        src = rnd.choice((PHONE, EVIL, f"203.0.113.{rnd.randrange(256)}"))
+        if rnd.random() < 0.2:
+            cap.add(i * 0.01, ether(ipv4(src, SERVER, 6, tcp(rnd.randrange(40000, 40004), 5060, i * 400, bytes(m)))))
+        else:
+            cap.udp(i * 0.01, *rnd.choice(((src, 5060, SERVER, 5060), (SERVER, 5060, src, 5060), (src, 20000, SERVER, 30000))), bytes(m))
+    eve = tmp_path / "eve"
+    r = run(str(cap.write(tmp_path / "m.pcap")), "--json", "--eve", str(eve))
+    assert r.returncode == 0, r.stderr
+    assert json.loads(r.stdout)["packets"] == n and KEY not in r.stdout + eve.read_text()
+    assert [json.loads(x) for x in eve.read_text().splitlines()]
+    text = run(str(tmp_path / "m.pcap"))
+    assert text.returncode == 0 and "\x1b" not in text.stdout
+
+
 def test_clock_that_jumps(tmp_path):
     cap = Capture()
     call(cap, 0, "one")
@@ -368,9 +408,6 @@ def test_missing_users_are_known_by_the_answer(tmp_path):
     d = replay(cap.write(tmp_path / "enum.pcap"))
     assert alerts(d) & {"enumeration", "scan", "flood_register"}, alerts(d)
     assert judged(d)["bans"]
-
-
-KEY = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz"
 
 
 @pytest.mark.parametrize("keys", [True, False])

@@ -35,7 +35,7 @@ void judge_plain(struct replay *r, unsigned i, const struct addr *source, enum r
                  struct str who, const struct trans *t)
 {
     struct alert a = {.by = UINT8_MAX,
-                      .severity = 2,
+                      .severity = reason_info(why)->severity == SEV_ALERT ? 2 : 3,
                       .reason = (uint16_t)why,
                       .source = *source,
                       .who = who,

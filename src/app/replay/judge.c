@@ -209,12 +209,22 @@ bool judge_door(struct replay *r, struct judge *j, const struct seen *s, struct 
     return false;
 }
 
+/* Misuse that one message shows by itself is worth a line, whatever it weighs. */
+static void told(struct replay *r, struct judge *j, const struct addr *source, enum reason why,
+                 struct str who, const struct trans *t)
+{
+    const struct reason_info *info = reason_info(why);
+    if (info->severity >= SEV_WARN && info->hostile)
+        judge_plain(r, (unsigned)(j - r->judges), source, why, who, t);
+}
+
 void judge_malformed(struct replay *r, struct judge *j, const struct seen *s, enum reason why,
                      struct outcome *ret_o)
 {
     *ret_o =
         (struct outcome){reason_info(why)->code ? VERDICT_REFUSE : VERDICT_DROP, (uint16_t)why};
     judge_count(j, *ret_o);
+    told(r, j, &s->src, why, STR_NONE, NULL);
     below(r, j, s, why);
 }
 
@@ -324,6 +334,8 @@ static void decided(struct replay *r, unsigned i, struct trans *t, struct verdic
     judge_count(j, t->j[i].out);
     o->reason = (uint16_t)v.reason;
     o->code = v.code;
+    if (v.kind != VERDICT_PASS)
+        told(r, j, &t->src, v.reason, str_of(o->who, o->who_n), t);
     if (v.kind != VERDICT_PASS || !t->in_dialog)
         judge_observe(r, i, o, t);
 }
