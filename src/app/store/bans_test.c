@@ -320,8 +320,8 @@ static void eve_lines(void **state)
         "\"dest_ip\":\"198.51.100.1\",\"dest_port\":5060",
         "\"proto\":\"UDP\"",
         "\"app_proto\":\"sip\"",
-        "\"action\":\"blocked\",\"gid\":1,\"signature_id\":4711,\"rev\":3,\"signature\":\"a "
-        "scanner\"",
+        "\"action\":\"blocked\",\"gid\":1,\"signature_id\":4711,\"rev\":3",
+        "\"signature\":\"a scanner\"",
         "\"category\":\"attempted-recon\",\"severity\":2",
         "\"method\":\"OPTIONS\"",
         "\"uri\":\"sip:100@example.com\"",

@@ -331,6 +331,14 @@ static void put_verdict(struct out *o, const struct fact *f)
     put_trace_member(o, &f->u.verdict.trace);
 }
 
+static void put_process(struct out *o, const struct fact *f)
+{
+    put_text(o, STR(",\"program\":"), TEXT_STR(f->u.process.program));
+    out_json_ki64(o, STR("pid"), f->u.process.pid);
+    out_json_ki64(o, STR("status"), f->u.process.status);
+    put_text(o, STR(",\"what\":"), TEXT_STR(f->u.process.what));
+}
+
 static void put_transfer(struct out *o, const struct fact *f)
 {
     put_text(o, STR(",\"kind\":"), TEXT_STR(f->u.transfer.kind));
@@ -368,10 +376,7 @@ static void put_members(struct out *o, const struct fact *f)
         put_text(o, STR(",\"what\":"), TEXT_STR(f->u.refused.what));
         break;
     case FACT_PROCESS:
-        put_text(o, STR(",\"program\":"), TEXT_STR(f->u.process.program));
-        out_json_ki64(o, STR("pid"), f->u.process.pid);
-        out_json_ki64(o, STR("status"), f->u.process.status);
-        put_text(o, STR(",\"what\":"), TEXT_STR(f->u.process.what));
+        put_process(o, f);
         break;
     case FACT_UPSTREAM:
         put_text(o, STR(",\"peer\":"), TEXT_STR(f->u.upstream.peer));
