@@ -249,6 +249,92 @@ static void kicked_help(void **state)
     assert_int_equal(calls(s), 1);
 }
 
+/* --- who must prove himself anew --- */
+
+static const char *bye(const struct up *u, const char *who, int cseq, const char *auth)
+{
+    char to[600];
+    (void)snprintf(to, sizeof to, "<sip:%s@example.com>;tag=a1", who);
+    return request("BYE", "sip:x@" TEST_OUTSIDE, to, u->from, u->id, cseq, auth, "");
+}
+
+/* Neither address nor connection is believed: each request within the call is challenged, and only
+ * he whose call it is may answer. */
+static void challenged(struct scene *s, const struct ban *b, bool help, bool asks)
+{
+    struct up u;
+    struct flow f = flow_of(ALICE, LISTEN_OUT_UDP);
+    char auth[1400];
+    uint32_t it = 0;
+    up(s, &u);
+    ((struct call *)pool_next(&s->x.g.core[0]->calls, &it))->emergency = help;
+    board_put(s, b);
+    hit(s, &f, bye(&u, "alice", 1, ""));
+    const char *r = sent(&s->x, ALICE, "SIP/2.0 401 ");
+    assert_int_equal(r != NULL, asks);
+    assert_int_equal(calls(s), asks);
+    if (!asks)
+        return;
+    (void)snprintf(auth, sizeof auth, "%s", tries(r, "bob", "sip:x@example.com"));
+    hit(s, &f, bye(&u, "bob", 2, auth));
+    says(s, REASON_NONE);
+    assert_non_null(sent(&s->x, ALICE, "SIP/2.0 403 "));
+    assert_int_equal(calls(s), 1);
+    hit(s, &f, bye(&u, "alice", 3, ""));
+    (void)snprintf(auth, sizeof auth, "%s",
+                   tries(sent(&s->x, ALICE, "SIP/2.0 401 "), "alice", "sip:x@example.com"));
+    hit(s, &f, bye(&u, "alice", 4, auth));
+    says(s, REASON_NONE);
+    assert_non_null(sent(&s->x, ALICE, "SIP/2.0 200 "));
+    assert_int_equal(calls(s), 0);
+}
+
+static void challenged_source(void **state)
+{
+    struct ban b = ban_on("203.0.113.5:0", TREAT_CHALLENGE);
+    challenged(*state, &b, false, true);
+}
+static void challenged_user(void **state)
+{
+    struct scene *s = *state;
+    struct ban b = {.scope = BAN_AOR, .treat = TREAT_CHALLENGE, .times = 1, .by = BY_ADMIN};
+    b.key = location_hash(&s->x.g.cfg[0].hash_key, STR("alice@example.com"));
+    challenged(s, &b, false, true);
+}
+static void challenged_help(void **state)
+{
+    struct ban b = ban_on("203.0.113.5:0", TREAT_CHALLENGE);
+    challenged(*state, &b, true, false);
+}
+static void challenged_other(void **state)
+{
+    struct ban b = ban_on("203.0.113.6:0", TREAT_CHALLENGE);
+    challenged(*state, &b, false, false);
+}
+
+/* --- who they are, for people --- */
+
+static void explained(void **state)
+{
+    struct scene *s = *state;
+    char text[4096];
+    struct addr pbx = test_addr("198.51.100.10:0"), alice = test_addr(ALICE),
+                m = test_addr(MALLORY);
+    register_alice(&s->x);
+    const struct {
+        const struct addr *a;
+        const char *tier;
+    } rows[] = {{&pbx, "\"tier\":\"trunk\""},
+                {&alice, "\"tier\":\"registered\""},
+                {&m, "\"tier\":\"unknown\""}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct out o = out_of(text, sizeof text - 1);
+        core_explain_json(s->x.g.core[0], rows[i].a, STR_NONE, &o, s->x.g.now);
+        text[o.n] = 0;
+        assert_non_null(strstr(text, rows[i].tier));
+    }
+}
+
 /* --- the map of media ports --- */
 
 static unsigned ports_marked(const struct scene *s)
@@ -303,6 +389,11 @@ int main(void)
                                        T(kicked_trunk),
                                        T(kicked_user),
                                        T(kicked_help),
+                                       T(challenged_source),
+                                       T(challenged_user),
+                                       T(challenged_help),
+                                       T(challenged_other),
+                                       T(explained),
                                        T(ports_of_calls),
                                        T(ports_of_the_dead)};
     return cmocka_run_group_tests_name("guard_call", tests, NULL, NULL);

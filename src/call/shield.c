@@ -120,8 +120,7 @@ static void who_set(struct obs *o, struct str who)
         o->who[i] = who.p[i] > 0x20 && who.p[i] < 0x7f ? who.p[i] : '?';
 }
 
-/* Is it a peer's address in the zone of that listener; without one, in any zone? */
-static bool of_peer(const struct core *c, const struct addr *a, uint32_t listener)
+bool shield_peer(const struct core *c, const struct addr *a, uint32_t listener)
 {
     const struct policy *p = c->policy;
     if (listener < p->n_listeners) {
@@ -150,7 +149,7 @@ static bool goes_on(struct core *c, const struct addr *source, struct str bytes)
 bool core_banned(const struct core *c, const struct addr *source, struct now now)
 {
     struct ban_view v;
-    return c->env.bans_cap && !of_peer(c, source, UINT32_MAX) &&
+    return c->env.bans_cap && !shield_peer(c, source, UINT32_MAX) &&
            ban_of_source(c->env.bans, c->env.bans_cap, source, now.wall, &v) &&
            v.treat >= TREAT_DROP;
 }
@@ -158,7 +157,7 @@ bool core_banned(const struct core *c, const struct addr *source, struct now now
 bool shield_before(struct core *c, const struct flow *f, struct str bytes)
 {
     struct ban_view v = {0};
-    if (of_peer(c, &f->peer, f->listener))
+    if (shield_peer(c, &f->peer, f->listener))
         return true;
     enum reason why = guard_before(c->shield.guard, &f->peer, false, bytes, c->now, &v);
     if (why == REASON_NONE || (why == REASON_shield_banned && goes_on(c, &f->peer, bytes)))
@@ -245,7 +244,7 @@ void shield_stray(struct core *c, const struct sip_msg *m, const struct flow *f,
     o.zone = policy_zone_of(c->policy, f->listener, &f->peer);
     o.code = reason_info(why)->code;
     o.flags |= OBS_IN_DIALOG;
-    if (of_peer(c, &f->peer, f->listener))
+    if (shield_peer(c, &f->peer, f->listener))
         o.flags |= OBS_PEER;
     who_set(&o, sip_text(m, m->from_uri));
     if (reason_info(why)->hostile >= EVIDENCE_FROM)
@@ -266,7 +265,7 @@ void shield_below(struct core *c, enum reason why, const struct flow *f, const s
                     .listener = f ? f->listener : UINT32_MAX,
                     .source = *source,
                     .flags = f && f->proto != PROTO_UDP ? OBS_PROVEN : 0};
-    if (of_peer(c, source, o.listener))
+    if (shield_peer(c, source, o.listener))
         o.flags |= OBS_PEER;
     if (bytes.n && reason_info(why)->hostile >= EVIDENCE_FROM)
         shield_keep(c, &o, bytes);
@@ -332,7 +331,7 @@ void shield_response(struct core *c, const struct sip_msg *m, const struct flow 
     o.method = (uint8_t)m->method;
     o.zone = policy_zone_of(c->policy, f->listener, &f->peer);
     o.code = m->code;
-    if (of_peer(c, &f->peer, f->listener))
+    if (shield_peer(c, &f->peer, f->listener))
         o.flags |= OBS_PEER;
     if (proven)
         o.flags |= OBS_PROVEN;
@@ -405,7 +404,7 @@ bool shield_packet(struct core *c, const struct pkt *p)
         o.listener = UINT32_MAX;
         o.value = x->sid;
         o.weight = x->weight;
-        if (of_peer(c, &p->peer, UINT32_MAX))
+        if (shield_peer(c, &p->peer, UINT32_MAX))
             o.flags |= OBS_PEER;
         shield_tell_rule(c, x, &o, NULL);
         observe(c, &o, NULL, false);

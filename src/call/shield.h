@@ -43,6 +43,8 @@ size_t shield_bytes(const struct core_cfg *cfg);
 void shield_init(struct core *c, void *mem); /* keeps mem, zeroed */
 void shield_policy(struct core *c);
 void shield_tick(struct core *c); /* now and then */
+/* Is it a peer's address in the zone of that listener; without one (UINT32_MAX), in any zone? */
+bool shield_peer(const struct core *c, const struct addr *a, uint32_t listener);
 /* May this datagram or message be read at all? What may not is counted. */
 bool shield_before(struct core *c, const struct flow *f, struct str bytes);
 /* What signatures found in a request; at once after its gates ran, whatever becomes of it. */

@@ -145,7 +145,8 @@ void core_explain_json(const struct core *c, const struct addr *a, struct str na
     char two[2] = {(char)(country >> 8), (char)(country & 0xff)};
     out_ch(o, '{');
     if (a && a->family) {
-        out_json_kstr(o, STR("tier"), str_c(tier_name(guard_tier(g, a, now.mono))));
+        enum tier t = shield_peer(c, a, UINT32_MAX) ? TIER_TRUNK : guard_tier(g, a, now.mono);
+        out_json_kstr(o, STR("tier"), str_c(tier_name(t)));
         if (country)
             out_json_kstr(o, STR("country"), str_of(two, sizeof two));
         entity_put(c, ENTITY_SOURCE, guard_hash(g, a), now, o);
