@@ -317,6 +317,7 @@ static const struct field LIMITS[] = {
     {"known", rd_u32, AT(guard_policy, known_rate), false, 1, 10000000, NULL},
     {"aor", rd_u32, AT(guard_policy, aor_rate), false, 1, 1000000, NULL},
     {"device", rd_u32, AT(guard_policy, device_rate), false, 1, 1000000, NULL},
+    {"trunk", rd_u32, AT(guard_policy, trunk_rate), false, 1, 60000000, NULL},
 };
 
 static void rd_limits(struct load *l, const struct field *f, struct fy_node *n, void *dst)

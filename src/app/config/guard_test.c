@@ -71,7 +71,7 @@ static void every_key(void **state)
                  "    - {name: lab, url: 'https://[2001:db8::5]:8443', ca: ca.pem}\n"
                  "  steps: [{score: 10, do: challenge}, {score: 50, do: ban}]\n"
                  "  half_life: 5m\n  ban: 30m\n  ban_max: 2d\n  spoofed_ban: 30s\n  escalate: 12h\n"
-                 "  limits: {source: 40, known: 400, aor: 60, device: 90}\n"
+                 "  limits: {source: 40, known: 400, aor: 60, device: 90, trunk: 5000}\n"
                  "  tarpit: 750ms\n"
                  "  detectors:\n"
                  "    scan: {threshold: 5, window: 2m, weight: 40, do: drop}\n"
@@ -116,6 +116,7 @@ static void every_key(void **state)
     assert_int_equal(g->known_rate, 400);
     assert_int_equal(g->aor_rate, 60);
     assert_int_equal(g->device_rate, 90);
+    assert_int_equal(g->trunk_rate, 5000);
     assert_int_equal(g->tarpit_ms, 750);
     const struct guard_detector *d = &g->detectors[DET_scan];
     assert_int_equal(d->threshold, 5);
