@@ -82,7 +82,7 @@ static void rule(struct out *o, unsigned sid)
         word(o, 2 + next(2));
         OUT_LIT(o, "\"; startswith; ");
     } else if (kind < 77) {
-        out_fmt(o, "sip.method; content:\"%s\"; content:\"|0d 0a|X-", methods[next(4)]);
+        out_fmt(o, "sip.method; content:\"%s\"; pkt_data; content:\"|0d 0a|X-", methods[next(4)]);
         word(o, 3);
         OUT_LIT(o, "|3a|\"; nocase; content:\"");
         word(o, 2);

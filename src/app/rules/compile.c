@@ -246,6 +246,12 @@ static void put_libs(const struct maker *k, struct rules *r, size_t lib0, size_t
         memcpy(lib + lib0 + lib1, k->expr_lib.p, k->expr_lib.n);
 }
 
+static void *zeroed(size_t bytes)
+{
+    void *p = bytes <= RULES_BYTES_MAX ? aligned_alloc(ALIGN, bytes) : NULL;
+    return p ? memset(p, 0, bytes) : NULL;
+}
+
 static struct rules_rule *rules_sorted(const struct maker *k)
 {
     const struct rules_rule *all = k->b->rules.p;
@@ -282,12 +288,11 @@ static enum err assemble(struct maker *k, const struct rules_build_opts *o, stru
     size_t bytes = round_up(sizeof(struct rules));
     for (int i = 0; i < PART_COUNT; i++)
         bytes = round_up(bytes + parts[i].n * rules_part_size((enum rules_part_id)i));
-    struct rules *r = bytes <= RULES_BYTES_MAX ? aligned_alloc(ALIGN, bytes) : NULL;
+    struct rules *r = zeroed(bytes);
     if (!r) {
         free(sorted);
         return ERR_FULL;
     }
-    memset(r, 0, bytes);
     *r = (struct rules){
         .magic = RULES_MAGIC,
         .version = RULES_VERSION,

@@ -135,8 +135,8 @@ static int strength(uint8_t buffer, struct str s)
     for (size_t i = 0; i < n; i++)
         low[i] = ascii_lower(s.p[i]);
     int v = rule_rarity(str_of(low, n));
-    return v > 0 && (buffer == BUF_METHOD || buffer == BUF_PROTOCOL || buffer == BUF_STAT_CODE) ? 1
-                                                                                                : v;
+    bool few = buffer == BUF_METHOD || buffer == BUF_PROTOCOL || buffer == BUF_STAT_CODE;
+    return few && v > 0 ? v / 8 : v; /* what stands there is one of a few words */
 }
 
 static struct str literal_text(const struct literal *l)
