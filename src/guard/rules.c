@@ -112,13 +112,13 @@ static void judge(struct rules_state *s, struct rules_eval *e, uint32_t rule, st
     }
     if (!rules_conds_fit(e, u))
         return;
-    enum limit_verdict v = rules_limit_ask(s, rule, e->in, now);
-    if (v == HOLDS)
-        return;
     if (u->bits_set | u->bits_unset | u->bits_toggle) {
         uint64_t bits = rules_bits_of(s, flow, now);
         rules_bits_put(s, flow, ((bits | u->bits_set) & ~u->bits_unset) ^ u->bits_toggle, now);
     }
+    enum limit_verdict v = rules_limit_ask(s, rule, e->in, now); /* of what is told, not of bits */
+    if (v == HOLDS)
+        return;
     if (u->action == RULE_PASS)
         h->pass = true;
     else if (!u->noalert && (v == FIRES || u->action != RULE_ALERT))

@@ -438,6 +438,22 @@ static void flowbits(void **state)
     ruled_done(&x);
 }
 
+/* A threshold holds back what is told; the bit is set all the same. */
+static void flowbits_do_not_wait_for_thresholds(void **state)
+{
+    (void)state;
+    struct ruled x =
+        ruled("alert sip any any -> any any (sip.method; content:\"OPTIONS\"; flowbits:set,seen; "
+              "threshold:type threshold, track by_src, count 5, seconds 60; sid:1;)\n"
+              "alert sip any any -> any any (sip.method; content:\"INVITE\"; flowbits:isset,seen; "
+              "flowbits:toggle,seen; sid:2;)\n");
+    struct said one = {.flow = 1};
+    assert_int_equal(run_said(&x, OPTIONS END, one), 0);
+    assert_int_equal(run_said(&x, INVITE END, one), 1);
+    assert_int_equal(run_said(&x, INVITE END, one), 0); /* toggled */
+    ruled_done(&x);
+}
+
 static void packets_of_media(void **state)
 {
     (void)state;
@@ -533,6 +549,7 @@ int main(void)
         cmocka_unit_test(thresholds),
         cmocka_unit_test(memory_of_thresholds_is_fixed),
         cmocka_unit_test(flowbits),
+        cmocka_unit_test(flowbits_do_not_wait_for_thresholds),
         cmocka_unit_test(packets_of_media),
         cmocka_unit_test(damaged_blobs_are_refused),
         cmocka_unit_test(no_rules_are_no_problem),
