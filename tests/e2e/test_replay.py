@@ -1,7 +1,8 @@
 """`ringwall replay` over captures: third-party ones with tshark's word for what is in them, and our own, written byte by
 byte. Needs no gateway, no network and no rights."""
-import glob, json, os, random, re, shutil, struct, subprocess
+import glob, json, os, random, re, shutil, struct, subprocess, time
 import pytest
+import shield
 from gateway import CLI
 
 CORPUS = os.environ.get("RINGWALL_CORPUS", os.path.join(os.path.dirname(__file__), "..", "..", "..", "shared", "corpus"))
@@ -577,3 +578,57 @@ def test_routes_that_bar(tmp_path):
     c = conf(tmp_path / "a.yaml", routes='  - {name: barred, pattern: "0900.", to: refuse}')
     d = replay(cap.write(tmp_path / "c.pcap"), "--config", c)
     assert reasons(d) == {"right_barred": 1} and judged(d)["passed"] == 1
+
+
+# -- the running gateway and the replay of what it saw --
+
+def guess(u, i):
+    """One try of a password, challenge included."""
+    u.user, u.password = "1003", f"wrong-{i}"
+    u.request("REGISTER", "sip:example.com", "<sip:1003@example.com>", f"g{i}@x", f"t{i}")
+    m = u.recv(0.3)
+    if not m or not m.start.split()[1].startswith("401"):
+        return False
+    a = u.authorization(m.get("www-authenticate"), "REGISTER", "sip:example.com")
+    u.request("REGISTER", "sip:example.com", "<sip:1003@example.com>", f"g{i}@x", f"t{i}", extra=f"Authorization: {a}\r\n")
+    return u.recv(0.3) is not None
+
+
+@shield.needs_net
+@pytest.mark.skipif(not shutil.which("dumpcap"), reason="no dumpcap")
+def test_agrees_with_the_running_gateway(tmp_path):
+    """Who guesses passwords is banned by both, for the same; the office is banned by neither."""
+    net, path, made = shield.Net(), tmp_path / "live.pcap", []
+    try:
+        g = shield.gateway(kernel="none", users=8)
+        made.append(g)
+        g.start()
+        os.chmod(tmp_path, 0o777)
+        with open(os.devnull, "w") as null:
+            p = subprocess.Popen(["dumpcap", "-q", "-i", "world", "-i", "office", "-n", "-w", str(path)], stdout=null, stderr=null)
+        time.sleep(1)
+        ip = net.world.address("198.18.0.77")
+        net.world.sh("ip", "route", "replace", shield.OUT + "/32", "dev", "eth0", "src", ip)
+        with net.office.inside():
+            phone = shield.Ua("203.0.113.9", 0, shield.UDP, "udp", "1001", g.passwords["1001"])
+        with net.world.inside():
+            u = shield.Ua(ip, 0, shield.UDP, "udp", "1003", "wrong")
+        phone.register()
+        for i in range(80):
+            if not guess(u, i) and i > 20:
+                break
+        phone.register()
+        found = shield.wait_for(lambda: shield.banned(g, ip), 3)
+        u.close(), phone.close()
+        time.sleep(0.5)
+        p.terminate(), p.wait(5)
+        d = replay(path, "--config", g.config)
+        mine = [b for b in judged(d)["bans"] if b["source"].startswith(ip)]
+        assert found and mine, (found, judged(d)["alerts"])
+        assert {b["detector"] for b in found} & {b["detector"] for b in mine}, (found, mine)
+        assert not [b for b in judged(d)["bans"] if "203.0.113" in b["source"]] and not shield.banned(g, "203.0.113.9")
+        assert d["sip"]["registrations"] >= 2
+    finally:
+        for g in made:
+            g.close()
+        net.close()

@@ -3,7 +3,7 @@
 #include "app/replay/state.h"
 #include <time.h>
 
-void eve_time(int64_t us, char ret[40])
+static void eve_time(int64_t us, char ret[40])
 {
     time_t s = (time_t)(us / 1000000);
     struct tm tm;

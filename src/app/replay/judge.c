@@ -70,7 +70,7 @@ bool judge_init(struct replay *r, unsigned i)
 
 /* -- whom it comes from -- */
 
-bool judge_own(const struct judge *j, uint8_t proto, const struct addr *a)
+static bool own(const struct judge *j, uint8_t proto, const struct addr *a)
 {
     for (unsigned i = 0; i < j->policy->n_listeners && !j->by->assumed; i++) {
         const struct policy_listener *l = &j->policy->listeners[i];
@@ -82,8 +82,8 @@ bool judge_own(const struct judge *j, uint8_t proto, const struct addr *a)
 
 /* The listener that is written on the message; else the first of its transport whose zones know the
  * source, as if the message had been sent to the gateway. */
-uint8_t judge_listener(const struct judge *j, uint8_t proto, const struct addr *src,
-                       const struct addr *dst)
+static uint8_t listener(const struct judge *j, uint8_t proto, const struct addr *src,
+                        const struct addr *dst)
 {
     const struct policy *p = j->policy;
     uint8_t first = POLICY_NONE, fits = POLICY_NONE;
@@ -103,9 +103,8 @@ uint8_t judge_listener(const struct judge *j, uint8_t proto, const struct addr *
 
 static struct flow flow_of(const struct judge *j, const struct seen *s)
 {
-    return (struct flow){.proto = s->proto,
-                         .listener = judge_listener(j, s->proto, &s->src, &s->dst),
-                         .peer = s->src};
+    return (struct flow){
+        .proto = s->proto, .listener = listener(j, s->proto, &s->src, &s->dst), .peer = s->src};
 }
 
 static bool is_peer(const struct judge *j, const struct flow *f, uint8_t *ret_zone)
@@ -189,7 +188,7 @@ bool judge_door(struct replay *r, struct judge *j, const struct seen *s, struct 
 {
     struct ban_view v = {0};
     uint8_t zone;
-    if (judge_own(j, s->proto, &s->src)) {
+    if (own(j, s->proto, &s->src)) {
         *ret_o = (struct outcome){OUT_SKIPPED, 0};
         j->own++;
         return false;

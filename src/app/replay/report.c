@@ -295,7 +295,7 @@ static json_t *bans(struct judge *j)
         put_s(o, "treat", str_c(treat_name((enum treat)x->b.treat)));
         put_s(o, "by", str_c(by_name(x->b.by)));
         put_s(o, "detector", str_c(detector_name((enum detector)x->b.detector)));
-        put_s(o, "reason", reason_info((enum reason)x->b.reason)->name);
+        put_s(o, "reason", x->b.reason ? reason_info((enum reason)x->b.reason)->name : STR(""));
         put_s(o, "why", str_of(x->b.why, MIN(x->b.why_n, BAN_WHY)));
         put_n(o, "score", x->b.score);
         put_n(o, "times", x->b.times);

@@ -314,10 +314,8 @@ static void request_known(struct replay *r, const struct seen *s, struct call *k
     const struct sip_msg *m = &r->m;
     uint64_t id[2];
     trans_id(r, m, id);
-    if (m->method == SIP_ACK) {
-        r->n.acks++;
+    if (m->method == SIP_ACK)
         return;
-    }
     if (trans_find(r, id)) {
         r->n.again++;
         return;

@@ -148,7 +148,7 @@ struct diff {
     uint64_t n;
 };
 struct counts {
-    uint64_t packets, bytes, frames[FRAME_KINDS], sip, malformed, sip_cut, again, stray, acks;
+    uint64_t packets, bytes, frames[FRAME_KINDS], sip, malformed, sip_cut, again, stray;
     uint64_t rtp, rtcp, stun, zrtp, dtls, other_udp, backwards, chance;
     uint64_t requests[SIP_METHOD_COUNT], responses[700];
     uint64_t calls_lost, streams_lost, sources_lost, announced_lost, text_lost, registrations;
@@ -223,12 +223,8 @@ void judge_plain(struct replay *r, unsigned i, const struct addr *source, enum r
 bool judge_banned(struct replay *r, unsigned i, const struct addr *source);
 void judge_diff(struct replay *r, const struct addr *source, uint8_t method, struct outcome a,
                 struct outcome b);
-uint8_t judge_listener(const struct judge *j, uint8_t proto, const struct addr *src,
-                       const struct addr *dst);
-bool judge_own(const struct judge *j, uint8_t proto, const struct addr *a);
 /* eve.c */
 void eve_alert(struct replay *r, const struct alert *a, const struct trans *t);
-void eve_time(int64_t us, char ret[40]);
 /* run.c */
 struct str replay_text(struct replay *r, struct str s); /* a printable copy, cut; "" when full */
 struct source *source_of(struct replay *r, const struct addr *a);
