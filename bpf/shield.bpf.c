@@ -67,14 +67,14 @@ struct {
 struct {
     __uint(type, BPF_MAP_TYPE_LPM_TRIE);
     __uint(map_flags, BPF_F_NO_PREALLOC);
-    __uint(max_entries, 512);
+    __uint(max_entries, 2048);
     __type(key, struct xdp_lpm4);
     __type(value, __u32);
 } exempt4 SEC(".maps");
 struct {
     __uint(type, BPF_MAP_TYPE_LPM_TRIE);
     __uint(map_flags, BPF_F_NO_PREALLOC);
-    __uint(max_entries, 512);
+    __uint(max_entries, 2048);
     __type(key, struct xdp_lpm6);
     __type(value, __u32);
 } exempt6 SEC(".maps");

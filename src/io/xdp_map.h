@@ -5,7 +5,7 @@
 #define IO_XDP_MAP_H
 #include <linux/types.h>
 
-#define XDP_LAYOUT 2u
+#define XDP_LAYOUT 3u
 
 /* Why a packet was dropped, or passed although something spoke against it. */
 enum xdp_count {

@@ -179,11 +179,36 @@ static void stay_awake(struct shield *s, bool on)
     s->awake = n == (ssize_t)sizeof v ? on : s->awake;
 }
 
+/* Names of peers mean other addresses now. */
+static void follow_peers(struct monitor *m, struct shield *s)
+{
+    uint32_t now = m->board ? __atomic_load_n(&m->board->changes, __ATOMIC_ACQUIRE) : 0;
+    if (now == s->peers_seen)
+        return;
+    s->peers_seen = now;
+    struct shield_plan *old = malloc(sizeof *old);
+    if (!old)
+        return;
+    *old = s->plan;
+    shield_plan_exempt(m, &s->plan);
+    bool same = old->n_exempt == s->plan.n_exempt;
+    for (unsigned i = 0; same && i < old->n_exempt; i++)
+        same = old->exempt[i].bits == s->plan.exempt[i].bits &&
+               addr_eq_ip(&old->exempt[i].a, &s->plan.exempt[i].a);
+    free(old);
+    if (same)
+        return;
+    s->exempt_new = true;
+    if (s->xdp)
+        shield_xdp_exempt(m, s);
+}
+
 void shield_turn(struct monitor *m)
 {
     struct shield *s = m->shield;
     if (!s || s->force == FORCE_PROCESS)
         return;
+    follow_peers(m, s);
     if (s->xdp)
         shield_xdp_turn(m, s);
     else

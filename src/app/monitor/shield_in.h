@@ -7,7 +7,7 @@
 #include "io/xdp.h"
 
 #define SHIELD_LOCALS (POLICY_LISTENERS * 2u + 1u)
-#define SHIELD_EXEMPT (GUARD_EXEMPT + POLICY_PEERS * POLICY_PEER_TARGETS)
+#define SHIELD_EXEMPT (GUARD_EXEMPT + POLICY_PEERS * (LOCATE_ENTRIES + TARGETS_PAST))
 #define SHIELD_HITS   1024u
 
 /* The policy as the kernel is told it. */
@@ -54,6 +54,8 @@ struct shield {
     uint64_t refused; /* bans that the kernel did not take */
     int wake;         /* eventfd: jobs are left for the next turn */
     bool awake;
+    uint32_t peers_seen; /* state of the board of peers' addresses that exempt is of */
+    bool exempt_new;     /* nf_tables: to be told */
     uint64_t count[XDP_COUNTS];
     struct instant counted, opened;
     bool swept;
@@ -66,9 +68,12 @@ struct shield {
 
 /* shield_net.c */
 void shield_plan(const struct monitor *m, struct shield_plan *ret_p);
+/* Only who is exempt: prefixes of the configuration, and peers' addresses as they are now. */
+void shield_plan_exempt(const struct monitor *m, struct shield_plan *p);
 /* shield_xdp.c. False: not in force, why says so. */
 bool shield_xdp_open(struct monitor *m, struct shield *s, struct out *why);
 void shield_xdp_policy(struct monitor *m, struct shield *s, const struct shield_plan *old);
+void shield_xdp_exempt(struct monitor *m, struct shield *s);
 void shield_xdp_turn(struct monitor *m, struct shield *s);
 /* shield_nft.c */
 bool shield_nft_open(struct monitor *m, struct shield *s, struct out *why);

@@ -79,6 +79,34 @@ static void add_local(struct shield_plan *p, const struct addr *a)
         p->local[p->n_locals++] = *a;
 }
 
+static void add_exempt(struct shield_plan *p, struct addr a)
+{
+    a.port = 0;
+    if (a.family != ADDR_NONE && p->n_exempt < SHIELD_EXEMPT)
+        p->exempt[p->n_exempt++] = (struct prefix){a, a.family == ADDR_V4 ? 32 : 128};
+}
+
+void shield_plan_exempt(const struct monitor *m, struct shield_plan *p)
+{
+    const struct policy *policy = &m->conf->policy;
+    const struct guard_policy *g = &policy->guard;
+    struct targets_row row;
+    p->n_exempt = 0;
+    for (uint32_t i = 0; i < g->n_exempt; i++)
+        p->exempt[p->n_exempt++] = g->exempt[i];
+    for (uint8_t i = 0; i < policy->n_peers; i++) {
+        for (uint32_t k = 0; k < policy->peers[i].n_targets; k++)
+            add_exempt(p, policy->peers[i].targets[k]);
+        if (!m->board || targets_get(m->board, sizeof *m->board, policy, i, &row) != OK)
+            continue;
+        for (uint32_t k = 0; k < row.n; k++)
+            add_exempt(p, row.entry[k].a);
+        for (uint32_t k = 0; k < row.n_past; k++)
+            if (row.past[k].until.us > m->loop.now.wall.us)
+                add_exempt(p, row.past[k].a);
+    }
+}
+
 void shield_plan(const struct monitor *m, struct shield_plan *ret_p)
 {
     const struct policy *p = &m->conf->policy;
@@ -96,15 +124,7 @@ void shield_plan(const struct monitor *m, struct shield_plan *ret_p)
         ret_p->sip[l->bind.port] |= l->proto == PROTO_UDP ? XDP_UDP : XDP_TCP;
     }
     add_local(ret_p, &p->media_ip);
-    for (uint32_t i = 0; i < g->n_exempt; i++)
-        ret_p->exempt[ret_p->n_exempt++] = g->exempt[i];
-    for (uint32_t i = 0; i < p->n_peers; i++) {
-        for (uint32_t k = 0; k < p->peers[i].n_targets; k++) {
-            struct addr a = p->peers[i].targets[k];
-            a.port = 0;
-            ret_p->exempt[ret_p->n_exempt++] = (struct prefix){a, a.family == ADDR_V4 ? 32 : 128};
-        }
-    }
+    shield_plan_exempt(m, ret_p);
     ret_p->media_min = p->rtp_min;
     ret_p->media_max = p->rtp_max;
     ret_p->rate = MAX(g->source_rate, g->known_rate);

@@ -6,7 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define READ_EVERY  DUR_S(2) /* counters */
+#define READ_EVERY  DUR_S(1) /* counters */
 #define LIST_EVERY  DUR_S(4) /* hits of bans */
 #define LIST_SELDOM DUR_S(60)
 #define LIST_LARGE  (256u << 10)
@@ -32,19 +32,27 @@ static void set_of(struct out *o, const char *name, const char *type, const char
     out_fmt(o, " set %s { type %s; %s }\n", name, type, more);
 }
 
-static void list_prefixes(struct out *o, const char *name, const char *type,
-                          const struct shield_plan *plan, uint8_t family)
+/* "192.0.2.0/24, ..."; false: none. */
+static bool list_exempt(struct out *o, const struct shield_plan *plan, uint8_t family,
+                        struct str before)
 {
     bool some = false;
-    out_fmt(o, " set %s { type %s; flags interval; auto-merge;", name, type);
     for (unsigned i = 0; i < plan->n_exempt; i++) {
         if (plan->exempt[i].a.family != family)
             continue;
-        out_put(o, some ? STR(", ") : STR(" elements = { "));
+        out_put(o, some ? STR(", ") : before);
         addr_put_ip(o, &plan->exempt[i].a);
         out_fmt(o, "/%u", (unsigned)plan->exempt[i].bits);
         some = true;
     }
+    return some;
+}
+
+static void exempt_set(struct out *o, const struct shield_plan *plan, uint8_t family)
+{
+    out_fmt(o, " set exempt%u { type ipv%u_addr; flags interval; auto-merge;", (unsigned)family,
+            (unsigned)family);
+    bool some = list_exempt(o, plan, family, STR(" elements = { "));
     out_put(o, some ? STR(" } }\n") : STR(" }\n"));
 }
 
@@ -86,8 +94,8 @@ static void sets(struct out *o, const struct shield_plan *p)
                 o,
                 " set %s%d { type ipv%d_addr; size 65536; flags dynamic, timeout; timeout 30s; }\n",
                 kinds[i], v, v);
-    list_prefixes(o, "exempt4", "ipv4_addr", p, ADDR_V4);
-    list_prefixes(o, "exempt6", "ipv6_addr", p, ADDR_V6);
+    exempt_set(o, p, ADDR_V4);
+    exempt_set(o, p, ADDR_V6);
 }
 
 /* Within the set's limit: passed; for both families. */
@@ -112,8 +120,8 @@ static void urgent_chain(struct out *o, const char *name, const char *after)
         "@th,64,32 { 0x41434b20, 0x42594520 }", /* ACK, BYE */
         "@th,64,56 0x43414e43454c20",           /* CANCEL */
         "@th,64,48 0x505241434b20",             /* PRACK */
-        "@th,64,112 { 0x494e56495445207369703a313132, 0x494e56495445207369703a393131, "
-        "0x494e564954452074656c3a313132, 0x494e564954452074656c3a393131 }", /* sip: and tel: */
+        ("@th,64,112 { 0x494e56495445207369703a313132, 0x494e56495445207369703a393131, "
+         "0x494e564954452074656c3a313132, 0x494e564954452074656c3a393131 }"), /* sip: and tel: */
         "@th,64,120 { 0x494e5649544520736970733a313132, 0x494e5649544520736970733a393131 }",
         "@th,64,120 0x494e564954452075726e3a73657276", /* "INVITE urn:serv" */
     };
@@ -338,11 +346,29 @@ static void start(struct monitor *m, struct shield *s, struct str script)
     }
 }
 
+/* Who is exempt, anew: a batch of its own. */
+static void exempt_again(struct out *o, const struct shield_plan *p)
+{
+    for (uint8_t f = ADDR_V4; f <= ADDR_V6; f = (uint8_t)(f + (ADDR_V6 - ADDR_V4))) {
+        out_fmt(o, "flush set inet ringwall exempt%u\n", (unsigned)f);
+        size_t at = o->n;
+        out_fmt(o, "add element inet ringwall exempt%u ", (unsigned)f);
+        if (list_exempt(o, p, f, STR("{ ")))
+            OUT_LIT(o, " }\n");
+        else
+            o->n = at;
+    }
+}
+
 static void start_batch(struct monitor *m, struct shield *s)
 {
     struct out script = out_of(s->nft_text, NFT_TEXT);
     unsigned k = 0;
-    for (size_t keep = 0; k < s->nft_most && k < s->n; k++, keep = script.n) {
+    bool alone = s->exempt_new;
+    if (alone)
+        exempt_again(&script, &s->plan);
+    s->exempt_new = false;
+    for (size_t keep = 0; !alone && k < s->nft_most && k < s->n; k++, keep = script.n) {
         job_put(&script, &s->job[(s->at + k) % s->cap], m->loop.now.wall);
         if (script.full) {
             script.n = keep;
@@ -356,6 +382,12 @@ static void start_batch(struct monitor *m, struct shield *s)
 
 static void batch_ended(struct monitor *m, struct shield *s, enum err e)
 {
+    if (s->nft_batch == 0) {
+        if (e != OK)
+            monitor_log(m, SEV_WARN, "shield: nft does not take who is exempt: %.150s",
+                        s->nft_text);
+        return;
+    }
     if (e != OK && s->nft_batch > 1) {
         s->nft_most = MAX(s->nft_batch / 2, 1);
         return;
@@ -502,7 +534,7 @@ void shield_nft_turn(struct monitor *m, struct shield *s)
         else
             reading_ended(m, s, e, out_str(&said));
     }
-    if (s->n)
+    if (s->n || s->exempt_new)
         start_batch(m, s);
     else
         start_reading(m, s);

@@ -248,6 +248,12 @@ void shield_xdp_policy(struct monitor *m, struct shield *s, const struct shield_
         monitor_log(m, SEV_ALERT, "shield: on no interface now: %.*s", (int)why.n, text);
 }
 
+void shield_xdp_exempt(struct monitor *m, struct shield *s)
+{
+    if (xdp_set_exempt(s->xdp, s->plan.exempt, s->plan.n_exempt) != OK)
+        monitor_log(m, SEV_WARN, "shield: the kernel does not take all that are exempt");
+}
+
 void shield_xdp_turn(struct monitor *m, struct shield *s)
 {
     for (unsigned k = 0; k < SHIELD_BATCH && s->n; k++) {
