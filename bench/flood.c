@@ -92,55 +92,74 @@ static int usage(void)
     return 2;
 }
 
-int main(int argc, char **argv)
+struct args {
+    const char *kind, *first;
+    uint32_t sources;
+    double rate, seconds;
+};
+
+static bool args_read(struct args *a, int argc, char **argv)
 {
-    const char *kind = "sip", *first = "198.18.1.1";
-    uint32_t sources = 256, from;
-    double rate = 0, seconds = 5;
     for (int c; (c = getopt(argc, argv, "t:k:f:n:r:d:")) != -1;) {
         if (c == 't')
             to.sin_addr.s_addr = inet_addr(optarg);
         else if (c == 'k')
-            kind = optarg;
+            a->kind = optarg;
         else if (c == 'f')
-            first = optarg;
+            a->first = optarg;
         else if (c == 'n')
-            sources = (uint32_t)strtoul(optarg, NULL, 10);
+            a->sources = (uint32_t)strtoul(optarg, NULL, 10);
         else if (c == 'r')
-            rate = strtod(optarg, NULL);
+            a->rate = strtod(optarg, NULL);
         else if (c == 'd')
-            seconds = strtod(optarg, NULL);
+            a->seconds = strtod(optarg, NULL);
         else
-            return usage();
+            return false;
     }
-    if (!to.sin_addr.s_addr || !sources)
-        return usage();
     to.sin_family = AF_INET;
-    from = ntohl(inet_addr(first));
+    return to.sin_addr.s_addr && a->sources;
+}
+
+/* How many were sent; UINT64_MAX if none can be. */
+static uint64_t burst(int fd, const struct args *a, uint32_t from, uint64_t made)
+{
+    for (unsigned i = 0; i < BATCH; i++, made++) {
+        make(&packets[i], &parts[i], from + (uint32_t)(made * 7919 % a->sources), a->kind, made);
+        heads[i].msg_hdr = (struct msghdr){
+            .msg_name = &to, .msg_namelen = sizeof to, .msg_iov = &parts[i], .msg_iovlen = 1};
+    }
+    int n = sendmmsg(fd, heads, BATCH, 0);
+    if (n < 0 && errno != ENOBUFS && errno != EAGAIN)
+        return UINT64_MAX;
+    return n > 0 ? (uint64_t)n : 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct args a = {"sip", "198.18.1.1", 256, 0, 5};
+    if (!args_read(&a, argc, argv))
+        return usage();
+    uint32_t from = ntohl(inet_addr(a.first));
     int fd = socket(AF_INET, SOCK_RAW, IPPROTO_RAW);
     if (fd < 0) {
         perror("flood: raw socket");
         return 2;
     }
-    int64_t start = now_ns(), end = start + (int64_t)(seconds * 1e9), t = start;
+    int64_t start = now_ns(), end = start + (int64_t)(a.seconds * 1e9), t = start;
     uint64_t sent = 0, made = 0;
     for (; t < end; t = now_ns()) {
-        if (rate > 0 && (double)sent > (double)(t - start) * 1e-9 * rate) {
+        if (a.rate > 0 && (double)sent > (double)(t - start) * 1e-9 * a.rate) {
             struct timespec z = {0, 100000};
             (void)nanosleep(&z, NULL);
             continue;
         }
-        for (unsigned i = 0; i < BATCH; i++, made++) {
-            make(&packets[i], &parts[i], from + (uint32_t)(made * 7919 % sources), kind, made);
-            heads[i].msg_hdr = (struct msghdr){
-                .msg_name = &to, .msg_namelen = sizeof to, .msg_iov = &parts[i], .msg_iovlen = 1};
-        }
-        int n = sendmmsg(fd, heads, BATCH, 0);
-        sent += n > 0 ? (uint64_t)n : 0;
-        if (n < 0 && errno != ENOBUFS && errno != EAGAIN) {
+        uint64_t n = burst(fd, &a, from, made);
+        if (n == UINT64_MAX) {
             perror("flood: sendmmsg");
             return 2;
         }
+        made += BATCH;
+        sent += n;
     }
     printf("{\"sent\":%llu,\"sent_s\":%.0f}\n", (unsigned long long)sent,
            (double)sent / ((double)(t - start) * 1e-9));

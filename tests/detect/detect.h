@@ -73,10 +73,10 @@ struct phone {
 };
 
 struct verdict_seen {
-    bool alert, act; /* something was said; something was done that stops it */
+    bool alert, act, mild; /* it was said; it was stopped; it was made harder */
     uint8_t alert_by, act_by, act_treat, act_scope;
     int64_t alert_us, act_us;
-    uint32_t alert_packets, act_packets;
+    uint32_t alert_packets, act_packets; /* act_*: of the mild one, while it is all there is */
 };
 struct world {
     struct policy policy;
@@ -131,6 +131,10 @@ void world_bad(struct world *w); /* something bad happens, whoever sent it */
 uint32_t any(struct world *w, uint32_t below);
 struct addr at(const char *text);
 struct addr at_nth(unsigned net, unsigned n, uint16_t port); /* strangers: 198.18.net.n */
+
+/* house.c */
+void house_policy(struct policy *p);
+struct geo *house_countries(void); /* gives: free */
 
 /* text.c: what stands in a message; copies, terminated, "" if it is not there */
 const char *part(const char *msg, const char *name);

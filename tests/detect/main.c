@@ -27,10 +27,10 @@ static void print(const struct row *r, int level, const struct world *w, double 
            r->benign ? r->most_us[1] ? LEVELS[level] : "-" : LEVELS[level],
            v->alert ? detector_name((enum detector)v->alert_by) : "-",
            v->alert ? (double)v->alert_us / 1e6 : 0, v->alert_packets,
-           v->act ? detector_name((enum detector)v->act_by) : "-",
-           v->act ? treat_name((enum treat)v->act_treat) : "-",
-           v->act ? (double)v->act_us / 1e6 : 0, v->act_packets, w->false_alerts, w->false_bans,
-           failed, services, off, up, w->first_false[0] ? w->first_false : "-");
+           v->act || v->mild ? detector_name((enum detector)v->act_by) : "-",
+           v->act || v->mild ? treat_name((enum treat)v->act_treat) : "-",
+           v->act || v->mild ? (double)v->act_us / 1e6 : 0, v->act_packets, w->false_alerts,
+           w->false_bans, failed, services, off, up, w->first_false[0] ? w->first_false : "-");
     (void)fflush(stdout);
     (void)calls;
 }
