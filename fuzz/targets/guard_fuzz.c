@@ -75,6 +75,16 @@ static bool registered(const struct world *w, const struct addr *a)
     return false;
 }
 
+/* A whole /56: on certain evidence only, and nobody is registered in it. */
+static void judge_wider(const struct world *w, const struct ban *b)
+{
+    CHECK(b->scope == BAN_SOURCE && b->net.a.family == ADDR_V6 && !b->forgeable);
+    for (unsigned i = 0; i < SOURCES; i++) {
+        struct addr s = source_of(i);
+        CHECK(!prefix_has(&b->net, &s) || !registered(w, &s));
+    }
+}
+
 static void judge_ban(const struct world *w, const struct guard_event *e, const struct obs *o)
 {
     const struct ban *b = &e->ban;
@@ -89,8 +99,11 @@ static void judge_ban(const struct world *w, const struct guard_event *e, const 
     if (b->scope != BAN_SOURCE && b->scope != BAN_PAIR)
         return;
     CHECK(!(o->flags & OBS_PEER) && !ban_exempt(&w->policy, &b->net));
-    CHECK(b->net.bits == (o->source.family == ADDR_V6 ? 64 : 32) &&
-          prefix_has(&b->net, &o->source));
+    CHECK(prefix_has(&b->net, &o->source));
+    if (b->net.bits == 56)
+        judge_wider(w, b);
+    else
+        CHECK(b->net.bits == (o->source.family == ADDR_V6 ? 64 : 32));
     CHECK(o->flags & (OBS_PROVEN | OBS_USER) || b->forgeable);
     CHECK(!b->forgeable || !registered(w, &o->source));
 }
