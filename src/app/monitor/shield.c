@@ -24,7 +24,7 @@ static void on_wake(void *ctx, int fd, uint32_t events)
 
 static void choose(struct monitor *m, struct shield *s)
 {
-    uint8_t want = m->conf->policy.guard.kernel;
+    uint8_t want = s->choice = m->conf->policy.guard.kernel;
     struct out why = out_of(s->why, sizeof s->why - 1);
     if (want == KERNEL_NONE)
         OUT_LIT(&why, "as the configuration says: guard: kernel: none");
@@ -115,6 +115,9 @@ enum force shield_force(const struct monitor *m)
 void shield_policy(struct monitor *m)
 {
     struct shield *s = m->shield;
+    if (s && s->choice != m->conf->policy.guard.kernel)
+        monitor_log(m, SEV_WARN, "shield: guard.kernel changes with a restart; %s stays in force",
+                    force_name(s->force));
     if (!s || s->force == FORCE_PROCESS)
         return;
     struct shield_plan *old = malloc(sizeof *old);

@@ -33,6 +33,7 @@ struct shield_hit {
 };
 struct shield {
     enum force force;
+    uint8_t choice;  /* enum kernel_choice, of the start */
     char why[320];   /* why not better; "": it is the best */
     char tested[96]; /* what the self-test found; "": none was made */
     bool pinned, taken_over, told_full, told_mute;
