@@ -132,6 +132,13 @@ static inline void test_policy(struct policy *p, unsigned engines)
         abort();
 }
 
+static inline void test_open_ports(struct core *c, unsigned engine)
+{
+    for (unsigned port = 0; port < 1024; port++)
+        if (ports_add(core_ports(c), (uint16_t)(20000 + 2048 * engine + 2 * port)) != OK)
+            abort();
+}
+
 static inline void gateway_init(struct gateway *g, unsigned engines, uint8_t seed)
 {
     static const char *const users[] = {"alice@example.com", "bob@example.com",
@@ -182,9 +189,7 @@ static inline void gateway_init(struct gateway *g, unsigned engines, uint8_t see
         g->mem[i] = aligned_alloc(64, (core_bytes(c) + 63) & ~(size_t)63);
         memset(g->mem[i], 0, core_bytes(c));
         g->core[i] = core_init(g->mem[i], c, g->now);
-        for (unsigned port = 0; port < 1024; port++)
-            if (ports_add(core_ports(g->core[i]), (uint16_t)(20000 + 2048 * i + 2 * port)) != OK)
-                abort();
+        test_open_ports(g->core[i], i);
     }
 }
 

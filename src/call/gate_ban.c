@@ -45,6 +45,10 @@ void gate_names(const struct gate_env *e, struct request *r, struct str user)
 {
     char text[LOCATION_AOR_MAX];
     struct str realm = policy_text(e->policy, e->policy->domains[0]);
+    struct str known = str_of(r->who, r->who_n);
+    if (known.n == user.n + 1 + realm.n && known.n < sizeof r->who && str_starts(known, user) &&
+        known.p[user.n] == '@' && str_eq(str_skip(known, user.n + 1), realm))
+        return; /* as From has it */
     struct out o = out_of(text, sizeof text);
     out_put(&o, user);
     out_ch(&o, '@');

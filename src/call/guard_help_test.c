@@ -303,6 +303,24 @@ static void no_way_around_identity(void **state)
     assert_false(gate_dials_emergency(&m));
 }
 
+/* Nor is it a way to try passwords unseen. */
+static void guesses_count(void **state)
+{
+    struct scene *s = *state;
+    struct flow f = stream_of(MALLORY);
+    char auth[1400];
+    for (unsigned i = 0; i < 60 && !s->n_asked; i++) {
+        pass_ms(&s->x, 500);
+        hit(s, &f, calls(HELP[0], ""));
+        const char *r = sent(&s->x, MALLORY, "SIP/2.0 401 ");
+        assert_non_null(r);
+        (void)snprintf(auth, sizeof auth, "%s", tries(r, "alice", HELP[0]));
+        hit(s, &f, calls(HELP[0], auth));
+        says(s, REASON_auth_failed);
+    }
+    assert_true(s->n_asked > 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, scene_setup, scene_done)
@@ -324,6 +342,7 @@ int main(void)
                                        T(draining),
                                        T(silent_zone),
                                        T(call_of_the_banned),
-                                       T(no_way_around_identity)};
+                                       T(no_way_around_identity),
+                                       T(guesses_count)};
     return cmocka_run_group_tests_name("guard_help", tests, NULL, NULL);
 }

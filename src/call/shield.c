@@ -216,6 +216,12 @@ void shield_rules(struct core *c, struct request *r)
     h->n = 0;
 }
 
+static bool hostile(enum reason why)
+{
+    return why == REASON_auth_failed || why == REASON_auth_limited || why == REASON_auth_replay ||
+           why == REASON_auth_identity_mismatch;
+}
+
 void shield_request(struct core *c, struct request *r, const struct verdict *v)
 {
     if (v->kind == VERDICT_PASS && r->in_dialog)
@@ -223,6 +229,8 @@ void shield_request(struct core *c, struct request *r, const struct verdict *v)
     struct obs o = obs_of_request(r, v);
     if (v->reason == REASON_auth_failed || v->reason == REASON_auth_limited)
         o.flags |= OBS_GUESS;
+    if (hostile(v->reason)) /* nobody tries passwords by calling for help */
+        o.flags &= (uint16_t)~OBS_EMERGENCY;
     if (v->reason == REASON_route_user_unknown)
         o.flags |= OBS_MISSING;
     if (o.flags & OBS_DECOY || reason_info(v->reason)->hostile >= EVIDENCE_FROM)

@@ -137,6 +137,19 @@ static void entity_put(const struct core *c, enum entity e, uint64_t hash, struc
         OUT_LIT(o, "null");
 }
 
+/* A name without a domain is a user's of ours. */
+static uint64_t aor_of_name(const struct core *c, struct str name)
+{
+    char text[LOCATION_AOR_MAX];
+    struct out o = out_of(text, sizeof text);
+    out_put(&o, name);
+    if (str_find(name, '@') == name.n) {
+        out_ch(&o, '@');
+        out_put(&o, policy_text(c->policy, c->policy->domains[0]));
+    }
+    return location_hash(&c->cfg.hash_key, o.full ? name : out_str(&o));
+}
+
 void core_explain_json(const struct core *c, const struct addr *a, struct str name, struct out *o,
                        struct now now)
 {
@@ -152,7 +165,7 @@ void core_explain_json(const struct core *c, const struct addr *a, struct str na
         entity_put(c, ENTITY_SOURCE, guard_hash(g, a), now, o);
     }
     if (name.n) {
-        entity_put(c, ENTITY_AOR, location_hash(&c->cfg.hash_key, name), now, o);
+        entity_put(c, ENTITY_AOR, aor_of_name(c, name), now, o);
         entity_put(c, ENTITY_NUMBER, siphash(&c->cfg.hash_key, name), now, o);
     }
     out_ch(o, '}');

@@ -1,5 +1,5 @@
 /* Signatures before the whole core: what they stop, what they tell, and whom they spare. */
-#include "app/rules/test_help.h"
+#include "app/rules/help_test.h"
 #include "call/guard_fixture.h"
 
 static const char RULES[] =
