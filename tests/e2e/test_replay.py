@@ -402,6 +402,17 @@ def test_signatures_of_packets(tmp_path, fires):
     assert [a["sid"] for a in judged(d)["alerts"] if a["by"] == "rule"] == [1000001] * fires
 
 
+def test_one_who_goes_on_is_banned_once_and_harder(tmp_path):
+    cap = Capture()
+    for i in range(300):
+        register(cap, i * 0.05, f"{1000 + i}", EVIL, 401, i, nonce=f"n{i // 50}")
+    rtp(cap, 20, EVIL, PHONE, 500, 9, (4444, 20000))
+    d = replay(cap.write(tmp_path / "h.pcap"), "--config", conf(tmp_path / "a.yaml"))
+    mine = [b for b in judged(d)["bans"] if b["scope"] == "source"]
+    assert len(mine) == 1 and mine[0]["treat"] == "ban" and mine[0]["times"] == 1, mine
+    assert mine[0]["would_have_dropped"] > 200 and judged(d)["rtp_dropped_by_bans"] == 500
+
+
 def test_missing_users_are_known_by_the_answer(tmp_path):
     cap = Capture()
     for i in range(300):

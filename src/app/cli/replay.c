@@ -156,8 +156,8 @@ static void show_reasons(FILE *to, const json_t *j)
 
 static void show_alerts(FILE *to, const json_t *list, bool diff)
 {
-    static const char *const HEAD[] = {"FIRST", "ALERT", "SOURCE", "TIMES",
-                                       "SCORE", "DONE",  "WHO",    "WHAT"};
+    const char *const HEAD[] = {
+        diff ? "ONLY" : "FIRST", "ALERT", "SOURCE", "TIMES", "SCORE", "DONE", "WHO", "WHAT"};
     const json_t *a;
     size_t i, n = json_array_size(list);
     if (!n)
@@ -189,8 +189,15 @@ static void show_alerts(FILE *to, const json_t *list, bool diff)
 
 static void show_bans_of(FILE *to, const json_t *list, bool diff)
 {
-    static const char *const HEAD[] = {"SINCE",    "BAN",     "WHOM",       "DONE", "AFTER",
-                                       "MESSAGES", "DROPPED", "BECAUSE OF", "FOR"};
+    const char *const HEAD[] = {diff ? "ONLY" : "SINCE",
+                                "BAN",
+                                "WHOM",
+                                "DONE",
+                                "AFTER",
+                                "MESSAGES",
+                                "DROPPED",
+                                "BECAUSE OF",
+                                "FOR"};
     const json_t *b;
     size_t i, n = json_array_size(list);
     if (!n)

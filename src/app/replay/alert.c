@@ -55,30 +55,39 @@ static void hits_take(struct judge *j, struct banned *x)
     x->hits_before = j->ban_hits[x->slot];
 }
 
-/* As the monitor does it: exemptions, escalation, then the board. */
-static void ban(struct replay *r, struct judge *j, const struct ban *asked,
-                const struct addr *source)
+static void since_first(struct replay *r, struct banned *x, const struct addr *source)
 {
-    struct ban b = *asked;
-    uint32_t slot, times = 0;
+    const struct source *s = source_of(r, source);
+    x->messages = s ? s->messages : 0;
+    x->after_us = s ? r->now.wall.us - s->first_us : -1;
+}
+
+/* Somebody who is banned already does it again: longer and harder, but not a time more. */
+static void extend(struct replay *r, struct judge *j, struct banned *x, const struct ban *asked,
+                   const struct addr *source)
+{
     const struct guard_policy *p = &j->policy->guard;
-    if (b.dry || ((b.scope == BAN_SOURCE || b.scope == BAN_PAIR) && ban_exempt(p, &b.net)))
+    struct ban b = *asked;
+    uint32_t slot;
+    if (b.forgeable && !x->b.forgeable)
         return;
-    for (uint32_t i = j->n_bans; i-- > 0;) {
-        const struct ban *old = &j->bans[i].b;
-        if (!same_target(old, &b))
-            continue;
-        if (old->treat >= b.treat && old->until.us > r->now.wall.us)
-            return; /* in force already */
-        if (r->now.wall.us - old->until.us < (int64_t)p->escalate_s * 1000000)
-            times = MAX(times, old->times);
-        break;
-    }
-    b.id = ++j->next_ban;
-    b.times = b.forgeable ? 1 : times + 1;
-    b.since = r->now.wall;
-    b.until.us = b.since.us + (int64_t)ban_seconds(p, b.times, b.forgeable) * 1000000;
-    if (j->n_bans == BANS || ban_put(j->board, BOARD_CAP, &b, &slot) != OK || slot >= BOARD_CAP) {
+    b.id = x->b.id;
+    b.since = x->b.since;
+    b.times = x->b.times;
+    b.treat = MAX(b.treat, x->b.treat);
+    b.until.us = r->now.wall.us + (int64_t)ban_seconds(p, b.times, b.forgeable) * 1000000;
+    b.until.us = MAX(b.until.us, x->b.until.us);
+    if (ban_put(j->board, BOARD_CAP, &b, &slot) != OK)
+        return;
+    if (b.treat != x->b.treat)
+        since_first(r, x, source);
+    x->b = b;
+}
+
+static void ban_new(struct replay *r, struct judge *j, struct ban *b, const struct addr *source)
+{
+    uint32_t slot;
+    if (j->n_bans == BANS || ban_put(j->board, BOARD_CAP, b, &slot) != OK || slot >= BOARD_CAP) {
         j->bans_lost++;
         return;
     }
@@ -86,12 +95,36 @@ static void ban(struct replay *r, struct judge *j, const struct ban *asked,
         hits_take(j, &j->bans[j->slot_owner[slot] - 1]);
     struct banned *x = &j->bans[j->n_bans++];
     j->slot_owner[slot] = j->n_bans;
-    const struct source *s = source_of(r, source);
-    *x = (struct banned){.b = b,
-                         .slot = slot,
-                         .hits_before = j->ban_hits[slot],
-                         .messages = s ? s->messages : 0,
-                         .after_us = s ? r->now.wall.us - s->first_us : -1};
+    *x = (struct banned){.b = *b, .slot = slot, .hits_before = j->ban_hits[slot]};
+    since_first(r, x, source);
+}
+
+/* As the monitor does it: exemptions, escalation, then the board. */
+static void ban(struct replay *r, struct judge *j, const struct ban *asked,
+                const struct addr *source)
+{
+    struct ban b = *asked;
+    const struct guard_policy *p = &j->policy->guard;
+    if (b.dry || ((b.scope == BAN_SOURCE || b.scope == BAN_PAIR) && ban_exempt(p, &b.net)))
+        return;
+    b.times = 1;
+    for (uint32_t i = j->n_bans; i-- > 0;) {
+        struct banned *old = &j->bans[i];
+        if (!same_target(&old->b, &b))
+            continue;
+        if (old->b.until.us > r->now.wall.us) {
+            extend(r, j, old, &b, source);
+            return;
+        }
+        if (!old->b.forgeable && !b.forgeable &&
+            r->now.wall.us - old->b.until.us < (int64_t)p->escalate_s * 1000000)
+            b.times = old->b.times + 1;
+        break;
+    }
+    b.id = ++j->next_ban;
+    b.since = r->now.wall;
+    b.until.us = b.since.us + (int64_t)ban_seconds(p, b.times, b.forgeable) * 1000000;
+    ban_new(r, j, &b, source);
 }
 
 void judge_observe(struct replay *r, unsigned i, const struct obs *o, const struct trans *t)

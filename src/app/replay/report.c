@@ -372,9 +372,13 @@ static json_t *verdict_diffs(const struct replay *r)
     return list;
 }
 
+/* Whom a source was when it was banned is no difference. */
 static bool same(const json_t *a, const json_t *b, const char *const *keys)
 {
     bool eq = true;
+    const char *scope = json_string_value(json_object_get(a, "scope"));
+    if (scope && strcmp(scope, "source") == 0)
+        keys++;
     for (; *keys && eq; keys++) {
         const json_t *x = json_object_get(a, *keys), *y = json_object_get(b, *keys);
         eq = x && y ? json_equal(x, y) : x == y;
@@ -405,7 +409,7 @@ static void only(json_t *to, const char *side, const json_t *a, const json_t *b,
 
 static json_t *differences(const struct replay *r, const json_t *judgements)
 {
-    static const char *const BAN_KEYS[] = {"scope", "source", "who", "treat", NULL};
+    static const char *const BAN_KEYS[] = {"who", "scope", "source", "treat", NULL};
     static const char *const ALERT_KEYS[] = {"by", "sid", "name", "source", NULL};
     const json_t *a = json_array_get(judgements, 0), *b = json_array_get(judgements, 1);
     json_t *o = json_object(), *bans_list = json_array(), *alert_list = json_array();
