@@ -6,6 +6,7 @@ from gateway import CONFIG, Gateway, PHONE, PUB, wait_for
 ROOT = os.path.join(os.path.dirname(__file__), "..", "..")
 PACK = os.path.join(ROOT, "packaging", "rules")
 GUARD = """guard:
+  exempt: [127.0.1.0/24]    # what rules do is looked at here, not what scores do
   rules: [{pack}/ringwall.rules, {own}]
 """
 DROP = 'drop sip any any -> any any (msg:"test: mark"; content:"|0d 0a|X-Mark|3a| one|0d 0a|"; sid:1000001; rev:1;)\n'
@@ -44,6 +45,10 @@ def test_rules_in_force():
         assert ask("") is not None
         assert ask("X-Mark: one\r\n") is None
         assert ask("X-Mark: two\r\n") is not None
+        assert ask("User-Agent: friendly-scanner\r\n") is not None
+        told = wait_for(lambda: {a["sid"]: a for a in g.ask("alerts")["alerts"]} if len(g.ask("alerts")["alerts"]) >= 2 else None, 5)
+        assert told[1000001]["action"] == "drop" and told[1000001]["message"] == "test: mark"
+        assert told[9000001]["action"] == "alert" and told[9000001]["source"].startswith(PHONE)
         assert ask("User-Agent: abb-abb\r\n") is not None
         with_rules(g, DROP + PCRE)
         r = g.run("reload", "--state", g.state)
