@@ -149,27 +149,33 @@ static bool grow(struct shield *s)
     return true;
 }
 
-static void enqueue(struct shield *s, const struct ban *b, bool add)
+static void enqueue(struct monitor *m, const struct ban *b, bool add)
 {
+    struct shield *s = m->shield;
+    struct shield_job j = {add, b->net, b->until};
     if (!s || s->force == FORCE_PROCESS || b->scope != BAN_SOURCE)
         return;
     if (add && (b->dry || b->forgeable)) /* evidence that can be forged stays out of the kernel */
         return;
+    if (s->xdp && s->n == 0 && s->at_once++ < SHIELD_BATCH) {
+        shield_xdp_do(m, s, &j);
+        return;
+    }
     if (s->n == s->cap && !grow(s)) {
         s->refused++;
         return;
     }
-    s->job[(s->at + s->n) % s->cap] = (struct shield_job){add, b->net, b->until};
+    s->job[(s->at + s->n) % s->cap] = j;
     s->n++;
 }
 
 void shield_add(struct monitor *m, const struct ban *b)
 {
-    enqueue(m->shield, b, true);
+    enqueue(m, b, true);
 }
 void shield_del(struct monitor *m, const struct ban *b)
 {
-    enqueue(m->shield, b, false);
+    enqueue(m, b, false);
 }
 
 /* The loop comes round at once while jobs are left. */

@@ -52,6 +52,7 @@ struct shield {
     char *nft_text;
     struct shield_job *job; /* ring of jobs that wait: at..at + n */
     size_t cap, at, n;
+    unsigned at_once; /* XDP: done without waiting since the last turn */
     uint64_t refused; /* bans that the kernel did not take */
     int wake;         /* eventfd: jobs are left for the next turn */
     bool awake;
@@ -75,6 +76,7 @@ void shield_plan_exempt(const struct monitor *m, struct shield_plan *p);
 bool shield_xdp_open(struct monitor *m, struct shield *s, struct out *why);
 void shield_xdp_policy(struct monitor *m, struct shield *s, const struct shield_plan *old);
 void shield_xdp_exempt(struct monitor *m, struct shield *s);
+void shield_xdp_do(struct monitor *m, struct shield *s, const struct shield_job *j);
 void shield_xdp_turn(struct monitor *m, struct shield *s);
 /* shield_nft.c */
 bool shield_nft_open(struct monitor *m, struct shield *s, struct out *why);

@@ -254,18 +254,23 @@ void shield_xdp_exempt(struct monitor *m, struct shield *s)
         monitor_log(m, SEV_WARN, "shield: the kernel does not take all that are exempt");
 }
 
+void shield_xdp_do(struct monitor *m, struct shield *s, const struct shield_job *j)
+{
+    int64_t left = j->until.us ? MAX(j->until.us - m->loop.now.wall.us, 1) : 0;
+    if (!j->add)
+        xdp_release(s->xdp, &j->net);
+    else if (xdp_ban(s->xdp, &j->net, DUR_US(left), m->loop.now.mono) != OK)
+        s->refused++;
+}
+
 void shield_xdp_turn(struct monitor *m, struct shield *s)
 {
     for (unsigned k = 0; k < SHIELD_BATCH && s->n; k++) {
-        const struct shield_job *j = &s->job[s->at];
-        int64_t left = j->until.us ? MAX(j->until.us - m->loop.now.wall.us, 1) : 0;
-        if (!j->add)
-            xdp_release(s->xdp, &j->net);
-        else if (xdp_ban(s->xdp, &j->net, DUR_US(left), m->loop.now.mono) != OK)
-            s->refused++;
+        shield_xdp_do(m, s, &s->job[s->at]);
         s->at = (s->at + 1) % s->cap;
         s->n--;
     }
+    s->at_once = 0;
     if (instant_sub(m->loop.now.mono, s->counted).us >= 1000000) {
         xdp_counts(s->xdp, s->count);
         s->counted = m->loop.now.mono;
