@@ -100,6 +100,13 @@ static const struct {
     {                                                                                              \
         RULE(buffer "; content:\"" value "\"; startswith; endswith;"), WITH_SDP, INVITE END        \
     }
+    /* of the session's part, and of the media's, alone */
+    {RULE("sdp.connection_data; content:\"192.0.2.1\";"), WITH_SDP,
+     INVITE "Content-Type: application/sdp\r\n\r\nv=0\r\nm=audio 1 RTP/AVP 0\r\nc=IN IP4 192.0.2.1"
+            "\r\n"},
+    {RULE("sdp.media.connection_data; content:\"203.0.113.9\";"), WITH_SDP,
+     INVITE "Content-Type: application/sdp\r\n\r\nv=0\r\nc=IN IP4 203.0.113.9\r\nm=audio 1 RTP/AVP"
+            " 0\r\n"},
     S("sdp.origin", "alice 1 1 IN IP4 192.0.2.1"),
     S("sdp.session_name", "a name"),
     S("sdp.session_info", "info"),
@@ -477,7 +484,10 @@ static void packets_of_media(void **state)
 static void damaged_blobs_are_refused(void **state)
 {
     (void)state;
-    struct ruled x = ruled_plain(RULE("content:\"INVITE\"; sip.from; pcre:\"/a/\";"), true);
+    struct ruled x = ruled_plain(
+        RULE("content:\"INVITE\"; sip.from; pcre:\"/a/\";") "alert sip any any -> any any "
+                                                            "(content:\"OPTIONS\"; sid:2;)\n",
+        true);
     struct rules *r = x.r;
 #define BAD(change)                                                                                \
     {                                                                                              \
@@ -501,8 +511,8 @@ static void damaged_blobs_are_refused(void **state)
     BAD(c->part[PART_RULE].at += 4)
     BAD(c->part[PART_HEAD].n--)
     BAD(c->sip_patterns = 99)
-    BAD(u->conds.n = 3)
-    BAD(u->conds.at = 1)
+    BAD(u->conds.n = 4)
+    BAD(u->conds.at = 2)
     BAD(u->msg.at = UINT32_MAX)
     BAD(u->severity = 0)
     BAD(u->action = 9)
@@ -515,8 +525,9 @@ static void damaged_blobs_are_refused(void **state)
     BAD(d[0].buffer = 99)
     BAD(d[0].kind = 9)
     BAD(d[0].text = 99)
-    BAD(p->users.n = 2)
+    BAD(p->users.n = 3)
     BAD(p->next = 0)
+    BAD(p[1].next = 0)
     BAD(p->gram = 9)
     BAD(h[5] = 1)
 #undef BAD
