@@ -218,7 +218,9 @@ static void entity_show(FILE *to, const json_t *x, size_t engine)
         if (member(p, "last")) {
             (void)fprintf(to, "; last ");
             put_safe(to, str_c(member(p, "last")));
-            (void)fprintf(to, " (%s)", of(p, "reason"));
+            (void)fprintf(to, " (");
+            put_safe(to, str_c(of(p, "reason")));
+            (void)fprintf(to, ")");
         }
         (void)fputc('\n', to);
     }

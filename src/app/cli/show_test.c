@@ -231,8 +231,9 @@ static void status_as_text(void **state)
 /* Documents with members missing or of another type must not be believed. */
 static void odd_documents(void **state)
 {
-    static show_fn *const ALL[] = {show_status, show_calls,   show_peers, show_bindings,
-                                   show_cdr,    show_explain, show_events};
+    static show_fn *const ALL[] = {show_bans,     show_ban,    show_alert_list, show_evidence,
+                                   show_who,      show_status, show_calls,      show_peers,
+                                   show_bindings, show_cdr,    show_explain,    show_events};
     static const char *const DOCS[] = {
         "{}", "[]",
         "{\"engines\":[null,{}],\"bindings\":[{},7],\"sessions\":[{\"legs\":7}],\"events\":[{},[1]]"
@@ -266,9 +267,59 @@ static void registrations_of_peers(void **state)
     assert_non_null(strstr(text, " account"));
 }
 
+static void bans_and_alerts(void **state)
+{
+    (void)state;
+    show(
+        show_bans,
+        "{\"bans\":[{\"id\":17,\"scope\":\"pair\",\"address\":\"192.0.2.7\",\"who\":\"alice@"
+        "example.com\",\"treat\":\"ban\",\"by\":\"detector\",\"detector\":\"scan\",\"left_s\":7200,"
+        "\"until_us\":1,\"since_us\":1795000000000000,\"hits\":12,\"times\":2},"
+        "{\"scope\":\"source\",\"address\":\"198.51.100.0/24\",\"treat\":\"weigh\",\"by\":\"feed\","
+        "\"feed\":\"bad\",\"dry_run\":true}],\"shown\":2,\"total\":9,\"of_feeds\":4}");
+    have("alice@example.com at 192.0.2.7  ban    2h00m");
+    have("scan  12");
+    have("again");
+    have("198.51.100.0/24");
+    have("until released");
+    have("DRY RUN");
+    have("2 of 9; feeds name 4 more");
+    show(show_ban,
+         "{\"ban\":{\"id\":3,\"scope\":\"source\",\"address\":\"192.0.2.7\",\"reason\":"
+         "\"shield_rate\",\"forgeable\":true},\"evidence\":{\"text\":\"INVITE\\n\\u001b[2J\\u009b"
+         "x\",\"whole\":99,\"bytes\":10}}");
+    have("ban 3: 192.0.2.7\n");
+    have("more datagrams or messages than its source may send");
+    have("ringwall bans release 3");
+    have("can be forged");
+    have("(99 bytes, the first of them)");
+    have("    INVITE\n    ?[2J?x\n");
+    show(show_alert_list,
+         "{\"alerts\":[{\"time_us\":1795000000000000,\"severity\":2,\"source\":\"192.0.2."
+         "7:5060\",\"sid\":4711,\"message\":\"a\\u001bscanner\",\"action\":\"drop\","
+         "\"dry_run\":true,\"evidence\":5}]}");
+    have("rule 4711");
+    have("a?scanner");
+    have("would drop");
+    have("1 alert\n");
+    show(show_who,
+         "{\"name\":\"alice\",\"user\":\"alice@example.com\",\"engines\":[null,{\"tier\":"
+         "\"registered\",\"country\":\"DE\",\"aor\":{\"entity\":\"aor\",\"persons\":[{\"proof\":"
+         "\"claimed\",\"score\":44,\"fired\":[\"guess_user\"],\"last\":\"guess_user\",\"reason\":"
+         "\"x\\u001b\"}]}}],\"bans\":[],\"bindings\":[{\"aor\":\"alice@example.com\",\"source\":"
+         "\"192.0.2.7:5061\",\"transport\":\"tls\"}]}");
+    have("alice (alice@example.com)\n");
+    have("registered");
+    have("DE");
+    have("score 44; fires: guess_user; last guess_user (x?)");
+    have("Not banned.");
+    have("alice@example.com from 192.0.2.7:5061 by tls");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bans_and_alerts),
         cmocka_unit_test(registrations_of_peers),
         cmocka_unit_test(nothing_steers_the_terminal),
         cmocka_unit_test(tables_line_up),

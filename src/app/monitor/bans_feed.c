@@ -4,7 +4,8 @@
 #include "guard/feed.h"
 #include "io/file.h"
 
-#define PART 8192u /* entries a turn */
+#define PART       8192u /* entries a turn; each is held against the addresses of all peers, */
+#define PART_NAMED 512u  /* which takes longer where these have names */
 
 void bans_feed_weigh(const struct monitor *m, uint16_t feeds, struct ban *ret_b)
 {
@@ -115,6 +116,14 @@ static void take(struct monitor *m, uint8_t feed, const struct prefix *net)
     bans_show(m, slot, &b);
 }
 
+static uint32_t part(const struct monitor *m)
+{
+    for (uint32_t i = 0; i < m->conf->policy.n_peers; i++)
+        if (m->conf->policy.peers[i].host.len)
+            return PART_NAMED;
+    return PART;
+}
+
 static void done(struct monitor *m, uint8_t feed)
 {
     struct ban_feed *f = &m->bans->feed[feed];
@@ -134,7 +143,7 @@ void bans_feeds_turn(struct monitor *m)
         if (!f->busy)
             continue;
         uint64_t n = f->bytes / sizeof *f->map;
-        for (unsigned k = 0; k < PART && f->at < n; k++)
+        for (uint32_t k = part(m); k && f->at < n; k--)
             take(m, i, &f->map[f->at++]);
         if (f->at >= n)
             done(m, i);
