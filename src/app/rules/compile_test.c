@@ -529,7 +529,7 @@ static void damaged_blobs_are_refused(void **state)
     BAD(p->next = 0)
     BAD(p[1].next = 0)
     BAD(p->gram = 9)
-    BAD(h[5] = 1)
+    BAD(h[5] = 2)
 #undef BAD
     assert_err(rules_valid(r, x.bytes - 1), ERR_SYNTAX);
     assert_err(rules_valid(r, 8), ERR_SYNTAX);
