@@ -308,6 +308,8 @@ static void setup(struct call *k, struct incoming *in)
         why = join_wanted(in->m) ? join_replace(k, in) : fork_start(k, in->r);
     if (why != REASON_NONE) {
         core_count(c, why);
+        if (reason_info(why)->hostile >= 10) /* what no gate could see: its description */
+            shield_stray(c, in->m, &in->r->flow, why);
         call_end(k, why, reason_info(why)->code, 'g');
     }
 }
