@@ -1,6 +1,6 @@
 """`ringwall replay` over captures: third-party ones with tshark's word for what is in them, and our own, written byte by
 byte. Needs no gateway, no network and no rights."""
-import glob, json, os, random, re, shutil, struct, subprocess, time
+import glob, json, os, pty, random, re, shutil, socket, struct, subprocess, time
 import pytest
 import shield
 from gateway import CLI
@@ -233,6 +233,40 @@ def test_stream_in_pieces_twice_and_out_of_order(tmp_path):
     d = replay(cap.write(tmp_path / "t.pcap"))
     assert d["sip"]["requests"] == {"INVITE": 3} and d["sip"]["malformed"] == 0
     assert {c["call_id"] for c in d["calls"]} == {"tcp-1", "tcp-2", "tcp-3"}
+
+
+def test_ipv6(tmp_path):
+    cap, a, b = Capture(), "2001:db8::10", "2001:db8::1"
+
+    def add(t, src, dst, sport, dport, data):
+        p = udp(sport, dport, data)
+        cap.add(t, b"\2\0\0\0\0\1\2\0\0\0\0\2\x86\xdd" + struct.pack(">IHBB", 6 << 28, len(p) + 8, 60, 64)
+                + socket.inet_pton(socket.AF_INET6, src) + socket.inet_pton(socket.AF_INET6, dst) + b"\x11\0\1\4\0\0\0\0" + p)
+    body = [sdp(x, n).replace("IP4", "IP6") for x, n in ((a, 20000), (b, 30000))]
+    add(0, a, b, 5060, 5060, message("INVITE sip:bob@example.com SIP/2.0", "six", "1 INVITE", body=body[0]).encode())
+    add(1, b, a, 5060, 5060, message("SIP/2.0 200 OK", "six", "1 INVITE", totag="b1", body=body[1]).encode())
+    for i in range(50):
+        add(1 + i * 0.02, a, b, 20000, 30000, struct.pack(">BBHII", 0x80, 8, i, i * 160, 5) + b"x" * 160)
+    path = cap.write(tmp_path / "6.pcap")
+    d = replay(path)
+    assert [(s["source"], s["packets"], s["call_id"]) for s in d["streams"]] == [(f"[{a}]:20000", 50, "six")]
+    assert d["calls"][0]["packets_from_caller"] == 50 and (d["sip"]["requests"], d["sip"]["responses"]) == tshark_counts(path)
+
+
+def test_progress_on_a_terminal_only(tmp_path):
+    cap = Capture()
+    head = ether(ipv4(PHONE, SERVER, 17, udp(20000, 30000, struct.pack(">BBHII", 0x80, 8, 1, 1, 7) + b"x" * 20)))
+    for i in range(140000):
+        cap.add(i * 0.0001, head)
+    path = cap.write(tmp_path / "long.pcap")
+    ours, theirs = pty.openpty()
+    p = subprocess.Popen([CLI, "replay", str(path), "--json"], stdout=subprocess.DEVNULL, stderr=theirs)
+    assert p.wait(60) == 0
+    os.close(theirs)
+    text = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert re.search(r"\d+ %  \d+ packets", text) and text.endswith("\r")
+    assert run(str(path)).stderr == ""
 
 
 def test_sip_that_the_capture_cut_is_no_malformed_sip(tmp_path):
