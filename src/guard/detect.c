@@ -129,9 +129,10 @@ static bool no_session(const struct obs *o)
     return o->reason == REASON_rtp_no_session;
 }
 
+/* The caller hung up; who is told that the called side is busy or gone has rung nobody. */
 static bool gave_up_at_once(const struct obs *o)
 {
-    return o->seconds < 5;
+    return o->seconds < 5 && o->code == 487;
 }
 
 /* It was let through, or failed for want of a phone, a way or room; what gates refuse rings nobody.

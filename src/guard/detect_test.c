@@ -592,6 +592,12 @@ static void wangiri_twin(void **state)
     for (unsigned i = 0; i < 200; i++) { /* a secretary: some misdials, most calls talk */
         scene_call(&sc, OFFICE, 1, 3000 + i, i % 5 ? 90 : 3, i % 5 != 0);
         scene_call(&sc, OFFICE, 2, 7, 3, false); /* one number that is never reached */
+        struct obs busy = request(OFFICE, SIP_INVITE, REASON_NONE, OBS_PROVEN | OBS_USER);
+        busy.kind = OBS_CALL;
+        busy.aor = name_of(3);
+        busy.number = name_of(5000 + i % 30); /* a list of numbers, all of them busy */
+        busy.code = 486;
+        scene_do(&sc, &busy);
         scene_wait(&sc, 120000);
     }
     quiet();

@@ -160,6 +160,7 @@ static inline void scene_call(struct scene *sc, uint32_t source, uint32_t aor, u
     o.aor = name_of(aor);
     o.number = name_of(number);
     o.seconds = seconds;
+    o.code = answered ? 200 : 487;
     if (answered)
         o.flags |= OBS_ANSWERED;
     scene_do(sc, &o);
