@@ -40,20 +40,41 @@ static bool load_rules(unsigned i, struct replay_opts *o)
     return true;
 }
 
-/* The default configuration, with the signatures that come with Ringwall where they are. */
+#define PACK     "ringwall/rules/ringwall.rules"
+#define PACK_MAX 200u
+/* The signatures that come with Ringwall: installed, or in a build tree. */
+static bool pack_path(char ret[PACK_MAX])
+{
+    static const char *const WAYS[] = {"/../share/" PACK,
+                                       "/../../../../packaging/rules/ringwall.rules"};
+    char own[512], path[640];
+    ssize_t n = readlink("/proc/self/exe", own, sizeof own - 1);
+    own[n > 0 ? n : 0] = 0;
+    char *slash = strrchr(own, '/');
+    if (slash)
+        *slash = 0;
+    for (size_t i = 0; i <= ARRAY_LEN(WAYS); i++) {
+        if (i < ARRAY_LEN(WAYS))
+            (void)snprintf(path, sizeof path, "%s%s", own, WAYS[i]);
+        else
+            (void)snprintf(path, sizeof path, "/usr/share/" PACK);
+        if (strlen(path) >= PACK_MAX || strpbrk(path, "\"\\") || access(path, R_OK) != 0)
+            continue;
+        memcpy(ret, path, strlen(path) + 1);
+        return true;
+    }
+    return false;
+}
+
 static struct str default_text(char *buf, size_t cap)
 {
-    static const char *const PACKS[] = {"/usr/share/ringwall/rules/ringwall.rules",
-                                        SOURCE_ROOT "/packaging/rules/ringwall.rules"};
+    char path[PACK_MAX];
     struct out o = out_of(buf, cap);
     out_put(&o, str_c(REPLAY_DEFAULT));
-    for (size_t i = 0; i < ARRAY_LEN(PACKS); i++) {
-        if (access(PACKS[i], R_OK) != 0)
-            continue;
+    if (pack_path(path)) {
         OUT_LIT(&o, "guard:\n  rules: [\"");
-        out_put(&o, str_c(PACKS[i]));
+        out_put(&o, str_c(path));
         OUT_LIT(&o, "\"]\n");
-        break;
     }
     return o.full ? str_c(REPLAY_DEFAULT) : out_str(&o);
 }
