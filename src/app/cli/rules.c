@@ -5,6 +5,7 @@
 #include "app/rules/scanner.h"
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -45,17 +46,30 @@ static bool take(struct pack *p, const char *path)
     return true;
 }
 
-/* Installed beside this program: ../share/ringwall/rules. */
-static bool take_pack(struct pack *p)
+/* Installed beside this program in ../share/ringwall/rules, or in the source of a build tree. */
+bool rules_pack(char *ret, size_t cap)
 {
-    char own[400], path[512];
+    static const char *const WHERE[] = {"/../share/ringwall/rules", "/../../../../packaging/rules"};
+    char own[400], path[512], real[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", own, sizeof own - 1);
     own[n > 0 ? n : 0] = 0;
     char *slash = strrchr(own, '/');
     if (slash)
         *slash = 0;
-    (void)snprintf(path, sizeof path, "%s/../share/ringwall/rules", own);
-    return access(path, R_OK) == 0 && take(p, path) && p->n_files > 0;
+    for (size_t i = 0; i < ARRAY_LEN(WHERE); i++) {
+        (void)snprintf(path, sizeof path, "%s%s", own, WHERE[i]);
+        if (realpath(path, real) && access(real, R_OK) == 0 && strlen(real) < cap) {
+            memcpy(ret, real, strlen(real) + 1);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool take_pack(struct pack *p)
+{
+    char path[512];
+    return rules_pack(path, sizeof path) && take(p, path) && p->n_files > 0;
 }
 
 static int by_path(const void *a, const void *b)

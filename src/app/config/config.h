@@ -64,6 +64,7 @@ struct config_default {
     const char *pbx;       /* host:port of the plain PBX, NULL = 127.0.0.1:5070 */
     struct wall now;       /* the plain PBX's waiver ends 90 days later */
     const char *owner;     /* of the waiver; NULL = "operator" */
+    const char *rules;     /* folder of the signatures that come with Ringwall; NULL: none */
     const char *public_ip; /* what the TLS listener tells peers; NULL: none */
 };
 /* Text of the embedded default (what `ringwall init` writes to DIR/ringwall.yaml). */

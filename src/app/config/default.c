@@ -53,11 +53,22 @@ static void waiver_text(struct out *o, const struct config_default *d)
             d->owner ? d->owner : "operator", expires);
 }
 
+static void guard_text(struct out *o, const struct config_default *d)
+{
+    if (d->rules)
+        out_fmt(
+            o,
+            "# Signatures; scanners and detectors need no word. `ringwall rules list` shows them.\n"
+            "guard:\n  rules: [%s/ringwall.rules]\n\n",
+            d->rules);
+}
+
 void config_default_text(struct out *o, const char *state, const struct config_default *d)
 {
     head_text(o, state, d);
     zones_text(o, d);
     waiver_text(o, d);
+    guard_text(o, d);
     out_fmt(o,
             "peers:\n"
             "  - name: pbx\n    kind: pbx\n    zone: pbx\n    listener: pbx-side\n    address: "
