@@ -176,7 +176,7 @@ static void restore_one(struct monitor *m, const struct ban *x)
     }
     b.hits = 0;
     b.dry = m->conf->policy.guard.dry_run;
-    if (b.by != BY_ADMIN && bans_exempt(m, &b, why)) {
+    if (bans_exempt(m, &b, why)) {
         bans_fact(m, BAN_EXEMPTED, &b, why);
         return;
     }

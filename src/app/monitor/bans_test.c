@@ -468,7 +468,8 @@ static void given_back(void **state)
     v[2].id = 8;
     v[2].times = 1;
     v[2].until.us = m->loop.now.wall.us - DUR_S(20).us;
-    v[3] = want("198.51.100.1", TREAT_BAN); /* exempt by now */
+    v[3] = want("198.51.100.1", TREAT_BAN); /* exempt by now, an operator's too */
+    v[3].by = BY_ADMIN;
     v[3].id = 9;
     v[4] = want("192.0.2.4", TREAT_BAN);
     v[4].id = 10;
