@@ -16,9 +16,9 @@
 
 struct shape {
     bool v6, fragment, later, tagged, tagged2, extended, elsewhere;
-    uint8_t proto, source;  /* last byte of the address; 0: 9 */
-    uint16_t port, udp_len; /* 0: 5060; 0: as it is */
-    uint8_t tcp_flags;
+    uint8_t proto, source;    /* last byte of the address; 0: 9 */
+    uint16_t port, udp_len;   /* 0: 5060; 0: as it is */
+    uint8_t tcp_flags, upper; /* 1: of zeroes, 2: of ones */
     struct str payload;
 };
 struct frame {
@@ -49,6 +49,8 @@ static void net6(struct frame *f, const struct shape *s, size_t inner)
     uint8_t src[16] = {0x20, 1, 0x0d, 0xb8, 0, 9, 0, s->source, 0, 0, 0, 0, 0, 0, 0, 7}, to[16];
     bool fragments = s->fragment || s->later;
     uint8_t last = s->proto, first = fragments ? 44 : last;
+    if (s->upper) /* a source whose upper half free cells hold as their key */
+        memset(src, s->upper == 1 ? 0 : 0xff, 8);
     memcpy(to, dst, 16);
     to[15] = s->elsewhere ? 99 : 1;
     put(f, "\x60\0\0", 4);
@@ -298,6 +300,36 @@ static void test_ban_expires(void **state)
     xdp_close(x, true);
 }
 
+/* So many that lines are full: those in second lines are found by the kernel, too. */
+static void test_bans_in_second_lines(void **state)
+{
+    (void)state;
+    struct xdp *x = start(NULL); /* 4096 lines of 4 */
+    struct prefix p = {{ADDR_V4, 0, 0, {10, 0, 0, 0}}, 32};
+    char who[16];
+    for (unsigned i = 0; i < 9000; i++) {
+        p.a.ip[2] = (uint8_t)(i >> 8);
+        p.a.ip[3] = (uint8_t)i;
+        assert_ok(xdp_ban(x, &p, DUR_US(0), clock_now().mono));
+    }
+    for (unsigned i = 1; i < 255; i++) {
+        (void)snprintf(who, sizeof who, "192.0.2.%u", i);
+        EXPECT_IS(XDP_PASS_SIP, .source = (uint8_t)i, .payload = STR(SOUND));
+        ban(x, who);
+    }
+    for (unsigned i = 1; i < 255; i++) {
+        EXPECT_IS(XDP_BANNED, .source = (uint8_t)i, .payload = STR(SOUND));
+        (void)snprintf(who, sizeof who, "192.0.2.%u", i);
+        p = net_of(who);
+        assert_int_equal(xdp_hits(x, &p), 1);
+        release(x, who);
+        EXPECT_IS(XDP_PASS_SIP, .source = (uint8_t)i, .payload = STR(SOUND));
+        EXPECT_IS(XDP_PASS_SIP, .v6 = true, .upper = 1, .payload = STR(SOUND));
+        EXPECT_IS(XDP_PASS_SIP, .v6 = true, .upper = 2, .payload = STR(SOUND));
+    }
+    xdp_close(x, true);
+}
+
 static void test_ban_board_full(void **state)
 {
     (void)state;
@@ -447,6 +479,8 @@ static void test_rate(void **state)
         EXPECT_IS(XDP_PASS_LANE, .v6 = v6, .payload = STR(INVITE("sip:112@example.com")));
         EXPECT_N(XDP_PASS_LANE, 10, .v6 = v6, .proto = TCP, .tcp_flags = 2, .payload = STR_NONE);
         EXPECT_N(XDP_RATE, 60, .v6 = v6, .proto = TCP, .tcp_flags = 2, .payload = STR_NONE);
+        EXPECT_IS(XDP_PASS_SIP, .v6 = v6, .proto = TCP, .tcp_flags = 18,
+                  .payload = STR_NONE); /* answered */
         EXPECT_IS(XDP_PASS_SIP, .v6 = v6, .proto = TCP, .tcp_flags = 16,
                   .payload = STR_NONE); /* running */
     }
@@ -659,6 +693,7 @@ int main(void)
         cmocka_unit_test(test_short_frames_pass),
         cmocka_unit_test(test_bans),
         cmocka_unit_test(test_ban_expires),
+        cmocka_unit_test(test_bans_in_second_lines),
         cmocka_unit_test(test_ban_board_full),
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_not_sip),
