@@ -109,7 +109,8 @@ static inline const char *stranger(const char *method, const char *uri, const ch
                                    const char *more)
 {
     static unsigned n;
-    char from[200], to[200], id[40], contact[400];
+    static char contact[2048];
+    char from[200], to[200], id[40];
     (void)snprintf(from, sizeof from, "<sip:%s@example.com>;tag=m%u", who, n);
     bool own = strcmp(method, "REGISTER") == 0;
     (void)snprintf(to, sizeof to, "<sip:%s@example.com>", own ? who : "somebody");
