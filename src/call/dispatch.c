@@ -470,6 +470,8 @@ static void request_in(struct core *c, const struct sip_msg *m, const struct flo
 static void response_in(struct core *c, const struct sip_msg *m, const struct flow *f)
 {
     bool forged = false;
+    if (!shield_answer(c, m, f))
+        return;
     if (!trans_response(c->trans, m, f, c->now.mono, &forged)) {
         enum reason why = forged ? REASON_sip_token_forged : REASON_sip_response_stray;
         core_count(c, why);

@@ -387,6 +387,46 @@ static bool told_lately(struct core *c, const struct pkt *p, uint32_t sid)
     return was;
 }
 
+/* Its way is that of our request back: to_client for the rules. A rule that drops
+ * the answers of a called side drops those to a call for help, too: who writes one has said so. */
+bool shield_answer(struct core *c, const struct sip_msg *m, const struct flow *f)
+{
+    struct rules_hit hits[GATE_HITS];
+    if (!c->env.rules)
+        return true;
+    struct rules_input in = {.m = m,
+                             .bytes = m->bytes,
+                             .source = f->peer,
+                             .dest = c->policy->listeners[f->listener].bind,
+                             .proto = f->proto,
+                             .established = true,
+                             .flow = addr_hash(&c->cfg.hash_key, &f->peer)};
+    size_t n = rules_run(c->env.rules, c->env.rules_state, c->env.scanner, &in, c->now, hits,
+                         ARRAY_LEN(hits));
+    bool dropped = false;
+    for (size_t i = 0; i < n; i++) {
+        const struct rules_hit *x = &hits[i];
+        dropped |= x->action == RULE_DROP || x->action == RULE_REJECT;
+        if (x->action == RULE_PASS || x->quiet)
+            continue;
+        struct obs o = obs_of(f, OBS_RULE, REASON_NONE);
+        o.zone = policy_zone_of(c->policy, f->listener, &f->peer);
+        o.code = m->code;
+        o.value = x->sid;
+        o.weight = x->weight;
+        if (shield_peer(c, &f->peer, f->listener))
+            o.flags |= OBS_PEER;
+        who_set(&o, sip_text(m, m->to_uri));
+        shield_keep(c, &o, m->bytes);
+        shield_tell_rule(c, x, &o, m);
+        observe(c, &o, m, false);
+    }
+    if (!dropped || c->policy->guard.dry_run)
+        return true;
+    core_count(c, REASON_shield_rule_drop);
+    return false;
+}
+
 bool shield_packet(struct core *c, const struct pkt *p)
 {
     struct addr dest = c->policy->media_ip;

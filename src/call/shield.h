@@ -60,6 +60,8 @@ void shield_registered(struct core *c, const struct request *r, bool is_new);
 void shield_call(const struct call *k, uint16_t code);
 void shield_response(struct core *c, const struct sip_msg *m, const struct flow *f, enum reason why,
                      bool proven);
+/* A response before anything looks at it; false: a signature drops it. */
+bool shield_answer(struct core *c, const struct sip_msg *m, const struct flow *f);
 /* What media refused; and whether a packet may pass the signatures. */
 void shield_media(struct core *c);
 bool shield_packet(struct core *c, const struct pkt *p);

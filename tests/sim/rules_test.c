@@ -9,7 +9,10 @@ static const char RULES[] =
     "alert sip any any -> any any (msg:\"odd\"; sip.user_agent; content:\"oddity\"; sid:3;)\n"
     "pass sip any any -> any any (msg:\"ours\"; sip.user_agent; content:\"passed\"; sid:4;)\n"
     "drop rtp any any -> any any (msg:\"beep\"; content:\"BEEP\"; sid:5;)\n"
-    "alert rtp any any -> any any (msg:\"hum\"; content:\"HUM\"; sid:6;)\n";
+    "alert rtp any any -> any any (msg:\"hum\"; content:\"HUM\"; sid:6;)\n"
+    "alert sip any any -> any any (msg:\"pot\"; flow:to_client; sip.stat_code; content:\"418\"; "
+    "sid:7;)\n"
+    "drop sip any any -> any any (msg:\"evil\"; sip.stat_msg; content:\"Evil\"; sid:8;)\n";
 
 struct act {
     struct scene s;
@@ -149,6 +152,39 @@ static void weight(void **state)
     assert_int_equal(s->asked[0].by, BY_RULE);
 }
 
+static const char *answers(const char *line)
+{
+    static char text[1024];
+    (void)snprintf(text, sizeof text,
+                   "SIP/2.0 %s\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKx\r\n"
+                   "From: <sip:alice@example.com>;tag=a\r\nTo: <sip:bob@example.com>;tag=b\r\n"
+                   "Call-ID: stray\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n",
+                   line);
+    return text;
+}
+
+/* Answers of those whom we ask are looked at as well. */
+static void responses(void **state)
+{
+    struct scene *s = *state;
+    struct flow f = stream_of(MALLORY);
+    uint64_t *n = s->x.g.counters[0].n;
+    hit(s, &f, answers("200 OK"));
+    assert_int_equal(s->n_alerts, 0);
+    assert_int_equal(n[REASON_sip_response_stray], 1);
+    hit(s, &f, answers("418 Teapot"));
+    assert_int_equal(told(s, 7), 1);
+    assert_int_equal(n[REASON_sip_response_stray], 2);
+    hit(s, &f, answers("486 Evil"));
+    assert_int_equal(told(s, 8), 1);
+    assert_int_equal(n[REASON_shield_rule_drop], 1);
+    assert_int_equal(n[REASON_sip_response_stray], 2); /* nothing after the rule has seen it */
+    s->x.g.policy.guard.dry_run = true;
+    core_policy(s->x.g.core[0], &s->x.g.policy, s->x.g.now);
+    hit(s, &f, answers("486 Evil"));
+    assert_int_equal(n[REASON_sip_response_stray], 3);
+}
+
 static size_t packet(struct pkt *p, uint8_t *data, const char *peer, uint16_t port, uint16_t seq,
                      const char *sound)
 {
@@ -200,6 +236,6 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, act_setup, act_done)
     const struct CMUnitTest tests[] = {T(actions), T(help_passes), T(whose_hit), T(dry_run),
-                                       T(flood),   T(weight),      T(media)};
+                                       T(flood),   T(weight),      T(responses), T(media)};
     return cmocka_run_group_tests_name("signatures", tests, NULL, NULL);
 }
