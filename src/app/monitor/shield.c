@@ -289,5 +289,6 @@ void shield_put(const struct monitor *m, struct out *o)
     out_ch(o, ']');
     out_json_ku64(o, STR("waiting"), s->n);
     out_json_ku64(o, STR("refused"), s->refused);
+    out_json_ku64(o, STR("reads"), s->reads);
     counts_put(s, o);
 }

@@ -58,7 +58,7 @@ struct shield {
     bool awake;
     uint32_t peers_seen; /* state of the board of peers' addresses that exempt is of */
     bool exempt_new;     /* nf_tables: to be told */
-    uint64_t count[XDP_COUNTS];
+    uint64_t count[XDP_COUNTS], reads; /* counters as last read, and how often */
     struct instant counted, opened;
     bool swept;
     struct shield_hit hit[SHIELD_HITS]; /* nf_tables: as last read */

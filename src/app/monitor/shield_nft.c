@@ -489,6 +489,7 @@ static void reading_ended(struct monitor *m, struct shield *s, enum err e, struc
     s->nft_reading = (which + 1) % ARRAY_LEN(readings);
     if (said.n > LIST_LARGE)
         s->nft_pause = LIST_SELDOM;
+    s->reads += e == OK && which == 0;
     if (e == OK && which == 0)
         read_counters(s, said);
     else if (e == OK)

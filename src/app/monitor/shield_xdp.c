@@ -273,6 +273,7 @@ void shield_xdp_turn(struct monitor *m, struct shield *s)
     s->at_once = 0;
     if (instant_sub(m->loop.now.mono, s->counted).us >= 1000000) {
         xdp_counts(s->xdp, s->count);
+        s->reads++;
         s->counted = m->loop.now.mono;
     }
     if (!s->swept && s->n == 0 && instant_sub(m->loop.now.mono, s->opened).us >= SHIELD_SETTLED.us)
