@@ -13,7 +13,7 @@ static bool share(struct judging *j, unsigned which)
     static const struct {
         uint32_t cost_us, burst;
     } SHARES[] = {
-        [SHARE_BANS] = {20000, 200}, [SHARE_FORGED] = {100000, 50}, [SHARE_ALERTS] = {10000, 500}};
+        [SHARE_BANS] = {5000, 400}, [SHARE_FORGED] = {100000, 50}, [SHARE_ALERTS] = {10000, 500}};
     return buckets_take(&j->g->asks, which, SHARES[which].cost_us, SHARES[which].burst, j->tick);
 }
 
@@ -100,7 +100,7 @@ static void ban_fill(struct judging *j, struct guard_event *e, enum ban_scope sc
 
 /* Nothing is asked against the exempt, nor on evidence that anybody could have forged against
  * somebody who is registered. */
-static bool may_ask(struct judging *j, enum ban_scope scope, bool forged)
+static bool may_ask(struct judging *j, enum ban_scope scope, enum treat t, bool forged)
 {
     struct prefix net = net_of(&j->o->source);
     bool source = scope == BAN_SOURCE || scope == BAN_PAIR;
@@ -112,6 +112,8 @@ static bool may_ask(struct judging *j, enum ban_scope scope, bool forged)
         return false;
     if (!forged)
         return true;
+    if (scope == BAN_SOURCE && t < TREAT_DROP)
+        return false; /* a late answer to what may be forged is an answer too many */
     return !(source && j->known) && share(j, SHARE_BANS);
 }
 
@@ -185,7 +187,10 @@ void judge_fire(struct judging *j, struct slot *s, const struct firing *f)
     enum ban_scope scope = scope_of(j, s, f);
     bool forged = forgeable(s, f, j->o);
     enum treat t = treat_of(j, s, f, scope);
-    bool ask = t > TREAT_WEIGH && (f->scope || !stands(s, t, j->tick)) && may_ask(j, scope, forged);
+    if (forged && scope == BAN_SOURCE && t == TREAT_REFUSE)
+        t = TREAT_DROP;
+    bool ask =
+        t > TREAT_WEIGH && (f->scope || !stands(s, t, j->tick)) && may_ask(j, scope, t, forged);
     if (!ask && (!f->first || !share(j, forged ? SHARE_FORGED : SHARE_ALERTS)))
         return;
     e = event(j, s, f);

@@ -251,14 +251,14 @@ static void forged_bans_are_few(void **state)
         struct obs o = request(0x0a000000u + i, SIP_OPTIONS, REASON_auth_required, OBS_DECOY);
         scene_do(&sc, &o);
     }
-    assert_int_equal(sc.asked[DET_decoy] + sc.asked[DET_scan_wide], 200);
-    assert_in_range(sc.fired[DET_decoy] + sc.fired[DET_scan_wide], 250, 252);
+    assert_int_equal(sc.asked[DET_decoy] + sc.asked[DET_scan_wide], 400);
+    assert_in_range(sc.fired[DET_decoy] + sc.fired[DET_scan_wide], 450, 452);
     scene_wait(&sc, 1000);
     for (unsigned i = 0; i < 10000; i++) {
         struct obs o = request(0x0b000000u + i, SIP_OPTIONS, REASON_auth_required, OBS_DECOY);
         scene_do(&sc, &o);
     }
-    assert_in_range(sc.by_scope[BAN_SOURCE], 248, 251);
+    assert_in_range(sc.by_scope[BAN_SOURCE], 597, 602);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, open1, shut)

@@ -56,6 +56,15 @@ static void scan(void **state)
 static void scan_twin(void **state)
 {
     (void)state;
+    for (unsigned i = 0; i < 600; i++) { /* a PBX that never registers and proves each call */
+        struct obs o = request(ATTACKER + 1, SIP_INVITE, REASON_auth_required, 0);
+        o.aor = name_of(2);
+        scene_do(&sc, &o);
+        o = request(ATTACKER + 1, SIP_INVITE, REASON_NONE, OBS_PROVEN | OBS_USER);
+        o.aor = name_of(2);
+        scene_do(&sc, &o);
+        scene_wait(&sc, 1000);
+    }
     /* a monitor that asks every 30 s for a day */
     for (unsigned i = 0; i < 2880; i++) {
         struct obs o = request(ATTACKER, SIP_OPTIONS, REASON_auth_required, 0);
@@ -494,9 +503,9 @@ static void slowly(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < 90; i++) {
-        struct obs o = request(ATTACKER, SIP_BYE, REASON_sip_no_dialog, OBS_IN_DIALOG);
+        struct obs o = request(ATTACKER, SIP_BYE, REASON_sip_no_dialog, OBS_IN_DIALOG | OBS_PROVEN);
         scene_do(&sc, &o);
-        o = request(ATTACKER + 1, SIP_INVITE, REASON_sip_header_duplicate, 0);
+        o = request(ATTACKER + 1, SIP_INVITE, REASON_sip_header_duplicate, OBS_PROVEN);
         scene_do(&sc, &o);
         scene_wait(&sc, 2 * 60000);
     }

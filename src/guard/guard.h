@@ -95,7 +95,7 @@ struct guard_out {
 };
 /* forwarded: it came from another engine, and is not passed on. An alert is told when a detector
  * begins to fire and again only after what it measures fell under half its threshold; a ban is
- * asked once and again after its end. At most 50 forgeable bans a second (200 at once), 10 alerts
+ * asked once and again after its end. At most 200 forgeable bans a second (400 at once), 10 alerts
  * of what can be forged and 100 of others. O(detectors of that kind), a few hundred ns. */
 void guard_observe(struct guard *g, const struct obs *o, bool forwarded, struct now now,
                    struct guard_out *ret_o);

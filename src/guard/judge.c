@@ -146,9 +146,10 @@ static uint64_t amount(const struct guard_row *r, const struct obs *o)
     bool first = !(o->flags & OBS_MISSING) &&
                  (o->reason == REASON_auth_required || o->reason == REASON_auth_stale ||
                   o->reason == REASON_auth_nonce_forged);
-    if (r->measure == M_SWEEP && first && o->method == SIP_REGISTER)
+    /* A phone's own name, and a PBX that proves itself anew for each call, are no sweep. */
+    if (r->measure == M_SWEEP && first && (o->method == SIP_REGISTER || o->method == SIP_INVITE))
         return o->n;
-    if (r->measure == M_SWEEP && first && o->method != SIP_OPTIONS && o->method != SIP_INVITE)
+    if (r->measure == M_SWEEP && first && o->method != SIP_OPTIONS)
         return (uint64_t)o->n * 4;
     return (uint64_t)o->n * GAUGE_ONE;
 }

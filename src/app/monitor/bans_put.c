@@ -206,7 +206,7 @@ void bans_shown(const struct monitor *m, uint32_t slot, struct ban *ret_b)
 
 static bool for_kernel(const struct ban *b)
 {
-    return b->scope == BAN_SOURCE && !b->dry && !b->forgeable &&
+    return b->scope == BAN_SOURCE && !b->dry &&
            (b->treat == TREAT_DROP || b->treat == TREAT_BAN || b->treat == TREAT_KICK);
 }
 

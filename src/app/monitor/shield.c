@@ -155,7 +155,7 @@ static void enqueue(struct monitor *m, const struct ban *b, bool add)
     struct shield_job j = {add, b->net, b->until};
     if (!s || s->force == FORCE_PROCESS || b->scope != BAN_SOURCE)
         return;
-    if (add && (b->dry || b->forgeable)) /* evidence that can be forged stays out of the kernel */
+    if (add && b->dry)
         return;
     if (s->xdp && s->n == 0 && s->at_once++ < SHIELD_BATCH) {
         shield_xdp_do(m, s, &j);
