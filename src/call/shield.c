@@ -44,16 +44,10 @@ void shield_init(struct core *c, void *mem)
     shield_policy(c);
 }
 
-/* Nobody is stopped before parsing who would be let through after it. */
 void shield_policy(struct core *c)
 {
     struct shield *s = &c->shield;
-    uint32_t zones = 0;
-    for (uint8_t i = 0; i < c->policy->n_zones; i++)
-        zones = MAX(zones, c->policy->zones[i].rate_per_source);
     s->policy = c->policy->guard;
-    s->policy.source_rate = MAX(s->policy.source_rate, zones * PARSE_FACTOR);
-    s->policy.known_rate = MAX(s->policy.known_rate, s->policy.source_rate);
     guard_set_policy(s->guard, &s->policy);
 }
 
@@ -154,12 +148,15 @@ bool core_banned(const struct core *c, const struct addr *source, struct now now
            v.treat >= TREAT_DROP;
 }
 
+/* Nobody is stopped before parsing who would be let through after it: a zone's own rate counts. */
 bool shield_before(struct core *c, const struct flow *f, struct str bytes)
 {
     struct ban_view v = {0};
     if (shield_peer(c, &f->peer, f->listener))
         return true;
-    enum reason why = guard_before(c->shield.guard, &f->peer, false, bytes, c->now, &v);
+    uint8_t z = policy_zone_of(c->policy, f->listener, &f->peer);
+    uint32_t zone = z == POLICY_NONE ? 0 : c->policy->zones[z].rate_per_source * PARSE_FACTOR;
+    enum reason why = guard_before_at(c->shield.guard, &f->peer, zone, bytes, c->now, &v);
     if (why == REASON_NONE || (why == REASON_shield_banned && goes_on(c, &f->peer, bytes)))
         return true;
     core_count(c, why);

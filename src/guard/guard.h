@@ -73,6 +73,9 @@ enum tier guard_tier(const struct guard *g, const struct addr *source, struct in
  * through (treat >= DROP). In a dry run rates refuse nothing. O(1), about 100 ns. */
 enum reason guard_before(struct guard *g, const struct addr *source, bool peer, struct str bytes,
                          struct now now, struct ban_view *ret_ban);
+/* The same of one who is no peer, in a zone that lets a source send least a second at the least. */
+enum reason guard_before_at(struct guard *g, const struct addr *source, uint32_t least,
+                            struct str bytes, struct now now, struct ban_view *ret_ban);
 /* Cheap look at the start line: INVITE to an emergency number or urn:service:sos; or a request
  * within a call (ACK, BYE, CANCEL, PRACK) or a response, which a call for help needs as well. */
 bool guard_maybe_emergency(struct str bytes);

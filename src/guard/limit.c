@@ -145,27 +145,35 @@ static bool lane(struct guard *g, uint64_t hash, struct str bytes, uint32_t tick
                                                         EMERGENCY_COST, EMERGENCY_BURST, tick);
 }
 
-enum reason guard_before(struct guard *g, const struct addr *source, bool peer, struct str bytes,
-                         struct now now, struct ban_view *ret_ban)
+enum reason guard_before_at(struct guard *g, const struct addr *source, uint32_t least,
+                            struct str bytes, struct now now, struct ban_view *ret_ban)
 {
     const struct guard_policy *p = g->cfg.policy;
     uint32_t tick = tick_of(now.mono);
     g->now = now;
-    *ret_ban = (struct ban_view){0};
-    if (peer)
-        return REASON_NONE;
+    uint32_t most = MAX(p->source_rate, least);
     uint64_t hash = guard_hash(g, source);
     if (!g->cfg.bans || !ban_of_source(g->cfg.bans, g->cfg.bans_cap, source, now.wall, ret_ban))
         *ret_ban = (struct ban_view){0};
     bool banned = ret_ban->scope && ret_ban->treat >= TREAT_DROP;
     if (banned)
         return lane(g, hash, bytes, tick) ? REASON_NONE : REASON_shield_banned;
-    if (rate(g, hash | 1, p->source_rate, tick) && net_rate(g, source, tick))
+    if (rate(g, hash | 1, most, tick) && net_rate(g, source, tick))
         return REASON_NONE;
     if (known_has(&g->known, hash | 1, tick) && !ret_ban->scope &&
-        rate(g, key_of(hash, SALT_KNOWN), p->known_rate, tick))
+        rate(g, key_of(hash, SALT_KNOWN), MAX(p->known_rate, most), tick))
         return REASON_NONE;
     return p->dry_run || lane(g, hash, bytes, tick) ? REASON_NONE : REASON_shield_rate;
+}
+
+enum reason guard_before(struct guard *g, const struct addr *source, bool peer, struct str bytes,
+                         struct now now, struct ban_view *ret_ban)
+{
+    *ret_ban = (struct ban_view){0};
+    if (!peer)
+        return guard_before_at(g, source, 0, bytes, now, ret_ban);
+    g->now = now;
+    return REASON_NONE;
 }
 
 enum reason guard_after(struct guard *g, uint64_t aor, uint64_t device, struct instant now)
