@@ -108,9 +108,11 @@ enum err channel_send2(struct channel *c, enum msg_type t, struct str head, stru
             .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
         memcpy(CMSG_DATA(cm), &fd, sizeof fd);
     }
+    /* What an engine tells on the way of a call waits for no reader. */
+    int flags = MSG_NOSIGNAL | (t == MSG_BAN || t == MSG_NOTE ? MSG_DONTWAIT : 0);
     ssize_t n;
     do
-        n = sendmsg(c->fd, &m, MSG_NOSIGNAL);
+        n = sendmsg(c->fd, &m, flags);
     while (n < 0 && errno == EINTR);
     if (n < 0)
         return errno == EAGAIN                         ? ERR_AGAIN
