@@ -52,7 +52,11 @@ enum err rules_lib_expr(struct str expression, uint32_t flags, void **ret_p, siz
     hs_compile_error_t *why = NULL;
     if ((flags & (EXPR_X | EXPR_A | EXPR_E)) || memchr(expression.p, 0, expression.n))
         return ERR_UNSUPPORTED;
-    char *text = strndup(expression.p, expression.n);
+    char *text = malloc(expression.n + 1); /* it does not end by itself */
+    if (text) {
+        memcpy(text, expression.p, expression.n);
+        text[expression.n] = 0;
+    }
     unsigned f = HS_FLAG_SINGLEMATCH | HS_FLAG_ALLOWEMPTY;
     f |= flags & EXPR_I ? HS_FLAG_CASELESS : 0u;
     f |= flags & EXPR_M ? HS_FLAG_MULTILINE : 0u;
