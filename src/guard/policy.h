@@ -87,7 +87,7 @@ struct guard_policy {
     uint32_t escalate_s;              /* a ban within so long of the last lasts twice as long */
     uint32_t source_rate, known_rate; /* datagrams or messages a second before parsing */
     uint32_t aor_rate, device_rate;   /* requests a minute after the identity is known */
-    uint32_t trunk_rate; /* requests a minute of a peer */
+    uint32_t trunk_rate;              /* requests a minute of a peer */
     uint32_t tarpit_ms;
 };
 /* Of an untouched configuration. */

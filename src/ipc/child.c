@@ -173,6 +173,29 @@ static enum err attach_star_ring(struct child *c, struct child_ring *r, const st
     return attach_ring(r, a, fd, producer, wake);
 }
 
+/* What belongs to the shield. */
+static enum err attach_shield(struct child *c, const struct msg_attach *a, int *fd)
+{
+    bool engine = c->ch.role == ROLE_ENGINE;
+    switch (a->kind) {
+    case ATTACH_BANS:
+        return engine ? attach_map(&c->bans, a, *fd, false) : ERR_STATE;
+    case ATTACH_BAN_HITS:
+        return attach_own(c, (void **)&c->ban_hits, a, *fd, 1u << 24);
+    case ATTACH_PORTS:
+        return attach_ports(c, a, *fd);
+    case ATTACH_GEO:
+        return engine ? attach_map(&c->geo, a, *fd, true) : ERR_STATE;
+    case ATTACH_RULES:
+        return engine ? attach_map(&c->rules, a, *fd, true) : ERR_STATE;
+    case ATTACH_FEED:
+        return c->ch.role == ROLE_FETCH && a->a < ARRAY_LEN(c->feed) ? keep_fd(&c->feed[a->a], fd)
+                                                                     : ERR_STATE;
+    default:
+        return ERR_RANGE;
+    }
+}
+
 /* fd becomes -1 if it is kept. */
 static enum err attach(struct child *c, const struct msg_attach *a, int *fd)
 {
@@ -218,18 +241,12 @@ static enum err attach(struct child *c, const struct msg_attach *a, int *fd)
                    ? attach_map(&c->resolver[a->a], a, *fd, true)
                    : ERR_STATE;
     case ATTACH_BANS:
-        return engine ? attach_map(&c->bans, a, *fd, false) : ERR_STATE;
     case ATTACH_BAN_HITS:
-        return attach_own(c, (void **)&c->ban_hits, a, *fd, 1u << 24);
     case ATTACH_PORTS:
-        return attach_ports(c, a, *fd);
     case ATTACH_GEO:
-        return engine ? attach_map(&c->geo, a, *fd, true) : ERR_STATE;
     case ATTACH_RULES:
-        return engine ? attach_map(&c->rules, a, *fd, true) : ERR_STATE;
     case ATTACH_FEED:
-        return c->ch.role == ROLE_FETCH && a->a < ARRAY_LEN(c->feed) ? keep_fd(&c->feed[a->a], fd)
-                                                                     : ERR_STATE;
+        return attach_shield(c, a, fd);
     case ATTACH_KIND_COUNT:
     default:
         return ERR_RANGE;

@@ -68,7 +68,8 @@ static void read_one(uint64_t *seed, bool all_kept)
     unsigned a = chance(seed) % AORS;
     struct str aor = str_of(text, aor_text(a, text));
     uint32_t it = 0, found = 0;
-    while (location_next(location_own(board), location_hash(&KEY, aor), aor, (struct wall){0}, &it, &b)) {
+    while (location_next(location_own(board), location_hash(&KEY, aor), aor, (struct wall){0}, &it,
+                         &b)) {
         binding_check(a, &b);
         found++;
     }
@@ -157,7 +158,8 @@ static void whole(void)
         char text[LOCATION_AOR_MAX];
         struct str aor = str_of(text, aor_text(a, text));
         uint32_t it = 0, n = 0;
-        while (location_next(location_own(board), location_hash(&KEY, aor), aor, (struct wall){0}, &it, &b)) {
+        while (location_next(location_own(board), location_hash(&KEY, aor), aor, (struct wall){0},
+                             &it, &b)) {
             binding_check(a, &b);
             n++;
         }

@@ -72,7 +72,7 @@ int explain_who(struct cli *c, const char *word);
 
 /* -- helpers of setup (start.c) -- */
 bool find_program(const struct cli *c, const char *name, const char *folder, char *ret, size_t cap);
-bool rules_pack(char *ret, size_t cap); /* rules.c: folder of the signatures that come with us */
+bool rules_pack(char *ret, size_t cap);    /* rules.c: folder of the signatures that come with us */
 int run_program(const char *const argv[]); /* waits; its exit code, 127 if it cannot be started */
 
 /* -- printing (print.c) -- */

@@ -9,11 +9,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define ADMIN_GROUP  "ringwall-admin"
+#define ADMIN_GROUP       "ringwall-admin"
 #define BANS_DOCUMENT_MAX (64u << 20)
-#define DOCUMENT_MAX (512u << 10)
-#define READ_LIMIT   DUR_S(5)
-#define ANSWER_LIMIT DUR_S(CONTROL_TIMEOUT_S)
+#define DOCUMENT_MAX      (512u << 10)
+#define READ_LIMIT        DUR_S(5)
+#define ANSWER_LIMIT      DUR_S(CONTROL_TIMEOUT_S)
 
 static void on_client(void *ctx, int fd, uint32_t events);
 
