@@ -1,4 +1,4 @@
-import os, shutil, subprocess, sys, time
+import json, os, shutil, subprocess, sys, time
 import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 import gateway
@@ -36,6 +36,18 @@ def capture(tmp_path_factory):
     yield path
     p.terminate()
     p.wait(5)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loopback():
+    """Addresses that a module gave loopback are taken back: the next one may have them behind an interface."""
+    def held():
+        r = subprocess.run(["ip", "-json", "address", "show", "dev", "lo"], capture_output=True, text=True)
+        return {f"{a['local']}/{a['prefixlen']}" for d in json.loads(r.stdout or "[]") for a in d.get("addr_info", [])}
+    before = held()
+    yield
+    for a in held() - before:
+        subprocess.run(["ip", "address", "delete", a, "dev", "lo"], check=True)
 
 
 def pytest_collection_modifyitems(items):

@@ -639,8 +639,6 @@ def guess(u, i):
     return u.recv(0.3) is not None
 
 
-@shield.needs_net
-@pytest.mark.skipif(not shutil.which("dumpcap"), reason="no dumpcap")
 def registers(phone):
     try:
         phone.register()
@@ -649,6 +647,8 @@ def registers(phone):
     return True
 
 
+@shield.needs_net
+@pytest.mark.skipif(not shutil.which("dumpcap"), reason="no dumpcap")
 def test_agrees_with_the_running_gateway(tmp_path):
     """Who guesses passwords is banned by both, for the same; the office is banned by neither."""
     net, path, made = shield.Net(), tmp_path / "live.pcap", []
@@ -666,7 +666,7 @@ def test_agrees_with_the_running_gateway(tmp_path):
             phone = shield.Ua("203.0.113.9", 0, shield.UDP, "udp", "1001", g.passwords["1001"])
         with net.world.inside():
             u = shield.Ua(ip, 0, shield.UDP, "udp", "1003", "wrong")
-        assert shield.wait_for(lambda: registers(phone), 15)  # nothing is sent twice by this phone, and the first may be lost while the link comes up
+        assert shield.wait_for(lambda: registers(phone), 15)  # this phone sends nothing twice, and the first may be lost while the link comes up
         for i in range(80):
             if not guess(u, i) and i > 20:
                 break
