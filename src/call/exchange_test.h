@@ -104,4 +104,38 @@ static inline void none_left(struct fixture *x)
 }
 
 #define FROM_ALICE "\"Alice\" <sip:alice@example.com>;tag=a1"
+
+static const struct say to_bob = {.method = "MESSAGE",
+                                  .uri = "sip:bob@example.com",
+                                  .from = FROM_ALICE,
+                                  .to = "<sip:bob@example.com>",
+                                  .id = "m1@alice.invalid",
+                                  .more =
+                                      "Contact: <sip:alice@203.0.113.5>\r\nUser-Agent: secret\r\n"
+                                      "X-Secret: 203.0.113.5\r\nExpires: 60\r\n",
+                                  .type = "text/plain;charset=UTF-8",
+                                  .body = "hello bob",
+                                  .cseq = 1};
+
+static inline struct say to_pbx(void)
+{
+    struct say s = to_bob;
+    s.uri = "sip:200@example.com";
+    s.to = "<sip:200@example.com>";
+    return s;
+}
+
+static inline struct say from_pbx(const char *method, const char *more, const char *type,
+                                  const char *body)
+{
+    return (struct say){.method = method,
+                        .uri = "sip:bob@" TEST_INSIDE,
+                        .from = "<sip:200@198.51.100.10>;tag=p1",
+                        .to = "<sip:bob@" TEST_INSIDE ">",
+                        .id = "id-of-pbx",
+                        .more = more,
+                        .type = type,
+                        .body = body,
+                        .cseq = 1};
+}
 #endif
