@@ -1,115 +1,4 @@
-#include "base/test.h"
-
-#include "crypto/cert.h"
-#include "crypto/hash.h"
-#include "crypto/openssl.h"
-#include "crypto/tls.h"
-#include <time.h>
-
-#define DAY INT64_C(86400000000)
-
-struct pem {
-    char text[4096];
-    struct out o;
-};
-struct pki {
-    struct key *ca_key, *key, *alice_key;
-    struct pem ca, server, alice;
-};
-static struct pki pki;
-
-static struct wall now_wall(void)
-{
-    return (struct wall){(int64_t)time(NULL) * 1000000};
-}
-
-static struct str text(const struct pem *p)
-{
-    return out_str(&p->o);
-}
-
-static void make(struct pem *p, const char *san, struct key *key, int64_t from_days,
-                 int64_t until_days)
-{
-    struct str s = str_c(san);
-    struct wall now = now_wall();
-    struct cert_spec spec = {.name = STR("example"),
-                             .sans = &s,
-                             .n_sans = san ? 1 : 0,
-                             .from = {now.us + from_days * DAY},
-                             .until = {now.us + until_days * DAY}};
-    p->o = out_of(p->text, sizeof(p->text));
-    assert_ok(cert_make(&spec, key, text(&pki.ca), pki.ca_key, &p->o));
-}
-
-static int set_up(void **state)
-{
-    (void)state;
-    struct wall now = now_wall();
-    struct cert_spec ca = {.name = STR("Test authority"),
-                           .authority = true,
-                           .from = {now.us - DAY},
-                           .until = {now.us + 100 * DAY}};
-    assert_ok(crypto_init());
-    assert_ok(key_new(&pki.ca_key));
-    assert_ok(key_new(&pki.key));
-    assert_ok(key_new(&pki.alice_key));
-    pki.ca.o = out_of(pki.ca.text, sizeof(pki.ca.text));
-    assert_ok(cert_make(&ca, pki.ca_key, STR_NONE, pki.ca_key, &pki.ca.o));
-    make(&pki.server, "uri:sip:example.com", pki.key, -1, 30);
-    make(&pki.alice, "uri:sip:alice@example.com", pki.alice_key, -1, 30);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    key_free(pki.ca_key);
-    key_free(pki.key);
-    key_free(pki.alice_key);
-    return 0;
-}
-
-/* One end of a connection with the vault it asks. */
-struct end {
-    struct tls_ctx *c;
-    struct tls *t;
-    struct key *key;
-    enum { SIGN_RIGHT, SIGN_REFUSE, SIGN_LATER } how;
-    unsigned signs;
-    enum err e;
-};
-
-static void open_end(struct end *x, struct tls_cfg cfg, struct key *key, struct str name)
-{
-    *x = (struct end){.key = key};
-    assert_ok(tls_ctx_new(&cfg, &x->c));
-    assert_ok(tls_new(x->c, name, &x->t));
-}
-
-static void close_end(struct end *x)
-{
-    tls_free(x->t);
-    tls_ctx_free(x->c);
-}
-
-static bool vault(struct end *x)
-{
-    struct str digest, sig = STR_NONE;
-    uint8_t der[KEY_SIGNATURE_MAX];
-    uint16_t number = 0;
-    size_t n = 0;
-    if (x->how == SIGN_LATER || !tls_sign_want(x->t, &digest, &number))
-        return false;
-    assert_int_equal(number, 7);
-    if (x->how == SIGN_RIGHT) {
-        assert_ok(key_sign(x->key, digest, der, &n));
-        sig = str_of((const char *)der, n);
-    }
-    x->signs++;
-    x->e = tls_signed(x->t, sig);
-    return true;
-}
+#include "crypto/tls_test.h"
 
 static bool move(struct end *a, struct end *b, size_t chunk)
 {
@@ -131,15 +20,6 @@ static void pump(struct end *a, struct end *b, size_t chunk)
             return;
     }
     fail_msg("the ends never come to rest");
-}
-
-static struct tls_cfg server_cfg(enum tls_verify v)
-{
-    return (struct tls_cfg){.server = true,
-                            .chain_pem = text(&pki.server),
-                            .ca_pem = v == TLS_VERIFY_NONE ? STR_NONE : text(&pki.ca),
-                            .verify = v,
-                            .key = 7};
 }
 
 static struct tls_cfg client_cfg(void)
@@ -488,107 +368,6 @@ static void test_ctx_refusals(void **state)
     tls_ctx_free(c);
 }
 
-/* libssl itself as the client, with its own defaults. */
-struct raw {
-    SSL_CTX *ctx;
-    SSL *ssl;
-    BIO *in, *out;
-    int r;
-};
-
-static void raw_open(struct raw *x, int min, int max, const char *suites)
-{
-    x->ctx = SSL_CTX_new(TLS_client_method());
-    SSL_CTX_set_security_level(x->ctx, 0);
-    assert_int_equal(SSL_CTX_set_min_proto_version(x->ctx, min), 1);
-    assert_int_equal(SSL_CTX_set_max_proto_version(x->ctx, max), 1);
-    if (suites)
-        assert_int_equal(SSL_CTX_set_cipher_list(x->ctx, suites), 1);
-    x->ssl = SSL_new(x->ctx);
-    x->in = BIO_new(BIO_s_mem());
-    x->out = BIO_new(BIO_s_mem());
-    SSL_set_bio(x->ssl, x->in, x->out);
-    SSL_set_connect_state(x->ssl);
-}
-
-static void raw_close(struct raw *x)
-{
-    SSL_free(x->ssl);
-    SSL_CTX_free(x->ctx);
-}
-
-static void raw_pump(struct raw *x, struct end *s)
-{
-    for (unsigned i = 0; i < 20; i++) {
-        char buf[20000];
-        x->r = SSL_do_handshake(x->ssl);
-        ERR_clear_error();
-        int n = BIO_read(x->out, buf, sizeof(buf));
-        if (n > 0) {
-            enum err e = tls_feed(s->t, str_of(buf, (size_t)n));
-            if (s->e == OK)
-                s->e = e;
-        }
-        (void)vault(s);
-        struct str t = tls_take(s->t);
-        if (t.n > 0)
-            assert_int_equal(BIO_write(x->in, t.p, (int)t.n), t.n);
-        tls_sent(s->t, t.n);
-    }
-}
-
-static void raw_case(int min, int max, const char *suites, const char *version, const char *cipher)
-{
-    struct raw x;
-    struct end s;
-    open_end(&s, server_cfg(TLS_VERIFY_NONE), pki.key, STR_NONE);
-    raw_open(&x, min, max, suites);
-    raw_pump(&x, &s);
-    assert_int_equal(tls_up(s.t), version != NULL);
-    assert_int_equal(x.r == 1, version != NULL);
-    if (version) {
-        assert_ok(s.e);
-        assert_str_eq(str_c(tls_version(s.t)), str_c(version));
-        assert_str_eq(str_c(tls_cipher(s.t)), str_c(cipher));
-    } else {
-        assert_err(s.e, ERR_SYNTAX);
-    }
-    raw_close(&x);
-    close_end(&s);
-}
-
-static void test_libssl_client(void **state)
-{
-    (void)state;
-    raw_case(TLS1_2_VERSION, TLS1_3_VERSION, NULL, "TLSv1.3", "TLS_AES_128_GCM_SHA256");
-    raw_case(TLS1_2_VERSION, TLS1_2_VERSION, NULL, "TLSv1.2", "ECDHE-ECDSA-AES128-GCM-SHA256");
-    raw_case(TLS1_2_VERSION, TLS1_2_VERSION, "ECDHE-ECDSA-CHACHA20-POLY1305", "TLSv1.2",
-             "ECDHE-ECDSA-CHACHA20-POLY1305");
-    raw_case(TLS1_VERSION, TLS1_1_VERSION, NULL, NULL, NULL);
-    raw_case(TLS1_2_VERSION, TLS1_2_VERSION, "ECDHE-ECDSA-AES128-SHA256", NULL, NULL);
-    raw_case(TLS1_2_VERSION, TLS1_2_VERSION, "ECDHE-ECDSA-AES128-SHA", NULL, NULL);
-    raw_case(TLS1_2_VERSION, TLS1_2_VERSION, "AES128-GCM-SHA256", NULL, NULL);
-    raw_case(TLS1_2_VERSION, TLS1_2_VERSION, "DHE-RSA-AES128-GCM-SHA256", NULL, NULL);
-}
-
-static void test_renegotiation(void **state)
-{
-    (void)state;
-    struct raw x;
-    struct end s;
-    open_end(&s, server_cfg(TLS_VERIFY_NONE), pki.key, STR_NONE);
-    raw_open(&x, TLS1_2_VERSION, TLS1_2_VERSION, NULL);
-    raw_pump(&x, &s);
-    assert_true(tls_up(s.t));
-    unsigned signs = s.signs;
-    (void)SSL_renegotiate(x.ssl);
-    raw_pump(&x, &s);
-    assert_int_equal(s.signs, signs);
-    assert_int_not_equal(x.r, 1);
-    raw_close(&x);
-    close_end(&s);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -604,8 +383,6 @@ int main(void)
         cmocka_unit_test(test_garbage),
         cmocka_unit_test(test_write_limit),
         cmocka_unit_test(test_ctx_refusals),
-        cmocka_unit_test(test_libssl_client),
-        cmocka_unit_test(test_renegotiation),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
