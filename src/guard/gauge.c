@@ -2,16 +2,12 @@
 
 uint32_t gauge_add(struct gauge *g, uint64_t add, uint32_t threshold, uint32_t window, uint32_t now)
 {
-    uint32_t elapsed = now - g->at;
-    uint64_t leak = (uint64_t)elapsed * threshold / window;
-    if (leak >= g->v) {
-        g->v = 0;
-        g->at = now;
-    } else if (leak) {
-        /* The part of a tick's leak that is not whole yet stays for the next time. */
-        g->v -= (uint32_t)leak;
-        g->at += (uint32_t)(leak * window / threshold);
-    }
+    /* By the clock's own ticks, not by those since the last time: what is not whole at one of them
+     * comes at a later one, so nothing leaks twice, however often it is asked. */
+    uint64_t from = g->at, to = from + (uint32_t)(now - g->at);
+    uint64_t leak = to * threshold / window - from * threshold / window;
+    g->v -= (uint32_t)MIN(leak, (uint64_t)g->v);
+    g->at = now;
     g->v = (uint32_t)MIN(g->v + MIN(add, UINT64_C(1) << 32), (uint64_t)INT32_MAX);
     return g->v;
 }

@@ -52,6 +52,20 @@ static void gauge_keeps_what_leaks_in_part(void **state)
     assert_int_equal(g.v, 100 * GAUGE_ONE - 7);
 }
 
+/* A flood asks many times within a tick: what leaks in one leaks once. */
+static void gauge_leaks_once_a_tick(void **state)
+{
+    (void)state;
+    struct gauge g = {0};
+    const uint32_t t = 500 * GAUGE_ONE, w = 10 * TICKS_A_SECOND;
+    uint32_t n = 0;
+    for (uint32_t now = 100; n < 5000 && gauge_add(&g, GAUGE_ONE, t, w, now) < t; n++) {
+        now += n % 16 == 15; /* 16 a tick, some 2000 a second; 50 of them leak */
+        (void)gauge_add(&g, 0, t, w, now);
+    }
+    assert_in_range(n, 499, 520);
+}
+
 static void gauge_wraps_and_saturates(void **state)
 {
     (void)state;
@@ -125,6 +139,7 @@ int main(void)
         cmocka_unit_test(gauge_fills_and_leaks),
         cmocka_unit_test(gauge_at_its_rate_never_fires),
         cmocka_unit_test(gauge_keeps_what_leaks_in_part),
+        cmocka_unit_test(gauge_leaks_once_a_tick),
         cmocka_unit_test(gauge_wraps_and_saturates),
         cmocka_unit_test(set_counts_what_differs),
         cmocka_unit_test(set_forgets_after_two_windows),
