@@ -117,8 +117,8 @@ static void carry_one(struct engine *e, const struct intent *i)
             streams_close(e, &i->flow);
         break;
     case INTENT_BAN:
-        if (channel_send(&e->child.ch, MSG_BAN, i->bytes, -1) != OK)
-            counters_hit(&e->child.stats->reasons, REASON_ring_full);
+        if (backlog_ban(&e->bans_unsent, &e->child.ch, i->bytes) != OK)
+            counters_hit(&e->child.stats->reasons, REASON_ban_unsent);
         break;
     case INTENT_OBSERVE:
         to_engine(e, i->engine, RECORD_OBSERVE, i);

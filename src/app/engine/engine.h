@@ -12,6 +12,7 @@
 #include "io/dgram.h"
 #include "io/loop.h"
 #include "io/stream.h"
+#include "ipc/backlog.h"
 #include "ipc/child.h"
 #include "wire/sip/frame.h"
 
@@ -90,6 +91,7 @@ struct engine {
     struct loop loop;
     struct core *core;
     struct intents intents;
+    struct backlog bans_unsent;  /* the monitor did not read */
     const struct policy *policy; /* one of snapshot */
     struct policy snapshot[2];   /* the one in force, and the one before */
     struct wheel wheel;          /* connections' timers */

@@ -203,6 +203,9 @@ static struct dur wait_for(struct engine *e)
         next = conns;
     if (e->leaving && e->leave_end.us < next.us)
         next = e->leave_end;
+    struct instant again = instant_add(e->loop.now.mono, DUR_MS(BACKLOG_RETRY_MS));
+    if (e->bans_unsent.n && again.us < next.us)
+        next = again;
     int64_t us = next.us == INT64_MAX ? 1000000 : next.us - clock_now().mono.us;
     return DUR_US(us < 0 ? 0 : MIN(us, (int64_t)1000000));
 }
@@ -241,6 +244,8 @@ static void turn(struct engine *e)
         e->stop |= core_left(e->core) || e->loop.now.mono.us >= e->leave_end.us;
     media_io_top_up(e);
     carry_out(e);
+    if (backlog_flush(&e->bans_unsent, &e->child.ch) == ERR_CLOSED)
+        counters_hit(&e->child.stats->reasons, REASON_ban_unsent);
     child_flush(&e->child);
     stat_add(e->child.stats, STAT_turns, 1);
 }
