@@ -34,7 +34,7 @@ def programs(tmp_path_factory):
 def run(programs, kind, name, *args):
     exes, suppressions = programs
     env = dict(os.environ, TSAN_OPTIONS=f"halt_on_error=1:exitcode=66:suppressions={suppressions}")
-    r = subprocess.run([exes[kind, name], *args], capture_output=True, text=True, timeout=120, env=env)
+    r = subprocess.run([exes[kind, name], *args], capture_output=True, text=True, timeout=300, env=env)
     if kind == "tsan" and "unexpected memory mapping" in r.stderr:
         pytest.skip("ThreadSanitizer does not run with this kernel's address layout")
     assert r.returncode == 0, f"{name} {args}: {r.returncode}\n{r.stdout}{r.stderr[-4000:]}"
@@ -70,7 +70,7 @@ def test_the_race_detector_sees_a_race(tmp_path, programs):
     sources = [f for f in SOURCES if not f.endswith("/ring.c")] + [str(tmp_path / "ring.c")]
     subprocess.run(CC + ["-std=gnu17", "-g", "-O1", "-fsanitize=thread", "-D_GNU_SOURCE", "-Wno-tsan", "-I", ROOT + "/src", "-I", HERE,
                          os.path.join(HERE, "ring_race.c"), *sources, "-o", exe, "-lpthread"], check=True)
-    r = subprocess.run([exe, "threads", "30000"], capture_output=True, text=True, timeout=120, env=dict(os.environ, TSAN_OPTIONS="halt_on_error=1:exitcode=66"))
+    r = subprocess.run([exe, "threads", "30000"], capture_output=True, text=True, timeout=300, env=dict(os.environ, TSAN_OPTIONS="halt_on_error=1:exitcode=66"))
     if "unexpected memory mapping" in r.stderr:
         pytest.skip("ThreadSanitizer does not run with this kernel's address layout")
     assert r.returncode == 66 and "data race" in r.stderr, r.stderr[-2000:]
