@@ -1,4 +1,4 @@
-#include "call/gates.h"
+#include "call/gate.h"
 
 bool aor_of_uri(const struct policy *p, struct str uri_text, char *ret_aor, size_t cap,
                 size_t *ret_n)
@@ -30,9 +30,11 @@ bool aor_of_uri(const struct policy *p, struct str uri_text, char *ret_aor, size
 bool dialled_of_uri(struct str uri_text, char *ret, size_t cap, size_t *ret_n)
 {
     struct sip_uri u;
+    struct out o = out_of(ret, cap);
     if (sip_uri_parse(uri_text, &u) != OK || u.scheme == URI_OTHER)
         return false;
-    struct out o = out_of(ret, cap);
+    if (u.scheme == URI_URN && gate_service_sos(uri_text))
+        OUT_LIT(&o, "112");
     struct str user;
     str_cut(u.user, ';', &user);
     if (u.scheme == URI_TEL) {

@@ -401,6 +401,8 @@ static const struct verdict *own_call(struct incoming *in, const struct verdict 
 static void let_in(struct core *c, struct incoming *in)
 {
     core_proved(c, in->r);
+    if (in->r->unproven)
+        core_count(c, (enum reason)in->r->unproven);
     if (!in->r->in_dialog)
         pass(c, in);
     else if (!in->leg)

@@ -35,6 +35,7 @@ static inline bool gate_joins(const struct request *r)
     return r->m->method == SIP_INVITE && sip_has(r->m, HDR_REPLACES);
 }
 
+bool gate_service_sos(struct str uri); /* urn:service:sos and what lies below it */
 /* A dialled emergency number or service (RFC 5031). */
 bool gate_dials_emergency(const struct sip_msg *m);
 /* Has the source (not a peer) a request left this second? Takes it. */

@@ -1,9 +1,10 @@
 /* Emergency: marks the request (RFC 5031 service URN, the common numbers). Limits and full tables
- * honour the mark; who may call unauthenticated is decided with the emergency service itself. */
+ * honour the mark; the identity gate lets it
+ * pass with or without proof of who calls. */
 #include "call/gate.h"
 
 /* urn:service:sos and what lies below it (sos.police), and nothing that only begins so. */
-static bool sos(struct str uri)
+bool gate_service_sos(struct str uri)
 {
     size_t n = strlen("urn:service:sos");
     return str_istarts(uri, STR("urn:service:sos")) &&
@@ -17,7 +18,7 @@ bool gate_dials_emergency(const struct sip_msg *m)
     size_t n;
     if (m->method != SIP_INVITE)
         return false;
-    return sos(uri) ||
+    return gate_service_sos(uri) ||
            (dialled_of_uri(uri, dialled, sizeof dialled, &n) &&
             (str_eq(str_of(dialled, n), STR("112")) || str_eq(str_of(dialled, n), STR("911"))));
 }

@@ -135,6 +135,23 @@ static struct verdict by_digest(const struct gate_env *e, struct request *r, str
     return ask_vault(r, &a, user, alg, q);
 }
 
+/* A call for help needs nobody's consent: who cannot prove himself calls as nobody. What steps into
+ * a call that is up, or belongs to one, is no such call. */
+static bool passes_as_nobody(const struct request *r)
+{
+    return r->emergency && !r->in_dialog && r->peer == POLICY_NONE && !gate_joins(r);
+}
+
+/* Whatever was wrong, the answer is the same: that of the call. The shield hears of it. */
+static struct verdict as_nobody(struct request *r, struct verdict v)
+{
+    if (v.kind == VERDICT_PASS || v.kind == VERDICT_WAIT || !passes_as_nobody(r))
+        return v;
+    r->unproven = (uint16_t)v.reason;
+    r->stale = false;
+    return (struct verdict){.kind = VERDICT_PASS, .reason = v.reason};
+}
+
 struct verdict gate_identity(const struct gate_env *e, struct request *r, struct ask *ask)
 {
     enum sip_method m = r->m->method;
@@ -150,7 +167,7 @@ struct verdict gate_identity(const struct gate_env *e, struct request *r, struct
     }
     if (m == SIP_ACK || m == SIP_CANCEL || (r->in_dialog && r->dialog_authenticated))
         return gate_pass();
-    return by_digest(e, r, ask);
+    return as_nobody(r, by_digest(e, r, ask));
 }
 
 static struct verdict accept_user(const struct gate_env *e, struct request *r)
@@ -177,8 +194,7 @@ static struct verdict accept_user(const struct gate_env *e, struct request *r)
     return gate_pass();
 }
 
-struct verdict gate_identity_answer(const struct gate_env *e, struct request *r,
-                                    const struct answer *a)
+static struct verdict answered(const struct gate_env *e, struct request *r, const struct answer *a)
 {
     if (r->locked && !r->emergency)
         return gate_refuse(REASON_shield_party);
@@ -190,4 +206,10 @@ struct verdict gate_identity_answer(const struct gate_env *e, struct request *r,
     if (a->reason == REASON_auth_unavailable)
         return gate_refuse(REASON_auth_unavailable);
     return gate_refuse(a->reason == REASON_auth_limited ? REASON_auth_limited : REASON_auth_failed);
+}
+
+struct verdict gate_identity_answer(const struct gate_env *e, struct request *r,
+                                    const struct answer *a)
+{
+    return as_nobody(r, answered(e, r, a));
 }

@@ -3,6 +3,12 @@
 #include "call/event.h"
 #include "call/gate.h"
 
+/* A caller that is nobody reaches what he dialled, and no other number that a rule makes of it. */
+static bool as_dialled(const struct policy *p, const struct policy_route *route)
+{
+    return !route->strip && (route->to != ROUTE_USERS || !policy_text(p, route->prefix).n);
+}
+
 static struct verdict may_call(const struct gate_env *e, struct request *r)
 {
     char text[64];
@@ -18,10 +24,12 @@ static struct verdict may_call(const struct gate_env *e, struct request *r)
         return gate_refuse(REASON_route_user_unknown);
     r->route = policy_route(e->policy, r->zone, r->peer, r->role, str_of(text, n));
     if (!r->route)
-        return gate_refuse(REASON_right_no_route);
+        return gate_refuse(r->emergency ? REASON_emergency_unrouted : REASON_right_no_route);
     if (r->route->to == ROUTE_REFUSE)
         return gate_refuse(REASON_right_barred);
-    if (r->route->to == ROUTE_PEERS && r->ident == IDENT_USER &&
+    if (r->unproven && !as_dialled(e->policy, r->route))
+        return gate_refuse(REASON_emergency_unrouted);
+    if (r->route->to == ROUTE_PEERS && r->ident == IDENT_USER && !r->emergency &&
         (r->role == POLICY_NONE || !e->policy->roles[r->role].outbound))
         return gate_refuse(REASON_right_denied);
     return gate_pass();

@@ -48,8 +48,9 @@ struct request {
     uint8_t ident; /* enum identity_kind */
     uint8_t role;  /* policy role index, POLICY_NONE for peers */
     uint16_t user_n;
-    char user[REQUEST_USER_MAX];      /* "alice@example.com" of IDENT_USER */
-    bool stale;                       /* challenge with stale=true */
+    char user[REQUEST_USER_MAX]; /* "alice@example.com" of IDENT_USER */
+    uint16_t unproven; /* emergency: why its caller could not prove himself, and came through */
+    bool stale;        /* challenge with stale=true */
     const struct policy_route *route; /* INVITE and others that are routed */
     uint64_t nonce_id;
     uint64_t aor_hash, device, number, agent; /* for the shield; 0: none */
@@ -124,7 +125,7 @@ void registrar_register(const struct registrar *g, const struct request *r, stru
 bool aor_of_uri(const struct policy *p, struct str uri_text, char *ret_aor, size_t cap,
                 size_t *ret_n);
 /* The dialled string of a Request-URI: unescaped user of sip/sips (without parameters), number of
- * tel without visual separators. */
+ * tel without visual separators, 112 of urn:service:sos and what lies below it. */
 bool dialled_of_uri(struct str uri_text, char *ret, size_t cap, size_t *ret_n);
 /* All bindings of an AOR, best q first; returns how many (<= cap). shards: of all engines. Only the
  * shard of the engine that the AOR's registrations go to is asked: what another engine writes

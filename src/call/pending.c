@@ -112,10 +112,25 @@ static void pending_take(struct core *c, struct pending *p, struct incoming *in)
     pending_close(c, p);
 }
 
+/* A call for help does not fail because nobody can be asked who calls. */
+static void unasked(struct core *c, struct incoming *in)
+{
+    const struct answer none = {.kind = ASK_VERIFY, .reason = REASON_auth_unavailable};
+    c->env.calls_used = c->calls.used;
+    c->env.trans_used = trans_used(c->trans);
+    struct verdict v = gates_resume(&c->env, in->r, &none);
+    verdict_apply(c, in, &v);
+    held_free(&in->held);
+}
+
 static void pending_give_up(struct core *c, struct pending *p, enum reason why)
 {
     struct incoming in;
     pending_take(c, p, &in);
+    if (in.r->emergency && !in.r->in_dialog) {
+        unasked(c, &in);
+        return;
+    }
     if (!in.r->in_dialog) {
         struct verdict v = {VERDICT_REFUSE, GATE_IDENTITY, why, reason_info(why)->code};
         in.r->trace.gate[GATE_IDENTITY].verdict = VERDICT_REFUSE;
@@ -131,6 +146,13 @@ void pending_wait(struct core *c, struct incoming *in, struct ask *q)
 {
     struct handle h;
     struct pending *p = pending_open(c, ASK_VERIFY, &h);
+    if (!p && in->r->emergency && !in->r->in_dialog) {
+        in->t = trans_server(c->trans, in->m, &in->r->flow, 0, c->now.mono);
+        if (handle_is(in->t)) {
+            unasked(c, in);
+            return;
+        }
+    }
     enum reason why = REASON_capacity_transactions;
     if (p)
         in->t = trans_server(c->trans, in->m, &in->r->flow, 0, c->now.mono);

@@ -159,10 +159,15 @@ static void the_vault_is_silent(void **state)
     assert_int_equal(ask_more(x, "INVITE", "sip:112@example.com", 51), 0);
     assert_int_equal(ask_more(x, "INVITE", "sip:112@example.com", 52), 0);
     assert_int_equal(core_usage(x->g.core[0]).pending, 20);
-    assert_int_equal(ask_more(x, "INVITE", "sip:112@example.com", 53), 503);
+    /* Who calls cannot even be asked: the call goes its way, and so do those that asked. */
+    assert_null(sent(x, PBX, "INVITE "));
+    assert_int_equal(ask_more(x, "INVITE", "sip:112@example.com", 53), 0);
+    assert_non_null(sent(x, PBX, "INVITE "));
+    assert_int_equal(core_usage(x->g.core[0]).calls, 1);
     pass_ms(x, 2100);
+    assert_int_equal(core_usage(x->g.core[0]).calls, 3);
     assert_int_equal(core_usage(x->g.core[0]).pending, 0);
-    assert_int_equal(counted(x, REASON_auth_unavailable), 20);
+    assert_int_equal(counted(x, REASON_auth_unavailable), 21);
     register_alice(x);
     pass_ms(x, 65000);
     nothing_left(x);

@@ -223,6 +223,11 @@ void shield_request(struct core *c, struct request *r, const struct verdict *v)
 {
     if (v->kind == VERDICT_PASS && r->in_dialog)
         return;
+    struct verdict told = *v;
+    if (v->kind == VERDICT_PASS && hostile((enum reason)r->unproven)) /* it came through, and yet */
+        told = (struct verdict){VERDICT_PASS, GATE_IDENTITY, (enum reason)r->unproven,
+                                reason_info((enum reason)r->unproven)->code};
+    v = &told;
     struct obs o = obs_of_request(r, v);
     if (v->reason == REASON_auth_failed || v->reason == REASON_auth_limited)
         o.flags |= OBS_GUESS;

@@ -101,6 +101,8 @@ enum reason transfer_allowed(const struct leg *as, const struct sip_msg *m, stru
     r->peer = as->peer;
     if (as->zone == POLICY_NONE)
         return REASON_zone_unknown_source;
+    if (as->peer == POLICY_NONE && !user.n) /* who called for help as nobody has no other right */
+        return REASON_right_transfer;
     r->ident = user.n ? IDENT_USER : IDENT_PEER;
     r->user_n = (uint16_t)MIN(user.n, sizeof r->user);
     if (r->user_n)
