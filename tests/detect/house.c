@@ -1,61 +1,28 @@
 /* The gateway's configuration, and which address lies where. */
+#include "call/core_test.h"
 #include "guard/access.h"
 #include "tests/detect/detect.h"
-
-static struct span text(struct policy *p, const char *s)
-{
-    struct span sp = {(uint16_t)p->text_n, (uint16_t)strlen(s)};
-    memcpy(p->text + p->text_n, s, strlen(s));
-    p->text_n += (uint32_t)strlen(s);
-    return sp;
-}
-
-static void listener(struct policy *p, uint8_t proto, const char *name, const char *addr)
-{
-    struct policy_listener *l = &p->listeners[p->n_listeners++];
-    *l = (struct policy_listener){.proto = proto, .bind = at(addr), .advertise = at(addr)};
-    l->name = text(p, name);
-}
 
 static void zone(struct policy *p, const char *name, uint32_t listeners, const char *src,
                  bool phones)
 {
-    struct policy_waiver *v = &p->waivers[p->n_waivers++];
-    *v = (struct policy_waiver){.zone = p->n_zones,
-                                .allow = WAIVE_PLAIN_SIGNALLING | WAIVE_PLAIN_MEDIA,
-                                .expires = {INT64_MAX}};
-    v->name = text(p, "test");
-    struct policy_zone *z = &p->zones[p->n_zones++];
-    z->name = text(p, name);
-    z->listeners = listeners;
+    struct policy_zone *z = &p->zones[p->n_zones];
+    test_zone(p, name, listeners, src, phones);
     z->n_sources = phones ? 2 : 1;
-    if (prefix_parse(str_c(src), &z->sources[0]) != OK ||
-        prefix_parse(STR("::/0"), &z->sources[1]) != OK)
+    if (prefix_parse(STR("::/0"), &z->sources[1]) != OK)
         abort();
-    z->media = phones ? ZONE_EITHER : ZONE_RTP;
-    z->nat = z->authenticate = z->registration = phones;
+    z->nat = phones;
     z->services = 63;
+    z->rate_per_source = 0; /* the shield's own limits are what is looked at */
 }
 
-static void peer(struct policy *p, const char *name, const char *where, bool trunk)
+static void peer(struct policy *p, const char *name, const char *where)
 {
     struct policy_peer *x = &p->peers[p->n_peers++];
-    *x = (struct policy_peer){.zone = 1, .listener = LISTEN_LAN, .n_targets = 1, .trunk = trunk};
-    x->name = text(p, name);
+    *x = (struct policy_peer){.zone = 1, .listener = LISTEN_LAN, .n_targets = 1};
+    x->name = test_text(p, name);
     x->targets[0] = at(where);
     x->trust_identity = true;
-}
-
-static void route(struct policy *p, const char *name, const char *pattern, uint8_t to,
-                  uint8_t peer_)
-{
-    struct policy_route *r = &p->routes[p->n_routes++];
-    *r = (struct policy_route){
-        .from_zone = POLICY_NONE, .from_peer = POLICY_NONE, .role = POLICY_NONE, .to = to};
-    r->name = text(p, name);
-    r->pattern = text(p, pattern);
-    r->n_peers = to == ROUTE_PEERS;
-    r->peers[0] = peer_;
 }
 
 void house_policy(struct policy *p)
@@ -65,19 +32,19 @@ void house_policy(struct policy *p)
     p->bytes = sizeof *p;
     p->generation = 1;
     p->engines = ENGINES;
-    p->domains[p->n_domains++] = text(p, "example.com");
-    listener(p, PROTO_UDP, "udp", OUTSIDE ":5060");
-    listener(p, PROTO_TLS, "tls", OUTSIDE ":5061");
-    listener(p, PROTO_UDP, "lan", INSIDE ":5060");
+    p->domains[p->n_domains++] = test_text(p, "example.com");
+    test_listener(p, PROTO_UDP, "udp", OUTSIDE ":5060");
+    test_listener(p, PROTO_TLS, "tls", OUTSIDE ":5061");
+    test_listener(p, PROTO_UDP, "lan", INSIDE ":5060");
     p->n_certs = 1;
     zone(p, "phones", 1u << LISTEN_UDP | 1u << LISTEN_TLS, "0.0.0.0/0", true);
     zone(p, "lan", 1u << LISTEN_LAN, "198.51.100.0/24", false);
-    peer(p, "pbx", PBX_AT, false);
-    p->roles[p->n_roles].name = text(p, "user");
+    peer(p, "pbx", PBX_AT);
+    p->roles[p->n_roles].name = test_text(p, "user");
     p->roles[p->n_roles++].outbound = true;
-    route(p, "out", "0.", ROUTE_PEERS, 0);
-    route(p, "abroad", "+.", ROUTE_PEERS, 0);
-    route(p, "people", "*", ROUTE_USERS, 0);
+    test_route(p, "out", "0.", ROUTE_PEERS);
+    test_route(p, "abroad", "+.", ROUTE_PEERS);
+    test_route(p, "people", "*", ROUTE_USERS);
     p->limits = (struct policy_limits){.calls = 2000,
                                        .bindings = 2000,
                                        .transactions = 16000,
@@ -93,8 +60,8 @@ void house_policy(struct policy *p)
     p->rtp_min = 20000;
     p->rtp_max = 29999;
     guard_policy_default(&p->guard);
-    p->guard.decoys[p->guard.n_decoys++] = text(p, "admin");
-    p->guard.decoys[p->guard.n_decoys++] = text(p, "1999");
+    p->guard.decoys[p->guard.n_decoys++] = test_text(p, "admin");
+    p->guard.decoys[p->guard.n_decoys++] = test_text(p, "1999");
     if (prefix_parse(STR(PBX_AT), &p->guard.exempt[0]) == OK)
         p->guard.n_exempt = 1;
     if (policy_valid(p, sizeof *p) != OK)
