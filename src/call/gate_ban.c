@@ -1,7 +1,7 @@
 /* What the shield knows of a request: whose it is, and how the ban board wants that treated.
  *
  * A call for help passes bans, locks and access lists: a ban judges behaviour, the country of an
- * address is a guess, and whoever calls still has to prove himself like anybody else. What holds
+ * address is a guess, and whoever calls need not even prove himself (gate_identity.c). What holds
  * for it is what the network is made of: listeners, zones, encryption, certificates. The same goes
  * for what belongs to a call that is up: of a banned source it can still be ended. */
 #include "call/gate.h"
@@ -20,9 +20,9 @@ static uint64_t device_of(const struct gate_env *e, const struct request *r)
     size_t at = str_search(contact, STR("+sip.instance=\""));
     if (at < contact.n) {
         str_cut(str_skip(contact, at + strlen("+sip.instance=\"")), '"', &instance);
-        return siphash(&e->hash_key, instance);
+        return device_hash(siphash(&e->hash_key, instance), true);
     }
-    return addr_hash(&e->hash_key, &a) ^ r->agent;
+    return device_hash(addr_hash(&e->hash_key, &a) ^ r->agent, false);
 }
 
 static bool decoy(const struct gate_env *e, struct str user)

@@ -3,7 +3,8 @@
 #include "call/core_int.h"
 #include "call/redact.h"
 
-#define KICK_STEP 256u
+#define KICK_STEP       256u
+#define EXPLAIN_DEVICES 16u
 
 void shield_keep(struct core *c, struct obs *o, struct str bytes)
 {
@@ -137,6 +138,15 @@ static void entity_put(const struct core *c, enum entity e, uint64_t hash, struc
         OUT_LIT(o, "null");
 }
 
+static void devices_put(const struct core *c, uint64_t source, uint64_t aor, struct now now,
+                        struct out *o)
+{
+    out_json_key(o, STR("devices"));
+    out_ch(o, '[');
+    guard_devices(c->shield.guard, source, aor, EXPLAIN_DEVICES, now, o);
+    out_ch(o, ']');
+}
+
 /* A name without a domain is a user's of ours. */
 static uint64_t aor_of_name(const struct core *c, struct str name)
 {
@@ -163,10 +173,13 @@ void core_explain_json(const struct core *c, const struct addr *a, struct str na
         if (country)
             out_json_kstr(o, STR("country"), str_of(two, sizeof two));
         entity_put(c, ENTITY_SOURCE, guard_hash(g, a), now, o);
+        devices_put(c, guard_hash(g, a), 0, now, o);
     }
     if (name.n) {
         entity_put(c, ENTITY_AOR, aor_of_name(c, name), now, o);
         entity_put(c, ENTITY_NUMBER, siphash(&c->cfg.hash_key, name), now, o);
+        if (!a || !a->family)
+            devices_put(c, 0, aor_of_name(c, name), now, o);
     }
     out_ch(o, '}');
 }

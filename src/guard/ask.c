@@ -32,6 +32,8 @@ static bool forgeable(const struct slot *s, const struct firing *f, const struct
         return f->forgeable;
     if (f->entity == ENTITY_SOURCE)
         return s->proof == PROOF_CLAIMED;
+    if (f->entity == ENTITY_DEVICE)
+        return s->proof == PROOF_CLAIMED;
     return f->row->detector == DET_guess_user ? !(o->flags & OBS_PROVEN) : s->proof != PROOF_USER;
 }
 
@@ -42,6 +44,8 @@ static enum ban_scope scope_of(const struct judging *j, const struct slot *s,
         return (enum ban_scope)f->scope;
     if (f->entity == ENTITY_AOR)
         return BAN_AOR;
+    if (f->entity == ENTITY_DEVICE)
+        return BAN_DEVICE;
     if (f->entity == ENTITY_NUMBER)
         return BAN_NUMBER;
     bool pair = s->proof == PROOF_USER || (j->known && f->row->pair);
@@ -86,6 +90,8 @@ static void ban_fill(struct judging *j, struct guard_event *e, enum ban_scope sc
         b->net = net_of(&o->source);
     if (scope == BAN_PAIR || scope == BAN_AOR)
         b->key = o->aor;
+    if (scope == BAN_DEVICE)
+        b->key = o->device;
     if (scope == BAN_NUMBER)
         b->key = o->number;
     b->evidence = o->evidence;
@@ -98,21 +104,34 @@ static void ban_fill(struct judging *j, struct guard_event *e, enum ban_scope sc
     memcpy(b->why, why.p, b->why_n);
 }
 
+/* Somebody else may say its name: no user's evidence, and not from where the device is. */
+static bool framed(const struct judging *j, bool forged)
+{
+    struct addr a = guard_source(&j->o->source);
+    const struct slot *u;
+    if (j->o->flags & OBS_USER)
+        return false;
+    u = table_get(&j->g->devices, person_key(j->o->device, PROOF_USER, 0));
+    return u && (forged || !addr_eq_ip(&u->source, &a));
+}
+
 /* Nothing is asked against the exempt, nor on evidence that anybody could have forged against
  * somebody who is registered. */
 static bool may_ask(struct judging *j, enum ban_scope scope, enum treat t, bool forged)
 {
     struct prefix net = net_of(&j->o->source);
-    bool source = scope == BAN_SOURCE || scope == BAN_PAIR;
+    bool source = scope == BAN_SOURCE || scope == BAN_PAIR || scope == BAN_DEVICE;
     if (source &&
         (j->o->flags & OBS_PEER || !j->o->source.family || ban_exempt(j->g->cfg.policy, &net)))
+        return false;
+    if (scope == BAN_DEVICE && framed(j, forged))
         return false;
     /* A phone of an office that asks its caller for a password: it is told, and never answered. */
     if (scope == BAN_SOURCE && j->known && j->o->kind == OBS_RESPONSE)
         return false;
     if (!forged)
         return true;
-    if (scope == BAN_SOURCE && t < TREAT_DROP)
+    if ((scope == BAN_SOURCE || scope == BAN_DEVICE) && t < TREAT_DROP)
         return false; /* a late answer to what may be forged is an answer too many */
     return !(source && j->known) && share(j, SHARE_BANS);
 }
@@ -184,14 +203,18 @@ void judge_fire(struct judging *j, struct slot *s, const struct firing *f)
     s->level = (uint16_t)MIN(f->level, 65535u);
     s->evidence = j->o->evidence ? j->o->evidence : s->evidence;
     s->n_fired = (uint8_t)MIN(s->n_fired + 1u, 255u);
+    if (f->entity == ENTITY_DEVICE && !device_own(j->o->device))
+        return; /* its address is dealt with */
     enum ban_scope scope = scope_of(j, s, f);
     bool forged = forgeable(s, f, j->o);
     enum treat t = treat_of(j, s, f, scope);
-    if (forged && scope == BAN_SOURCE && t == TREAT_REFUSE)
+    if (forged && (scope == BAN_SOURCE || scope == BAN_DEVICE) && t == TREAT_REFUSE)
         t = TREAT_DROP;
     bool ask =
         t > TREAT_WEIGH && (f->scope || !stands(s, t, j->tick)) && may_ask(j, scope, t, forged);
-    if (!ask && (!f->first || !share(j, forged ? SHARE_FORGED : SHARE_ALERTS)))
+    /* Whoever forges a registered address without end is not the one who is there. */
+    bool nobody = forged && j->known && f->row->local;
+    if (!ask && (!f->first || nobody || !share(j, forged ? SHARE_FORGED : SHARE_ALERTS)))
         return;
     e = event(j, s, f);
     if (!e || !ask)

@@ -143,6 +143,11 @@ static bool new_call(const struct obs *o)
            (o->reason >= REASON_capacity_calls && o->reason <= REASON_capacity_subscriptions);
 }
 
+static bool over_user(const struct obs *o)
+{
+    return o->reason == REASON_shield_rate_user;
+}
+
 /* Thresholds lie well above what honest people do (the twins of detect_test.c, the benign rows of
  * docs/detection.md). known multiplies them for whoever is registered; 0: he is not judged by it.
  */
@@ -522,7 +527,55 @@ const struct guard_row guard_rows[] = {
      .none = OBS_PEER,
      .threshold = 1,
      .window_s = 600},
+    /* Of devices: below what an office bears, above what one phone or an adapter of eight lines
+     * does by mistake. */
+    {.detector = DET_device_names,
+     .entity = ENTITY_DEVICE,
+     .measure = M_NAMES,
+     .known = 2,
+     .index = SET_TRIED,
+     .kinds = REQ,
+     .need = OBS_MISSING,
+     .none = OBS_PEER | OBS_IN_DIALOG,
+     .threshold = 10,
+     .window_s = 600,
+     .weight = 100},
+    {.detector = DET_device_guess,
+     .entity = ENTITY_DEVICE,
+     .measure = M_COUNT,
+     .known = 1,
+     .index = 0,
+     .kinds = REQ,
+     .none = STRANGER,
+     .fits = obs_guess,
+     .threshold = 16,
+     .window_s = 120,
+     .weight = 100},
+    {.detector = DET_device_guess,
+     .second = true,
+     .entity = ENTITY_DEVICE,
+     .measure = M_AORS,
+     .known = 1,
+     .index = SET_GUESSED,
+     .kinds = REQ,
+     .none = STRANGER,
+     .fits = obs_guess,
+     .threshold = 12,
+     .window_s = 24 * HOUR,
+     .weight = 100},
+    {.detector = DET_device_flood,
+     .entity = ENTITY_DEVICE,
+     .measure = M_COUNT,
+     .known = 1,
+     .index = 1,
+     .kinds = REQ,
+     .none = OBS_PEER,
+     .fits = over_user,
+     .threshold = 300,
+     .window_s = 60,
+     .weight = 60},
     /* dtls_race has no row: media has no DTLS yet, so nothing can be observed. */
 };
 const unsigned guard_rows_n = ARRAY_LEN(guard_rows);
 _Static_assert(ARRAY_LEN(guard_rows) <= GUARD_ROWS_MAX, "slot.firing has a bit for each");
+_Static_assert(DET_COUNT <= 32, "explain.c tells each once, by a bit");

@@ -3,11 +3,6 @@
 
 #define TOP_MAX 64u
 
-static const struct table *table_of(const struct guard *g, enum entity e)
-{
-    return e == ENTITY_AOR ? &g->aors : e == ENTITY_NUMBER ? &g->numbers : &g->sources;
-}
-
 static void firing_put(const struct slot *s, struct out *o)
 {
     OUT_LIT(o, "[");
@@ -60,9 +55,36 @@ static void head_put(const struct guard *g, enum entity e, const struct slot *s,
     }
     if (s->who_n)
         out_json_kstr(o, STR("who"), str_of(s->who, s->who_n));
+    if (e == ENTITY_DEVICE)
+        out_json_kstr(o, STR("known_by"),
+                      device_own(s->hash) ? STR("instance") : STR("address and model"));
     if (e == ENTITY_SOURCE)
         out_json_kstr(o, STR("tier"),
                       known_has(&g->known, s->hash | 1, tick) ? STR("registered") : STR("unknown"));
+}
+
+/* Its persons at all sources. */
+static bool device_put(const struct guard *g, uint64_t hash, uint32_t tick, struct out *o)
+{
+    const struct table *t = &g->devices;
+    unsigned n = 0;
+    for (uint32_t i = 0; i < t->sets * WAYS; i++) {
+        const struct slot *s = t->tags[i] ? table_at(t, i) : NULL;
+        if (!s || s->hash != hash || n == TOP_MAX)
+            continue;
+        if (!n++) {
+            out_ch(o, '{');
+            head_put(g, ENTITY_DEVICE, s, tick, o);
+            out_json_key(o, STR("persons"));
+            out_ch(o, '[');
+        } else {
+            out_ch(o, ',');
+        }
+        person_put(g, s, tick, o);
+    }
+    if (n)
+        OUT_LIT(o, "]}");
+    return n > 0;
 }
 
 bool guard_explain(const struct guard *g, enum entity e, uint64_t hash, struct now now,
@@ -72,11 +94,13 @@ bool guard_explain(const struct guard *g, enum entity e, uint64_t hash, struct n
                      PARTY[] = {PROOF_USER, PROOF_CLAIMED};
     uint32_t tick = tick_of(now.mono);
     unsigned n = 0;
+    if (e == ENTITY_DEVICE)
+        return device_put(g, hash, tick, o);
     if (e != ENTITY_SOURCE && e != ENTITY_AOR && e != ENTITY_NUMBER)
         return false;
     for (unsigned i = 0; i < 2; i++) {
         enum proof p = e == ENTITY_SOURCE ? SOURCE[i] : PARTY[i];
-        const struct slot *s = table_get(table_of(g, e), person_key(hash, p, 0));
+        const struct slot *s = table_get(guard_table(g, e), person_key(hash, p, 0));
         if (!s)
             continue;
         if (!n++) {
@@ -113,23 +137,10 @@ static unsigned best_add(struct best *b, unsigned n, unsigned cap, struct best x
     return MIN(n + 1, cap);
 }
 
-void guard_top(const struct guard *g, unsigned n, struct now now, struct out *o)
+static void best_put(const struct guard *g, const struct best *b, unsigned n, uint32_t tick,
+                     struct out *o)
 {
-    static const enum entity ALL[] = {ENTITY_SOURCE, ENTITY_AOR, ENTITY_NUMBER};
-    struct best b[TOP_MAX];
-    uint32_t tick = tick_of(now.mono);
-    unsigned have = 0;
-    n = MIN(n, TOP_MAX);
-    for (unsigned k = 0; n && k < ARRAY_LEN(ALL); k++) {
-        const struct table *t = table_of(g, ALL[k]);
-        for (uint32_t i = 0; i < t->sets * WAYS; i++) {
-            const struct slot *s = t->tags[i] ? table_at(t, i) : NULL;
-            uint32_t score = s ? slot_score(g, s, tick) : 0;
-            if (score)
-                have = best_add(b, have, n, (struct best){s, score, ALL[k]});
-        }
-    }
-    for (unsigned i = 0; i < have; i++) {
+    for (unsigned i = 0; i < n; i++) {
         if (i)
             out_ch(o, ',');
         out_ch(o, '{');
@@ -138,4 +149,39 @@ void guard_top(const struct guard *g, unsigned n, struct now now, struct out *o)
         person_put(g, b[i].s, tick, o);
         out_ch(o, '}');
     }
+}
+
+void guard_devices(const struct guard *g, uint64_t source, uint64_t aor, unsigned n, struct now now,
+                   struct out *o)
+{
+    const struct table *t = &g->devices;
+    struct best b[TOP_MAX];
+    uint32_t tick = tick_of(now.mono);
+    unsigned have = 0;
+    n = MIN(n, TOP_MAX);
+    for (uint32_t i = 0; n && i < t->sets * WAYS; i++) {
+        const struct slot *s = t->tags[i] ? table_at(t, i) : NULL;
+        if (s && ((aor && s->aor == aor) || (source && guard_hash(g, &s->source) == source)))
+            have = best_add(b, have, n, (struct best){s, slot_score(g, s, tick), ENTITY_DEVICE});
+    }
+    best_put(g, b, have, tick, o);
+}
+
+void guard_top(const struct guard *g, unsigned n, struct now now, struct out *o)
+{
+    static const enum entity ALL[] = {ENTITY_SOURCE, ENTITY_AOR, ENTITY_DEVICE, ENTITY_NUMBER};
+    struct best b[TOP_MAX];
+    uint32_t tick = tick_of(now.mono);
+    unsigned have = 0;
+    n = MIN(n, TOP_MAX);
+    for (unsigned k = 0; n && k < ARRAY_LEN(ALL); k++) {
+        const struct table *t = guard_table(g, ALL[k]);
+        for (uint32_t i = 0; i < t->sets * WAYS; i++) {
+            const struct slot *s = t->tags[i] ? table_at(t, i) : NULL;
+            uint32_t score = s ? slot_score(g, s, tick) : 0;
+            if (score)
+                have = best_add(b, have, n, (struct best){s, score, ALL[k]});
+        }
+    }
+    best_put(g, b, have, tick, o);
 }

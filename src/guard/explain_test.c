@@ -65,6 +65,30 @@ static void of_others(void **state)
     assert_true(has(out_str(&o), "\"last\":\"guess_user\""));
     assert_false(guard_explain(sc.g[0], ENTITY_NUMBER, name_of(5), sc.now, &o));
     assert_false(guard_explain(sc.g[0], ENTITY_DEVICE, name_of(5), sc.now, &o));
+    uint64_t device = device_hash(name_of(6), true);
+    struct addr a = ip4(ATTACKER);
+    for (unsigned i = 0; i < 16; i++) {
+        struct obs x = request(i < 8 ? ATTACKER : OFFICE, SIP_REGISTER, REASON_auth_failed,
+                               OBS_PROVEN | OBS_GUESS);
+        x.aor = name_of(5);
+        x.device = device;
+        scene_do(&sc, &x);
+    }
+    o = out_of(text, sizeof text);
+    assert_true(guard_explain(sc.g[0], ENTITY_DEVICE, device, sc.now, &o));
+    assert_true(has(out_str(&o), "{\"entity\":\"device\""));
+    assert_true(has(out_str(&o), "\"known_by\":\"instance\""));
+    assert_true(has(out_str(&o), "\"proof\":\"proven\",\"score\":0"));
+    assert_true(has(out_str(&o), "},{\"proof\":\"proven\"")); /* at the other source */
+    o = out_of(text, sizeof text);
+    guard_devices(sc.g[0], guard_hash(sc.g[0], &a), 0, 9, sc.now, &o);
+    assert_true(has(out_str(&o), "{\"entity\":\"device\",\"address\":\"203.0.113.1\""));
+    assert_true(str_search(out_str(&o), STR("198.51.100.1")) == o.n);
+    guard_devices(sc.g[0], 0, name_of(5), 9, sc.now, &o);
+    assert_true(has(out_str(&o), "\"address\":\"198.51.100.1\""));
+    size_t was = o.n;
+    guard_devices(sc.g[0], 0, name_of(4), 9, sc.now, &o);
+    assert_int_equal(o.n, was);
     assert_false(guard_explain(sc.g[0], ENTITY_ALL, name_of(5), sc.now, &o));
 }
 

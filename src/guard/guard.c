@@ -6,6 +6,7 @@ static void shape(struct guard *g)
     g->sources = (struct table){.n_sets = SETS_SOURCE, .n_gauges = GAUGES_SOURCE};
     g->aors = (struct table){
         .n_sets = SETS_AOR, .n_gauges = GAUGES_AOR, .extra = sizeof(struct aor_extra)};
+    g->devices = (struct table){.n_sets = SETS_DEVICE, .n_gauges = GAUGES_DEVICE};
     g->numbers = (struct table){.n_sets = SETS_NUMBER, .n_gauges = GAUGES_NUMBER};
 }
 
@@ -14,9 +15,9 @@ size_t guard_bytes(const struct guard_cfg *cfg)
     struct guard g;
     shape(&g);
     return sizeof(struct guard) + table_bytes(&g.sources, cfg->sources) +
-           table_bytes(&g.aors, cfg->parties) + table_bytes(&g.numbers, cfg->parties) +
-           buckets_bytes(cfg->sources * 2) + buckets_bytes(cfg->parties * 2) + buckets_bytes(1) +
-           known_bytes(cfg->sources);
+           table_bytes(&g.aors, cfg->parties) + table_bytes(&g.devices, cfg->parties) +
+           table_bytes(&g.numbers, cfg->parties) + buckets_bytes(cfg->sources * 2) +
+           buckets_bytes(cfg->parties * 2) + buckets_bytes(1) + known_bytes(cfg->sources);
 }
 
 struct guard *guard_init(void *mem, const struct guard_cfg *cfg, struct now now)
@@ -29,6 +30,7 @@ struct guard *guard_init(void *mem, const struct guard_cfg *cfg, struct now now)
     shape(g);
     p = table_init(&g->sources, p, cfg->sources);
     p = table_init(&g->aors, p, cfg->parties);
+    p = table_init(&g->devices, p, cfg->parties);
     p = table_init(&g->numbers, p, cfg->parties);
     p = buckets_init(&g->before, p, cfg->sources * 2);
     p = buckets_init(&g->after, p, cfg->parties * 2);
@@ -115,6 +117,7 @@ void guard_observe(struct guard *g, const struct obs *o, bool forwarded, struct 
     j.mine[ENTITY_SOURCE] = guard_owner(g, j.source_hash) == g->cfg.engine;
     j.mine[ENTITY_ALL] = j.mine[ENTITY_SOURCE];
     j.mine[ENTITY_AOR] = guard_owner(g, o->aor) == g->cfg.engine;
+    j.mine[ENTITY_DEVICE] = guard_owner(g, o->device) == g->cfg.engine;
     j.mine[ENTITY_NUMBER] = guard_owner(g, o->number) == g->cfg.engine;
     judge_rows(&j);
 }
@@ -132,8 +135,9 @@ void guard_usage(const struct guard *g, struct guard_usage *ret_u)
     *ret_u = (struct guard_usage){
         .sources = used(&g->sources),
         .aors = used(&g->aors),
+        .devices = used(&g->devices),
         .numbers = used(&g->numbers),
-        .evicted = g->sources.evicted + g->aors.evicted + g->numbers.evicted,
-        .refused = g->sources.refused + g->aors.refused + g->numbers.refused,
+        .evicted = g->sources.evicted + g->aors.evicted + g->devices.evicted + g->numbers.evicted,
+        .refused = g->sources.refused + g->aors.refused + g->devices.refused + g->numbers.refused,
     };
 }

@@ -13,9 +13,13 @@
  *   - user: what one user did there after he proved himself. Judged apart and banned as a pair
  *     (source and AOR), so that one bad phone does not cost an office its telephones.
  *
- * An AOR is two: what users did under it, and what others tried on it. A device has limits and may
- * be banned by people, but no score: one that names itself no better than by its model is the same
- * device for a whole office, and what a device does, a user at a source does.
+ * An AOR is two: what users did under it, and what others tried on it. So is a device: what it did
+ * after it proved to be a user's, and what came in its name before that, the latter at each source
+ * apart. A device that names an instance of its own (obs.h) is banned as a device, and the address
+ * that it shares with others is not; but never for what somebody else says in its name: evidence
+ * of no user stands against a user's device only where that device itself is, and not if it can be
+ * forged. One that is known only by its address and model is the same device for a whole office:
+ * it has a score where nobody is registered, and what is done, is done about the address.
  *
  * Memory. Slots lie in sets of eight, found by a keyed hash, so nobody can aim at a set. A newcomer
  * takes the place of the least suspicious slot that is no better proven than itself: claimed before
@@ -30,15 +34,17 @@
  * a flood can give a source a full bucket again only if it brings four new sources of that set
  * between two datagrams of it.
  *
- * A source's slot has 440 bytes, an AOR's 360, a number's 168; a bucket 16, a known source 16. */
+ * A source's slot has 440 bytes, an AOR's 360, a device's 224, a number's 168; a bucket 16, a known
+ * source 16. */
 #ifndef GUARD_GUARD_H
 #define GUARD_GUARD_H
 #include "guard/ban.h"
 
 struct guard_cfg {
     uint8_t engine, engines;
-    uint32_t sources, parties; /* slots: sources (and users behind them); AORs and numbers */
-    struct sipkey key;         /* of hashes of addresses */
+    uint32_t sources, parties;         /* slots: sources (and users behind them); AORs, devices
+                                           and numbers, each so many */
+    struct sipkey key;                 /* of hashes of addresses */
     const struct guard_policy *policy; /* keeps until guard_policy gives another */
     const struct ban_board *bans;      /* may be NULL */
     uint32_t bans_cap;
@@ -105,14 +111,19 @@ void guard_observe(struct guard *g, const struct obs *o, bool forwarded, struct 
 uint8_t guard_owner(const struct guard *g, uint64_t hash);
 
 struct guard_usage {
-    uint32_t sources, aors, numbers; /* slots in use: O(table) */
-    uint64_t evicted, refused;       /* slots given to others; newcomers without a place */
+    uint32_t sources, aors, devices, numbers; /* slots in use: O(table) */
+    uint64_t evicted, refused;                /* slots given to others; newcomers without a place */
 };
 void guard_usage(const struct guard *g, struct guard_usage *ret_u);
 
-/* For people: JSON object of one entity; false, and nothing written, if nothing is known here. A
- * source is shown with its persons; users behind it are not found by the address alone. */
+/* For people: JSON object of one entity (a device's is O(table)); false, and nothing written, if
+ * nothing is known here. A source is shown with its persons; users behind it are not found by the
+ * address alone. */
 bool guard_explain(const struct guard *g, enum entity e, uint64_t hash, struct now now,
+                   struct out *o);
+/* The devices that were seen last at a source or as an AOR's (0: not asked), the n (at most 64)
+ * highest scores: as guard_explain, separated by commas. O(table). */
+void guard_devices(const struct guard *g, uint64_t source, uint64_t aor, unsigned n, struct now now,
                    struct out *o);
 /* The n highest scores (at most 64) as JSON objects separated by commas. O(table). */
 void guard_top(const struct guard *g, unsigned n, struct now now, struct out *o);

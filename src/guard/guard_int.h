@@ -65,11 +65,13 @@ extern const unsigned guard_rows_n;
 enum { SET_SLOW, SET_NAMES, SET_MANY, SET_USERS, SETS_SOURCE };
 enum { SET_SHORT, SET_FANOUT, SET_GUESSERS, SETS_AOR };
 enum { SET_CALLERS, SETS_NUMBER };
+enum { SET_TRIED, SET_GUESSED, SETS_DEVICE };
 enum { BIG_SCAN, BIG_NAMES, BIG_GUESS, BIG_MUTE, BIGS };
 #define GAUGES_SOURCE 20u
 #define GAUGE_MUTE    15u
 #define GAUGES_AOR    2u
 #define GAUGES_NUMBER 1u
+#define GAUGES_DEVICE 2u
 
 bool obs_guess(const struct obs *o); /* credentials came, and they were no good */
 
@@ -79,7 +81,7 @@ uint64_t guard_hash56(const struct guard *g, const struct addr *a); /* not that 
 struct guard {
     struct guard_cfg cfg;
     struct now now; /* of the latest call that had one */
-    struct table sources, aors, numbers;
+    struct table sources, aors, devices, numbers;
     struct buckets before, after;
     struct buckets asks;
     struct known known;
@@ -90,6 +92,14 @@ struct guard {
 static inline uint32_t half_life(const struct guard *g)
 {
     return ticks_of(MAX(g->cfg.policy->half_life_s, 1u));
+}
+
+static inline const struct table *guard_table(const struct guard *g, enum entity e)
+{
+    return e == ENTITY_AOR      ? &g->aors
+           : e == ENTITY_DEVICE ? &g->devices
+           : e == ENTITY_NUMBER ? &g->numbers
+                                : &g->sources;
 }
 
 /* -- judge.c -- */
@@ -109,7 +119,8 @@ struct judging {
 };
 void judge_rows(struct judging *j);
 struct slot *judge_slot(struct judging *j, enum entity e);
-/* Key of a person's slot. aor: of PROOF_USER of a source. PROVEN and KNOWN are one. */
+/* Key of a person's slot. aor: of PROOF_USER of a source; of a device, where it is not by a user,
+ * the source. PROVEN and KNOWN are one. */
 uint64_t person_key(uint64_t hash, enum proof proof, uint64_t aor);
 
 /* -- ask.c: what is done about it -- */

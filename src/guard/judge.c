@@ -62,12 +62,28 @@ static struct slot *party_slot(struct judging *j, struct table *t, uint64_t hash
     return s;
 }
 
+/* What users did with it is one person; what came in its name without that, one at each source. */
+static struct slot *device_slot(struct judging *j)
+{
+    const struct obs *o = j->o;
+    enum proof p = by_user(o) ? PROOF_USER : o->flags & OBS_PROVEN ? PROOF_PROVEN : PROOF_CLAIMED;
+    uint64_t where = p == PROOF_USER ? 0 : mix64(j->source_hash);
+    struct slot *s = table_take(&j->g->devices, person_key(o->device ^ where, p, 0), p,
+                                half_life(j->g), j->tick);
+    if (!s)
+        return NULL;
+    s->hash = o->device;
+    s->aor = o->aor;
+    return s;
+}
+
 struct slot *judge_slot(struct judging *j, enum entity e)
 {
     const struct obs *o = j->o;
     if (j->slot[e] || j->missed[e])
         return j->slot[e];
     struct slot *s = e == ENTITY_AOR      ? party_slot(j, &j->g->aors, o->aor)
+                     : e == ENTITY_DEVICE ? device_slot(j)
                      : e == ENTITY_NUMBER ? party_slot(j, &j->g->numbers, o->number)
                                           : source_slot(j);
     j->missed[e] = !s;
@@ -79,11 +95,6 @@ struct slot *judge_slot(struct judging *j, enum entity e)
     memcpy(s->who, o->who, s->who_n);
     slot_add(j->g, s, 0, j->tick);
     return s;
-}
-
-static struct table *table_of(struct guard *g, enum entity e)
-{
-    return e == ENTITY_AOR ? &g->aors : e == ENTITY_NUMBER ? &g->numbers : &g->sources;
 }
 
 /* -- thresholds -- */
@@ -118,6 +129,8 @@ static uint32_t threshold_of(struct judging *j, const struct guard_row *r, struc
     uint32_t t = told_threshold(j, r);
     if (r->entity == ENTITY_ALL)
         return j->known ? 0 : (t + j->g->cfg.engines - 1u) / j->g->cfg.engines;
+    if (r->entity == ENTITY_DEVICE)
+        return s->proof == PROOF_USER ? t * r->known : t;
     if (r->entity != ENTITY_SOURCE || (!j->known && s->proof != PROOF_USER))
         return t;
     if (s->proof == PROOF_USER)
@@ -158,7 +171,7 @@ static void count(struct judging *j, const struct guard_row *r, struct slot *s, 
 {
     uint64_t bit = UINT64_C(1) << (r - guard_rows);
     uint32_t window = window_of(j, r), t16 = threshold * GAUGE_ONE;
-    struct gauge *g = slot_gauge(table_of(j->g, (enum entity)r->entity), s, r->index);
+    struct gauge *g = slot_gauge(guard_table(j->g, (enum entity)r->entity), s, r->index);
     if (gauge_add(g, 0, t16, window, j->tick) < t16 / 2)
         s->firing &= ~bit;
     uint32_t v = gauge_add(g, amount(r, j->o), t16, window, j->tick);
@@ -408,6 +421,8 @@ static void registered(struct judging *j)
     struct slot *s;
     if (j->mine[ENTITY_SOURCE] && o->aor && (s = judge_slot(j, ENTITY_SOURCE)))
         (void)set_add(slot_set(s, SET_USERS), mix64(o->aor), ticks_of(7200), j->tick);
+    if (j->mine[ENTITY_DEVICE] && device_own(o->device))
+        (void)judge_slot(j, ENTITY_DEVICE); /* a user's from now on */
     if (!j->mine[ENTITY_AOR] || !o->aor ||
         !(s = table_get(&j->g->aors, person_key(o->aor, PROOF_CLAIMED, 0))))
         return;
@@ -447,6 +462,7 @@ static bool fits(const struct guard_row *r, const struct obs *o)
     if ((o->flags & r->need) != r->need || o->flags & r->none)
         return false;
     if ((r->entity == ENTITY_AOR && !o->aor) || (r->entity == ENTITY_NUMBER && !o->number) ||
+        (r->entity == ENTITY_DEVICE && !o->device) ||
         ((r->entity == ENTITY_SOURCE || r->entity == ENTITY_ALL) && !o->source.family))
         return false;
     return !r->fits || r->fits(o);
@@ -455,7 +471,10 @@ static bool fits(const struct guard_row *r, const struct obs *o)
 static void send_to(struct judging *j, enum entity e)
 {
     const struct obs *o = j->o;
-    uint64_t hash = e == ENTITY_AOR ? o->aor : e == ENTITY_NUMBER ? o->number : j->source_hash;
+    uint64_t hash = e == ENTITY_AOR      ? o->aor
+                    : e == ENTITY_DEVICE ? o->device
+                    : e == ENTITY_NUMBER ? o->number
+                                         : j->source_hash;
     uint8_t engine = guard_owner(j->g, hash);
     if (j->forwarded || j->mine[e])
         return;
@@ -463,6 +482,18 @@ static void send_to(struct judging *j, enum entity e)
         if (j->out->to[i] == engine)
             return;
     j->out->to[j->out->n_to++] = engine;
+}
+
+/* Whether it says anything of whom the row judges. A device that is not known by itself is all
+ * phones of its model at a registered address. What was refused as a device's or user's is that
+ * one's, and not held against those who share its address. */
+static bool means(const struct judging *j, const struct guard_row *r)
+{
+    if (!j->known)
+        return true;
+    if (r->entity == ENTITY_DEVICE)
+        return device_own(j->o->device);
+    return r->entity != ENTITY_SOURCE || r->local || j->o->reason != REASON_shield_party;
 }
 
 static void row(struct judging *j, const struct guard_row *r)
@@ -512,13 +543,15 @@ void judge_rows(struct judging *j)
         send_to(j, ENTITY_SOURCE);
         if (o->aor)
             send_to(j, ENTITY_AOR);
+        if (device_own(o->device))
+            send_to(j, ENTITY_DEVICE);
         registered(j);
     }
     if (o->kind == OBS_CALL)
         called(j);
     for (unsigned i = 0; i < j->g->by_kind_n[o->kind]; i++) {
         const struct guard_row *r = &guard_rows[j->g->by_kind[o->kind][i]];
-        if (j->g->cfg.policy->detectors[r->detector].off || !fits(r, o) ||
+        if (j->g->cfg.policy->detectors[r->detector].off || !fits(r, o) || !means(j, r) ||
             (r->measure == M_MUTE && answered(j)))
             continue;
         if (r->local ? !j->forwarded : j->mine[r->entity])

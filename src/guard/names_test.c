@@ -47,6 +47,7 @@ static void nothing_is_counted_twice(void **state)
         unsigned most = a->entity == ENTITY_ALL      ? BIGS
                         : a->entity == ENTITY_SOURCE ? (set ? SETS_SOURCE : GAUGES_SOURCE)
                         : a->entity == ENTITY_AOR    ? (set ? SETS_AOR : GAUGES_AOR)
+                        : a->entity == ENTITY_DEVICE ? (set ? SETS_DEVICE : GAUGES_DEVICE)
                                                      : (set ? SETS_NUMBER : GAUGES_NUMBER);
         assert_true(a->index < most);
         for (unsigned k = 0; k < i; k++) {

@@ -46,6 +46,17 @@ struct obs {
     uint64_t evidence;                   /* names the kept message; 0: none */
     char who[OBS_WHO + 1];               /* aor or number as text, printable, cut; not ended */
 };
+/* The low bit of a device's hash says by what it is known. Set: an instance of its own (RFC 5626
+ * 4.1), so it is one device. Clear: its address and what it calls itself, so it may be all phones
+ * of one model behind that address. */
+static inline uint64_t device_hash(uint64_t h, bool own)
+{
+    return own ? h | 1 : h & ~UINT64_C(1);
+}
+static inline bool device_own(uint64_t device)
+{
+    return device & 1;
+}
 /* For a reader who trusts nothing. */
 MUST_CHECK enum err obs_valid(const struct obs *o, size_t bytes);
 #endif

@@ -263,7 +263,8 @@ static bool anything(const json_t *doc)
     {
         if (json_is_object(json_object_get(e, "source")) ||
             json_is_object(json_object_get(e, "aor")) ||
-            json_is_object(json_object_get(e, "number")))
+            json_is_object(json_object_get(e, "number")) ||
+            json_array_size(json_object_get(e, "devices")))
             return true;
     }
     return false;

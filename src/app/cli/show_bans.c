@@ -226,11 +226,31 @@ static void entity_show(FILE *to, const json_t *x, size_t engine)
     }
 }
 
+static void device_show(FILE *to, const json_t *x, size_t engine)
+{
+    const json_t *p = json_object_get(x, "person");
+    (void)fprintf(to, "  engine %zu: device of ", engine);
+    put_safe(to, str_c(of(x, "who")));
+    (void)fprintf(to, " at ");
+    put_safe(to, str_c(of(x, "address")));
+    (void)fprintf(to, " (by ");
+    put_safe(to, str_c(of(x, "known_by")));
+    (void)fprintf(to, "), ");
+    put_safe(to, str_c(of(p, "proof")));
+    (void)fprintf(to, ": score %lld", (long long)number(p, "score"));
+    if (member(p, "last")) {
+        (void)fprintf(to, "; last ");
+        put_safe(to, str_c(member(p, "last")));
+    }
+    (void)fputc('\n', to);
+}
+
 static void engines_show(FILE *to, const json_t *list)
 {
     const json_t *e;
+    const json_t *d;
     const char *tier = NULL, *country = NULL;
-    size_t i;
+    size_t i, k;
     json_array_foreach(list, i, e)
     {
         const char *t = member(e, "tier");
@@ -245,6 +265,7 @@ static void engines_show(FILE *to, const json_t *list)
         entity_show(to, json_object_get(e, "source"), i);
         entity_show(to, json_object_get(e, "aor"), i);
         entity_show(to, json_object_get(e, "number"), i);
+        json_array_foreach(json_object_get(e, "devices"), k, d) device_show(to, d, i);
     }
 }
 
