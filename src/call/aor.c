@@ -33,11 +33,12 @@ bool dialled_of_uri(struct str uri_text, char *ret, size_t cap, size_t *ret_n)
     struct out o = out_of(ret, cap);
     if (sip_uri_parse(uri_text, &u) != OK || u.scheme == URI_OTHER)
         return false;
-    if (u.scheme == URI_URN && gate_service_sos(uri_text))
-        OUT_LIT(&o, "112");
     struct str user;
     str_cut(u.user, ';', &user);
-    if (u.scheme == URI_TEL) {
+    if (u.scheme == URI_URN) {
+        if (gate_service_sos(uri_text))
+            OUT_LIT(&o, "112");
+    } else if (u.scheme == URI_TEL) {
         for (size_t i = 0; i < user.n; i++)
             if (!memchr("-.()", user.p[i], 4))
                 out_ch(&o, user.p[i]);

@@ -48,7 +48,9 @@ static void passes(struct scene *s)
     int code;
     for (size_t i = 0; i < ARRAY_LEN(HELP); i++)
         assert_non_null(dial(s, &f, HELP[i], &code));
-    assert_non_null(dial(s, &f, "urn:service:sos.fire", &code));
+    const char *r = dial(s, &f, "urn:service:sos.fire", &code);
+    assert_non_null(r);
+    assert_non_null(strstr(r, "INVITE sip:112@"));
 }
 
 /* want: the code of the same call to another number, 0: no answer. */
