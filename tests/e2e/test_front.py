@@ -2,9 +2,10 @@
 import os, re, shutil, signal, subprocess, time
 import pytest
 from gateway import Gateway, wait_for
+from kamailio import Kamailio, needs_kamailio
 from ua import Call, Ua, sdp
 
-pytestmark = pytest.mark.skipif(not shutil.which("kamailio"), reason="kamailio is not installed")
+pytestmark = needs_kamailio
 
 PUB, PRIV, PHONE, PHONE2, DESK = "127.0.71.1", "127.0.72.1", "127.0.71.20", "127.0.71.21", "127.0.72.30"
 PBX, TRUNK = ("127.0.72.10", 5070), ("127.0.72.20", 5080)
@@ -39,20 +40,9 @@ limits: {{register_min: 10s, {limits}}}
 """
 
 
-class Kamailio:
+class Registrar(Kamailio):
     def __init__(self, folder):
-        self.dir, self.p = str(folder), None
-
-    def start(self):
-        log = open(os.path.join(self.dir, "log"), "ab")
-        self.p = subprocess.Popen(["kamailio", "-DD", "-E", "-f", os.path.join(os.path.dirname(__file__), "kamailio_front.cfg"), "-P", os.path.join(self.dir, "pid"),
-                                   "-Y", self.dir, "-m", "64", "-M", "8"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        assert wait_for(lambda: self.where("nobody", 0.3) is not None, 10), open(os.path.join(self.dir, "log")).read()[-2000:]
-        return self
-
-    def stop(self):
-        os.killpg(self.p.pid, signal.SIGTERM)
-        self.p.wait(10)
+        super().__init__(folder, "kamailio_front.cfg", lambda: self.where("nobody", 0.3) is not None)
 
     def where(self, user, timeout=2):
         """The bindings of a user there, as (contact, Call-ID, CSeq); None without an answer."""
@@ -65,7 +55,7 @@ class Kamailio:
 
 @pytest.fixture(scope="module")
 def pbx(tmp_path_factory):
-    k = Kamailio(tmp_path_factory.mktemp("front")).start()
+    k = Registrar(tmp_path_factory.mktemp("front")).start()
     yield k
     k.stop()
 

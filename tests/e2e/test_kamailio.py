@@ -1,30 +1,26 @@
 """A real PBX behind Ringwall: Kamailio with record-routing, calls in both directions."""
-import os, re, shutil, signal, subprocess, time
+import re
 import pytest
-from gateway import PBX, PHONE, PRIV, wait_for
+from gateway import PBX, PHONE, PRIV
+from kamailio import Kamailio, needs_kamailio
 from ua import Call, Ua, sdp
 from test_register import ua
 from test_call import crypto, hidden, srtp_sdp
 
-pytestmark = pytest.mark.skipif(not shutil.which("kamailio"), reason="kamailio is not installed")
+pytestmark = needs_kamailio
 
 
 @pytest.fixture(scope="module")
 def kamailio(tmp_path_factory):
-    d = str(tmp_path_factory.mktemp("kamailio"))
-    log = open(os.path.join(d, "log"), "wb")
-    p = subprocess.Popen(["kamailio", "-DD", "-E", "-f", os.path.join(os.path.dirname(__file__), "kamailio.cfg"), "-P", os.path.join(d, "pid"), "-Y", d, "-m", "64", "-M", "8"],
-                         stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
     probe = Ua("127.0.2.30", 5091, (PBX, 5070), "udp", "probe")
 
     def up():
         probe.request("OPTIONS", f"sip:{PBX}:5070", f"<sip:{PBX}>", "o@x", "o")
         return probe.recv(0.3)
-    assert wait_for(up, 10), open(os.path.join(d, "log")).read()[-2000:]
+    k = Kamailio(tmp_path_factory.mktemp("kamailio"), "kamailio.cfg", up).start()
     probe.close()
-    yield p
-    os.killpg(p.pid, signal.SIGTERM)
-    p.wait(10)
+    yield k
+    k.stop()
 
 
 @pytest.fixture

@@ -1,10 +1,11 @@
 """Service-Route (RFC 3608) of a real registrar: it serves only those who come by the route that it gave, whichever engine has the call."""
-import os, shutil, signal, subprocess
+import os, signal
 import pytest
 from gateway import Gateway, wait_for
-from ua import Call, Ua, sdp
+from kamailio import Kamailio, needs_kamailio
+from ua import Ask, Call, Ua, sdp
 
-pytestmark = pytest.mark.skipif(not shutil.which("kamailio"), reason="kamailio is not installed")
+pytestmark = needs_kamailio
 
 PUB, PHONE, GUEST, DESK = "127.0.81.1", "127.0.81.20", "127.0.83.20", "127.0.82.30"
 PBX = ("127.0.82.10", 5070)
@@ -48,14 +49,9 @@ def seen():
 
 @pytest.fixture(scope="module")
 def registrar(tmp_path_factory):
-    d = str(tmp_path_factory.mktemp("service"))
-    log = open(os.path.join(d, "log"), "ab")
-    p = subprocess.Popen(["kamailio", "-DD", "-E", "-f", os.path.join(os.path.dirname(__file__), "kamailio_service_route.cfg"), "-P", os.path.join(d, "pid"),
-                          "-Y", d, "-m", "64", "-M", "8"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-    assert wait_for(seen, 10), open(os.path.join(d, "log")).read()[-2000:]
-    yield p
-    os.killpg(p.pid, signal.SIGTERM)
-    p.wait(10)
+    k = Kamailio(tmp_path_factory.mktemp("service"), "kamailio_service_route.cfg", seen).start()
+    yield k
+    k.stop()
 
 
 @pytest.fixture(scope="module")
@@ -123,14 +119,11 @@ def test_calls_of_a_user_come_by_his_route_from_either_engine(sgw, desk):
         if len(engines) == 2:
             break
     assert len(engines) == 2, engines
-    m = os.urandom(4).hex()
-    a.request("MESSAGE", "sip:4711@example.com", "<sip:4711@example.com>", m, "m", body="hello", ctype="text/plain")
-    auth = a.authorization(a.expect("401").get("www-authenticate"), "MESSAGE", "sip:4711@example.com")
-    a.request("MESSAGE", "sip:4711@example.com", "<sip:4711@example.com>", m, "m", body="hello", ctype="text/plain", extra=f"Authorization: {auth}\r\n")
+    q = Ask(a, "MESSAGE", "4711", body="hello")
     got = desk.expect("MESSAGE")
     assert seen() == ("MESSAGE", f"<sip:orig-alice@{PBX[0]}:{PBX[1]};lr>")
     desk.reply(got, 200)
-    a.expect("200")
+    q.took("200")
     a.register(0)
     registered(sgw, 0)
     a.close()

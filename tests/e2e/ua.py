@@ -234,3 +234,24 @@ class Call:
     def bye(self, expect="200"):
         self.within("BYE")
         return self.ua.expect(expect)
+
+
+class Ask:
+    """A request of a phone, with its credentials; later ones in the dialog that it made."""
+    def __init__(self, u, method, number, extra="", body="", ctype="text/plain", password=None):
+        self.u, self.method = u, method
+        self.uri = f"sip:{number}@example.com"
+        self.id, self.tag = os.urandom(8).hex() + "@secret.invalid", os.urandom(4).hex()
+        self.to_tag = ""
+        u.request(method, self.uri, f"<{self.uri}>", self.id, self.tag, extra=extra, body=body, ctype=ctype)
+        m = u.expect("401")
+        a = u.authorization(m.get("www-authenticate"), method, self.uri, password=password)
+        u.request(method, self.uri, f"<{self.uri}>", self.id, self.tag, extra=extra + f"Authorization: {a}\r\n", body=body, ctype=ctype)
+
+    def took(self, code):
+        self.ok = self.u.expect(code)
+        self.to_tag, self.target = self.ok.tag("to"), self.ok.uri("contact")
+        return self.ok
+
+    def again(self, extra, method=None):
+        self.u.request(method or self.method, self.target, f"<{self.uri}>", self.id, self.tag, self.to_tag, extra=extra)
