@@ -3,8 +3,8 @@ passes, bans and their release, pins over the death of the monitor, what is chos
 import ctypes, json, os, re, shutil, signal, socket, struct, subprocess, time
 import pytest
 from gateway import BUILD, Gateway, wait_for
+from shield import NEWNET, libc, sh
 
-NEWNET = 0x40000000
 GW4, GW6, GOOD4, EVIL4, GOOD6, EVIL6 = "192.0.2.1", "2001:db8:1::1", "192.0.2.20", "192.0.2.66", "2001:db8:1::20", "2001:db8:66::66"
 SNAPSHOT = os.path.join(os.path.dirname(__file__), "shield_kernel_nft.json")
 # Without the detectors that would ban who sends junk or too much: each counter tells its own reason.
@@ -31,13 +31,6 @@ guard: {{kernel: KERNEL, exempt: [192.0.2.30/32, "2001:db8:30::/48"], limits: {{
   flood_invite: {{off: yes}}, flood_options: {{off: yes}}, flood_other: {{off: yes}}}}}}
 limits: {{{limits}}}
 """
-libc = ctypes.CDLL(None, use_errno=True)
-
-
-def sh(*args, ok=True):
-    r = subprocess.run(args, capture_output=True, text=True)
-    assert r.returncode == 0 or not ok, f"{' '.join(args)}: {r.stderr}"
-    return r.stdout
 
 
 def can():
