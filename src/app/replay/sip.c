@@ -98,41 +98,47 @@ static uint64_t nonce_key(const struct replay *r, struct str nonce, const struct
     return siphash(&r->key, nonce) ^ addr_hash(&r->key, &s);
 }
 
+/* What sip_auth_parse understands in two kinds of fields, one after the other. */
+struct auths {
+    const struct sip_msg *m;
+    enum sip_hdr where[2];
+    unsigned i;
+    uint16_t it;
+};
+
+static bool auths_next(struct auths *w, struct sip_auth *ret_a)
+{
+    struct str v;
+    for (; w->i < ARRAY_LEN(w->where); w->i++, w->it = 0)
+        while (sip_next(w->m, w->where[w->i], &w->it, &v))
+            if (sip_auth_parse(v, ret_a) == OK)
+                return true;
+    return false;
+}
+
 static bool credentials(struct replay *r, const struct sip_msg *m, const struct addr *source,
                         bool *ret_proven)
 {
-    static const enum sip_hdr WHERE[] = {HDR_AUTHORIZATION, HDR_PROXY_AUTHORIZATION};
+    struct auths w = {.m = m, .where = {HDR_AUTHORIZATION, HDR_PROXY_AUTHORIZATION}};
+    struct sip_auth a;
     bool has = false;
-    for (size_t i = 0; i < ARRAY_LEN(WHERE); i++) {
-        uint16_t it = 0;
-        struct str v;
-        struct sip_auth a;
-        while (sip_next(m, WHERE[i], &it, &v)) {
-            if (sip_auth_parse(v, &a) != OK)
-                continue;
-            uint64_t k = nonce_key(r, a.nonce, source);
-            has = has || a.response.n > 0; /* an empty one is how some phones begin */
-            *ret_proven = *ret_proven || (a.nonce.n && r->nonces[k % NONCES] == k);
-        }
+    while (auths_next(&w, &a)) {
+        uint64_t k = nonce_key(r, a.nonce, source);
+        has = has || a.response.n > 0; /* an empty one is how some phones begin */
+        *ret_proven = *ret_proven || (a.nonce.n && r->nonces[k % NONCES] == k);
     }
     return has;
 }
 
 static bool challenge(struct replay *r, const struct sip_msg *m, const struct addr *to)
 {
-    static const enum sip_hdr WHERE[] = {HDR_WWW_AUTHENTICATE, HDR_PROXY_AUTHENTICATE};
+    struct auths w = {.m = m, .where = {HDR_WWW_AUTHENTICATE, HDR_PROXY_AUTHENTICATE}};
+    struct sip_auth a;
     bool stale = false;
-    for (size_t i = 0; i < ARRAY_LEN(WHERE); i++) {
-        uint16_t it = 0;
-        struct str v;
-        struct sip_auth a;
-        while (sip_next(m, WHERE[i], &it, &v)) {
-            if (sip_auth_parse(v, &a) != OK)
-                continue;
-            uint64_t k = nonce_key(r, a.nonce, to);
-            r->nonces[k % NONCES] = k;
-            stale = stale || str_ieq(a.stale, STR("true"));
-        }
+    while (auths_next(&w, &a)) {
+        uint64_t k = nonce_key(r, a.nonce, to);
+        r->nonces[k % NONCES] = k;
+        stale = stale || str_ieq(a.stale, STR("true"));
     }
     return stale;
 }
