@@ -196,6 +196,12 @@ static enum err attach_shield(struct child *c, const struct msg_attach *a, int *
     }
 }
 
+static enum err attach_keys(struct child *c, const struct msg_attach *a, int fd)
+{
+    bool fits = c->ch.role == ROLE_VAULT && a->bytes % IPC_KEY_NAME == 0;
+    return fits ? attach_map(&c->keys, a, fd, true) : ERR_STATE;
+}
+
 /* fd becomes -1 if it is kept. */
 static enum err attach(struct child *c, const struct msg_attach *a, int *fd)
 {
@@ -221,9 +227,7 @@ static enum err attach(struct child *c, const struct msg_attach *a, int *fd)
     case ATTACH_CA:
         return engine ? attach_map(&c->ca, a, *fd, true) : ERR_STATE;
     case ATTACH_KEYS:
-        return c->ch.role == ROLE_VAULT && a->bytes % IPC_KEY_NAME == 0
-                   ? attach_map(&c->keys, a, *fd, true)
-                   : ERR_STATE;
+        return attach_keys(c, a, *fd);
     case ATTACH_RING_ASK:
         return attach_star_ring(c, &c->ask[a->a], a, *fd, ROLE_VAULT, true);
     case ATTACH_RING_ANSWER:
