@@ -50,8 +50,8 @@ const char *stranger(struct thug *t, const char *method, const char *uri, const 
     return say(
         "%s %s SIP/2.0\r\nVia: SIP/2.0/UDP 10.1.1.1:5060;branch=z9hG4bKt%u.%u;rport\r\n"
         "Max-Forwards: 70\r\nFrom: <sip:%s@example.com>;tag=t%u.%u\r\nTo: <sip:%s@example.com>"
-        "\r\nCall-ID: t%u.%u@10.1.1.1\r\nCSeq: 1 %s\r\nContact: <sip:%s@10.1.1.1:5060>\r\n%s"
+        "\r\nCall-ID: t%u.%u@10.1.1.1\r\nCSeq: 1 %s\r\nContact: <sip:%s@10.1.1.1:5060>%s\r\n%s"
         "Content-Length: %zu\r\n\r\n%s",
-        method, uri, t->n, t->sent, user, t->n, t->sent, user, t->n, t->sent, method, user, more,
-        strlen(body), body);
+        method, uri, t->n, t->sent, user, t->n, t->sent, user, t->n, t->sent, method, user,
+        t->device ? ";+sip.instance=\"" BAD_INSTANCE "\"" : "", more, strlen(body), body);
 }

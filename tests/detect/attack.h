@@ -9,6 +9,7 @@ struct thug {
     struct agent a;
     unsigned n, sent, tries;
     char user[24], nonce[96];
+    bool device; /* names an instance of its own: BAD_INSTANCE */
 };
 typedef void shot_fn(struct world *w, struct thug *t, unsigned n);
 struct campaign {

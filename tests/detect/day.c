@@ -226,6 +226,12 @@ void day_start(struct world *w, int level)
         __VA_ARGS__                                                                                \
     }
 TWIN(dark, at_hour(w, 2, power_cut, 0, 0); at_hour(w, 5, power_cut, 0, 0);)
+/* All behind one address that nobody knows, in the same second. */
+static void morning_start(struct world *w, int level)
+{
+    (void)level;
+    office(w, 3000, 60, SECOND);
+}
 TWIN(nat, at_hour(w, 2, rebind, 0, 1); at_hour(w, 5, rebind, 0, 2);)
 TWIN(again, at_hour(w, 2, restart, 0, 0); at_hour(w, 5, restart, 0, 0);)
 TWIN(typed, at_hour(w, 2, mistyped, 20, 0); at_hour(w, 4, mistyped, 70, 0);)
@@ -237,15 +243,16 @@ TWIN(fingers, at_hour(w, 2, mistypes, 12, 8); at_hour(w, 3, mistypes, 80, 8);
 TWIN(hotline, at_hour(w, 2, rush, 0, 60);)
 
 const struct row DAY[] = {
-    {"benign day of an office", "", day_start, {24 * HOUR, 0, 0}, true},
-    {"power cut, all back at once", "", dark_start, {HOUR, 0, 0}, true},
-    {"NAT rebinding", "", nat_start, {HOUR, 0, 0}, true},
-    {"gateway restart, stale nonces", "", again_start, {HOUR, 0, 0}, true},
-    {"password mistyped", "", typed_start, {HOUR, 0, 0}, true},
-    {"one phone, old password all night", "", night_start, {10 * HOUR, 0, 0}, true},
-    {"monitoring by OPTIONS", "", watch_start, {10 * HOUR, 0, 0}, true},
-    {"softphone roams, user travels", "", roam_start, {6 * HOUR, 0, 0}, true},
-    {"mistyped numbers, calls given up", "", fingers_start, {HOUR, 0, 0}, true},
-    {"rush on the hotline", "", hotline_start, {HOUR, 0, 0}, true},
+    {"benign day of an office", "", day_start, {24 * HOUR, 0, 0}, true, 0},
+    {"power cut, all back at once", "", dark_start, {HOUR, 0, 0}, true, 0},
+    {"200 phones behind one address, at once", "", morning_start, {HOUR, 0, 0}, true, 200},
+    {"NAT rebinding", "", nat_start, {HOUR, 0, 0}, true, 0},
+    {"gateway restart, stale nonces", "", again_start, {HOUR, 0, 0}, true, 0},
+    {"password mistyped", "", typed_start, {HOUR, 0, 0}, true, 0},
+    {"one phone, old password all night", "", night_start, {10 * HOUR, 0, 0}, true, 0},
+    {"monitoring by OPTIONS", "", watch_start, {10 * HOUR, 0, 0}, true, 0},
+    {"softphone roams, user travels", "", roam_start, {6 * HOUR, 0, 0}, true, 0},
+    {"mistyped numbers, calls given up", "", fingers_start, {HOUR, 0, 0}, true, 0},
+    {"rush on the hotline", "", hotline_start, {HOUR, 0, 0}, true, 0},
 };
 const unsigned N_DAY = ARRAY_LEN(DAY);

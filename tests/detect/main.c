@@ -38,7 +38,8 @@ static void print(const struct row *r, int level, const struct world *w, double 
 static void one(const struct row *r, int level, bool verbose)
 {
     bool day = r->benign && !r->most_us[1];
-    struct world *w = day ? world_new(7, 200, 60) : world_new(7 + (uint64_t)level, 30, 20);
+    struct world *w = day ? world_new(7, 200, r->behind ? r->behind : 60)
+                          : world_new(7 + (uint64_t)level, 30, 20);
     w->verbose = verbose;
     if (!day)
         day_background(w);

@@ -140,6 +140,14 @@ static void guess_inside(struct world *w, int level)
     thug_moves(w, &thugs[0], at("203.0.113.9:31000"));
 }
 
+/* One of them that names itself, and tries everybody's. */
+static void guess_device(struct world *w, int level)
+{
+    attack(w, 1, pace(5 * MINUTE, 2 * SECOND, 50 * MS)[level], guess_many_shot, guess_hears);
+    thug_moves(w, &thugs[0], at("203.0.113.9:31000"));
+    thugs[0].device = true;
+}
+
 /* --- floods --- */
 
 static void flood_register_shot(struct world *w, struct thug *t, unsigned n)
@@ -232,38 +240,39 @@ const char *const LEVELS[3] = {"slow", "normal", "fast"};
         5 * MINUTE, MINUTE, 10 * SECOND                                                            \
     }
 const struct row ROWS[] = {
-    {"OPTIONS scan", "scan scan_slow", scan_options, LONG, false},
-    {"REGISTER scan", "scan scan_slow enumeration", scan_register, LONG, false},
-    {"INVITE scan", "scan scan_slow enumeration", scan_invite, LONG, false},
-    {"scan from 300 sources", "scan_wide enumeration_wide", scan_wide, LONG, false},
-    {"names tried", "enumeration", enumerate, LONG, false},
-    {"names tried from 300 sources", "enumeration_wide", enumerate_wide, LONG, false},
-    {"numbers tried by a user", "enumeration", enumerate_user, LONG, false},
-    {"passwords of one user", "guess_source guess_user", guess_one, DAYS, false},
-    {"passwords of one user, 300 sources", "guess_user guess_wide", guess_one_wide, DAYS, false},
-    {"passwords of many users", "guess_many guess_source", guess_many, DAYS, false},
-    {"passwords of many, 300 sources", "guess_wide", guess_wide, DAYS, false},
-    {"passwords, from inside the office", "guess_source guess_user", guess_inside, DAYS, false},
-    {"REGISTER flood", "flood_register", flood_register, BRIEF, false},
-    {"INVITE flood", "flood_invite", flood_invite, BRIEF, false},
-    {"OPTIONS flood", "flood_options", flood_options, BRIEF, false},
-    {"flood of other methods", "flood_other", flood_other, BRIEF, false},
-    {"REGISTER flood, 500 sources", "scan_wide flood_register", flood_wide, BRIEF, false},
-    {"flood with a phone's address", "", flood_forged, BRIEF, true},
-    {"registration taken over", "hijack", hijack, LONG, false},
-    {"teardown from outside", "teardown", teardown, LONG, false},
-    {"digest leak", "digest_leak", digest_leak, LONG, false},
-    {"SDP attacks", "sdp", sdp, LONG, false},
-    {"Wangiri", "wangiri", wangiri, LONG, false},
-    {"robocalls", "robocall", robocall, LONG, false},
-    {"one number called by all", "tdos", tdos, LONG, false},
-    {"RTP into a call", "rtp_inject", rtp_inject, BRIEF, false},
-    {"RTP bleed: all ports probed", "media_stray rtp_inject", rtp_bleed, BRIEF, false},
-    {"RTP flood from outside", "rtp_flood rtp_inject", rtp_flood_out, BRIEF, false},
-    {"RTP flood by a party of the call", "rtp_flood", rtp_flood_in, BRIEF, false},
-    {"packets to a closed media port", "media_stray", rtp_stray, BRIEF, false},
-    {"DTLS hello into a call", "dtls_race rtp_inject", dtls, BRIEF, false},
-    {"malformed messages", "malformed", malformed, LONG, false},
-    {"decoys touched", "decoy", decoy, LONG, false},
+    {"OPTIONS scan", "scan scan_slow", scan_options, LONG, false, 0},
+    {"REGISTER scan", "scan scan_slow enumeration", scan_register, LONG, false, 0},
+    {"INVITE scan", "scan scan_slow enumeration", scan_invite, LONG, false, 0},
+    {"scan from 300 sources", "scan_wide enumeration_wide", scan_wide, LONG, false, 0},
+    {"names tried", "enumeration", enumerate, LONG, false, 0},
+    {"names tried from 300 sources", "enumeration_wide", enumerate_wide, LONG, false, 0},
+    {"numbers tried by a user", "enumeration", enumerate_user, LONG, false, 0},
+    {"passwords of one user", "guess_source guess_user", guess_one, DAYS, false, 0},
+    {"passwords of one user, 300 sources", "guess_user guess_wide", guess_one_wide, DAYS, false, 0},
+    {"passwords of many users", "guess_many guess_source", guess_many, DAYS, false, 0},
+    {"passwords of many, 300 sources", "guess_wide", guess_wide, DAYS, false, 0},
+    {"passwords, from inside the office", "guess_source guess_user", guess_inside, DAYS, false, 0},
+    {"passwords of many, by a device of the office", "device_guess", guess_device, DAYS, false, 0},
+    {"REGISTER flood", "flood_register", flood_register, BRIEF, false, 0},
+    {"INVITE flood", "flood_invite", flood_invite, BRIEF, false, 0},
+    {"OPTIONS flood", "flood_options", flood_options, BRIEF, false, 0},
+    {"flood of other methods", "flood_other", flood_other, BRIEF, false, 0},
+    {"REGISTER flood, 500 sources", "scan_wide flood_register", flood_wide, BRIEF, false, 0},
+    {"flood with a phone's address", "", flood_forged, BRIEF, true, 0},
+    {"registration taken over", "hijack", hijack, LONG, false, 0},
+    {"teardown from outside", "teardown", teardown, LONG, false, 0},
+    {"digest leak", "digest_leak", digest_leak, LONG, false, 0},
+    {"SDP attacks", "sdp", sdp, LONG, false, 0},
+    {"Wangiri", "wangiri", wangiri, LONG, false, 0},
+    {"robocalls", "robocall", robocall, LONG, false, 0},
+    {"one number called by all", "tdos", tdos, LONG, false, 0},
+    {"RTP into a call", "rtp_inject", rtp_inject, BRIEF, false, 0},
+    {"RTP bleed: all ports probed", "media_stray rtp_inject", rtp_bleed, BRIEF, false, 0},
+    {"RTP flood from outside", "rtp_flood rtp_inject", rtp_flood_out, BRIEF, false, 0},
+    {"RTP flood by a party of the call", "rtp_flood", rtp_flood_in, BRIEF, false, 0},
+    {"packets to a closed media port", "media_stray", rtp_stray, BRIEF, false, 0},
+    {"DTLS hello into a call", "dtls_race rtp_inject", dtls, BRIEF, false, 0},
+    {"malformed messages", "malformed", malformed, LONG, false, 0},
+    {"decoys touched", "decoy", decoy, LONG, false, 0},
 };
 const unsigned N_ROWS = ARRAY_LEN(ROWS);

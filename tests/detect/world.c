@@ -252,7 +252,7 @@ static void alert_seen(struct world *w, const struct fact *f)
     addr_put(&o, &f->u.alert.source);
     out_ch(&o, ' ');
     out_put(&o, from);
-    if (e == ENTITY_SOURCE)
+    if (e == ENTITY_SOURCE || e == ENTITY_DEVICE)
         right = right && lives_at(w, &f->u.alert.source, BAD);
     else if (e != ENTITY_ALL)
         right = right && (named(w->victim, from.p, from.n) || named(w->insider, from.p, from.n) ||
@@ -278,6 +278,8 @@ static bool deserved(struct world *w, const struct ban *b)
 {
     if (!w->began)
         return false;
+    if (b->scope == BAN_DEVICE)
+        return b->key == device_hash(siphash(&w->cfg[0].hash_key, STR(BAD_INSTANCE)), true);
     if (b->scope == BAN_SOURCE)
         return lives_there(w, &b->net, BAD) && !lives_there(w, &b->net, GOOD);
     if (named(w->insider, b->who, b->who_n))
