@@ -135,8 +135,9 @@ static struct verdict by_digest(const struct gate_env *e, struct request *r, str
     return ask_vault(r, &a, user, alg, q);
 }
 
-/* A call for help needs nobody's consent: who cannot prove himself calls as nobody. What steps into
- * a call that is up, or belongs to one, is no such call. */
+/* A call for help fails for no lock, limit or silence of the vault: who tried to prove himself and
+ * could not calls as nobody. Who has not tried is asked first, so that those who can be are called
+ * back under their name. What steps into a call that is up, or belongs to one, is no such call. */
 static bool passes_as_nobody(const struct request *r)
 {
     return r->emergency && !r->in_dialog && r->peer == POLICY_NONE && !gate_joins(r);
@@ -145,7 +146,8 @@ static bool passes_as_nobody(const struct request *r)
 /* Whatever was wrong, the answer is the same: that of the call. The shield hears of it. */
 static struct verdict as_nobody(struct request *r, struct verdict v)
 {
-    if (v.kind == VERDICT_PASS || v.kind == VERDICT_WAIT || !passes_as_nobody(r))
+    if (v.kind == VERDICT_PASS || v.kind == VERDICT_WAIT || v.kind == VERDICT_CHALLENGE ||
+        !passes_as_nobody(r))
         return v;
     r->unproven = (uint16_t)v.reason;
     r->stale = false;

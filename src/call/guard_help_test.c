@@ -231,7 +231,7 @@ static void silent_zone(void **state)
     hit(s, &f, calls("sip:200@" TEST_OUTSIDE, ""));
     assert_null(sent(&s->x, ALICE, "SIP"));
     hit(s, &f, calls("sip:112@" TEST_OUTSIDE, ""));
-    assert_non_null(sent(&s->x, PBX, "INVITE "));
+    assert_non_null(sent(&s->x, ALICE, "SIP/2.0 401 "));
 }
 
 /* The call is up; then its source is banned: all that belongs to it goes on, nothing else does. */
@@ -283,6 +283,8 @@ static void no_way_around_identity(void **state)
     struct ban b = ban_on("203.0.113.66:0", TREAT_BAN);
     board_put(s, &b);
     hit(s, &f, calls(HELP[0], ""));
+    assert_non_null(sent(&s->x, MALLORY, "SIP/2.0 401 "));
+    hit(s, &f, calls(HELP[0], "Authorization: Digest broken\r\n"));
     const char *r = sent(&s->x, PBX, "INVITE ");
     assert_non_null(r);
     assert_non_null(strstr(r, "INVITE sip:112@"));
