@@ -273,13 +273,26 @@ static void alert_seen(struct world *w, const struct fact *f)
     }
 }
 
+/* The attacker's own, or that of the account in bad hands; no honest phone's. */
+static bool bad_device(const struct world *w, const struct ban *b)
+{
+    const struct sipkey *key = &w->cfg[0].hash_key;
+    for (unsigned i = 0; i < w->n_phones; i++) {
+        const char *name = say("<urn:uuid:0-%u>", w->phones[i].number);
+        if (w->phones[i].a.label == GOOD && b->key == device_hash(siphash(key, str_c(name)), true))
+            return false;
+    }
+    return b->key == device_hash(siphash(key, STR(BAD_INSTANCE)), true) ||
+           named(w->insider, b->who, b->who_n);
+}
+
 /* Did the shield mean somebody who deserves it? A source that good ones share is none. */
 static bool deserved(struct world *w, const struct ban *b)
 {
     if (!w->began)
         return false;
     if (b->scope == BAN_DEVICE)
-        return b->key == device_hash(siphash(&w->cfg[0].hash_key, STR(BAD_INSTANCE)), true);
+        return bad_device(w, b);
     if (b->scope == BAN_SOURCE)
         return lives_there(w, &b->net, BAD) && !lives_there(w, &b->net, GOOD);
     if (named(w->insider, b->who, b->who_n))
