@@ -2,6 +2,7 @@
  * that nobody touches; a writer that is killed half-way and comes back by location_attach.
  * location_race threads|crash COUNT */
 #include "race.h"
+#include <sys/prctl.h>
 
 #define CAP     256u
 #define AORS    96u
@@ -140,6 +141,7 @@ static void writer_child(uint32_t v)
 
 static void reader_child(void)
 {
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* it never ends by itself */
     uint64_t seed = (uint64_t)getpid();
     for (;;)
         read_one(&seed, false);
