@@ -28,6 +28,9 @@ static void tick_arm(struct call *k)
     struct instant next = instant_add(k->core->now.mono, DUR_S(tick_s));
     if (instant_before(k->limit, next))
         next = k->limit;
+    struct instant due = money_next(k);
+    if (instant_before(due, next))
+        next = due;
     timer_arm(&k->core->wheel, &k->timer, next);
 }
 
@@ -70,6 +73,7 @@ static void up(struct call *k)
     k->answer_us = c->now.wall.us;
     k->up_at = c->now.mono;
     k->limit = max_s ? instant_add(c->now.mono, DUR_S(max_s)) : INSTANT_NEVER;
+    money_answered(k);
     tick_arm(k);
 }
 
@@ -346,6 +350,11 @@ struct call *call_open(struct core *c, struct incoming *in)
     k->emergency = in->r->emergency;
     k->aor_hash = in->r->aor_hash;
     k->number = in->r->number;
+    k->called = in->r->number_to;
+    k->device_id = in->r->device_id;
+    k->attest = in->r->attest;
+    k->verstat = in->r->verstat;
+    k->hold_peer = POLICY_NONE;
     k->route = POLICY_NONE;
     arena_init_blocks(&k->text, &c->small, CALL_TEXT_MAX);
     k->a = leg_new(k, 'a');
@@ -399,6 +408,8 @@ void call_end(struct call *k, enum reason why, uint16_t code, char by)
 {
     struct core *c = k->core;
     transfer_call_ends(k, why, code);
+    (void)stepup_end(k);
+    money_end(k);
     timer_stop(&c->wheel, &k->timer);
     for (struct leg *b = k->forks; b; b = b->next)
         leg_part(b, by == 'b', why, code);
@@ -434,6 +445,7 @@ enum err call_hand_over(struct leg *t, struct call *to, struct leg *place)
         return ERR_FULL;
     k->led_to = to->session;
     to->led_to = k->session;
+    money_moves(k, to);
     timer_stop(&c->wheel, &k->timer);
     if (t->ask) { /* whom it asked has gone */
         leg_reply(t, t->ask, 481, STR_NONE);
@@ -493,6 +505,8 @@ void call_timer(struct core *c, struct timer *t)
         why = REASON_call_too_long;
     else if (silent(k))
         why = REASON_media_timeout;
+    else
+        why = money_timer(k);
     if (why == REASON_NONE) {
         tick_arm(k);
         return;

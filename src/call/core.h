@@ -59,6 +59,12 @@ struct core_cfg {
     uint32_t *ban_hits;  /* keeps; a count by slot of the board, ours to write; NULL: not counted */
     uint8_t *ports_open; /* keeps; 65536, by port: 1 + the engine while a session has it, else 0;
                             shared by all engines; NULL: nobody looks */
+    struct ledger ledger;           /* own NULL: nothing is capped */
+    struct sipkey ledger_key;       /* the same on all engines and over restarts */
+    const struct rates *rates;      /* keeps until core_rates gives another; NULL */
+    const struct cert_board *certs; /* keeps; NULL */
+    size_t certs_bytes;
+    uint32_t fraud_identities;             /* rows; 0: a small default */
     uint32_t guard_sources, guard_parties; /* slots of the shield; 0: a small default */
     struct token_keys token_keys;          /* shared by the engines */
     struct sipkey hash_key, nonce_key;
@@ -106,6 +112,14 @@ void core_restore(struct core *c, const struct binding *b, size_t n,
 void core_rtp(struct core *c, struct pkt *pkts, size_t n, struct now now);
 struct ports *core_ports(struct core *c); /* the platform adds opened pairs */
 void core_close(struct core *c);          /* the engine ends: none of its ports has a session now */
+
+void core_rates(struct core *c, const struct rates *r); /* keeps; valid, or NULL */
+/* Would this call go? As that user (or peer), to that number, at that time: JSON with the gates,
+ * the class, the price, the caps and what decides. Nothing is written anywhere. */
+void core_explain_call(struct core *c, struct str user, struct str dialled, struct wall at,
+                       struct out *o);
+/* Money and caps of a name ("alice@example.com", a trunk, a role, "system"): JSON. */
+void core_ledger_json(const struct core *c, struct str name, struct out *o, struct now now);
 
 /* The shield. */
 void core_observe(struct core *c, const struct obs *o, struct now now); /* from another engine */

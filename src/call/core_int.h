@@ -98,7 +98,9 @@ enum serves {
     FOR_UPSTREAM,
     FOR_TRANSFER,
     FOR_EXCHANGE,
-    FOR_BYE
+    FOR_BYE,
+    FOR_CODE, /* a one-time code, ASK_OTP: stepup_answer */
+    FOR_STIR, /* a signature, ASK_STIR: stir_answer */
 };
 
 struct call;
@@ -132,6 +134,7 @@ struct leg {
     uint8_t state, ict_for, nict_for;
     uint8_t zone, peer, target; /* policy indices; POLICY_NONE */
     uint8_t ident;              /* A: how it proved itself */
+    struct str identity;        /* B: our Identity header field, in the call's text */
 };
 
 enum call_state {
@@ -212,6 +215,14 @@ struct call {
     uint8_t state, route, next_peer, next_target;
     uint8_t n_forks;
     bool emergency, started /* FACT_CALL_START went out */;
+    struct number called; /* E.164 and class, as the right gate saw it */
+    struct ledger_hold hold;
+    uint8_t hold_peer;
+    uint16_t verstat; /* of a peer's call */
+    uint8_t attest;
+    bool warned; /* of a cap that is near */
+    void *step;  /* stepup.c's; NULL */
+    uint64_t device_id;
     uint64_t aor_hash, number; /* who calls whom, for the shield; 0: by user and dialled */
 };
 
@@ -327,6 +338,8 @@ struct challenged {
     struct str uri; /* of the request that was challenged */
     struct arena *keep;
 };
+/* Asks the vault anything else for leg `who`: what says who is told the answer. */
+enum reason pending_ask(struct core *c, struct ask *q, enum serves what, struct handle who);
 enum reason pending_credentials(struct core *c, const struct challenged *x,
                                 const struct sip_msg *m);
 void pending_timer(struct core *c, struct timer *t);
@@ -579,6 +592,31 @@ bool parting_hold(const struct leg *l, struct handle t, struct str bytes);
 void parting_response(struct core *c, uint64_t user, const struct sip_msg *m);
 void parting_failed(struct core *c, uint64_t user, enum reason why);
 void parting_retry(struct core *c, struct handle h, struct str authorization);
+
+/* --- money.c: what a call costs --- */
+/* The call is about to leave by that peer (POLICY_NONE: to a user here): reserves. */
+enum reason money_begin(struct call *k, uint8_t peer);
+void money_answered(struct call *k);
+struct instant money_next(const struct call *k); /* when money_timer wants to be asked */
+enum reason money_timer(struct call *k);         /* not NONE: the call is to be cut */
+void money_end(struct call *k);                  /* idempotent */
+/* A leg goes from one call to another: who caused it pays on. */
+void money_moves(struct call *from, struct call *to);
+
+/* --- choice.c: order of peers --- */
+uint8_t choice_peer(const struct call *k, unsigned nth); /* nth to try of the call's rule */
+bool choice_goes_on(const struct leg *b, uint16_t code); /* another peer is tried after that */
+
+/* --- stepup.c: calls that Ringwall answers to ask for a one-time code --- */
+void stepup_begin(struct core *c, struct incoming *in);
+void stepup_answer(struct core *c, struct handle leg, const struct answer *a);
+bool stepup_end(struct call *k); /* frees what it holds */
+
+/* --- stir.c: calls that leave are signed --- */
+bool stir_due(const struct leg *b);
+enum reason stir_ask(struct leg *b); /* then stir_answer, then fork_retry */
+void stir_answer(struct core *c, struct handle leg, const struct answer *a);
+void stir_put(const struct leg *b, struct out *o); /* Identity, once there is one */
 
 /* --- cdr.c --- */
 void cdr_start(struct call *k);

@@ -8,13 +8,32 @@
 
 #define DIRECTORY_MAGIC   0x52574452u
 #define DIRECTORY_AOR_MAX 128u
+enum directory_flag {
+    DIRECTORY_SECOND_FACTOR = 1, /* the vault holds a seed of one-time codes */
+    DIRECTORY_MUST_CHANGE = 2,   /* the password has expired: emergency calls only */
+};
+enum directory_state { DEVICE_APPROVED = 1, DEVICE_REVOKED };
+struct directory_device {
+    uint64_t id; /* identity/device.h */
+    uint8_t state, pad[7];
+};
+#define DIRECTORY_DEVICES 16u /* of one user */
+#define DIRECTORY_NUMBERS 16u
 struct directory_user {
     uint32_t aor_off; /* "user@domain" in text */
     uint16_t aor_len;
     uint8_t
         role; /* index among the policy's roles by name at build time is not known to the vault: */
-    char role_name[21];    /* so the name travels; terminated */
-    struct wall md5_until; /* live MD5 waiver; 0 = none */
+    char role_name[21];         /* so the name travels; terminated */
+    struct wall md5_until;      /* live MD5 waiver; 0 = none */
+    struct wall password_until; /* 0: does not expire */
+    char site_name[21];         /* empty: the first site */
+    uint8_t flags;              /* enum directory_flag */
+    uint8_t n_devices, n_numbers;
+    uint32_t devices_at;  /* index of its first device */
+    uint32_t numbers_off; /* its numbers in text, E.164 with '+', the first is what callees see;
+                             each ends with a space */
+    uint16_t numbers_len;
 };
 struct directory {
     uint32_t magic, version;
@@ -30,6 +49,28 @@ MUST_CHECK enum err directory_add(struct directory *d, struct str aor, struct st
                                   struct wall md5_until);
 MUST_CHECK enum err directory_valid(const struct directory *d, size_t bytes);
 /* user and host without case of the host; user exact. NULL if unknown. d may be NULL. */
+/* The same with all that is known of a user. ERR_LIMIT too when it has too many devices or numbers;
+ * ERR_EXISTS also when a number is somebody else's. */
+struct directory_entry {
+    struct str aor, role, site, numbers; /* numbers: separated by spaces */
+    struct wall md5_until, password_until;
+    uint8_t flags, n_devices;
+    const struct directory_device *devices;
+};
+MUST_CHECK enum err directory_put(struct directory *d, const struct directory_entry *e);
+/* Room for users with so many devices and numbers in all. */
+size_t directory_bytes_of(uint32_t n_users, size_t text_bytes, uint32_t n_devices,
+                          uint32_t n_numbers);
+void directory_begin_of(struct directory *d, uint32_t n_users, size_t text_bytes,
+                        uint32_t n_devices, uint32_t n_numbers);
+struct str directory_aor(const struct directory *d, const struct directory_user *u);
+/* 0: the device is not known, else enum directory_state. */
+uint8_t directory_device(const struct directory *d, const struct directory_user *u, uint64_t id);
+/* Whose number that is ("+4930123"); NULL: nobody's. O(1). */
+const struct directory_user *directory_number(const struct directory *d, struct str e164);
+/* Its nth number; empty: there is none. */
+struct str directory_number_of(const struct directory *d, const struct directory_user *u,
+                               unsigned n);
 const struct directory_user *directory_find(const struct directory *d, struct str user,
                                             struct str host);
 #endif

@@ -423,6 +423,10 @@ void verdict_apply(struct core *c, struct incoming *in, const struct verdict *v)
         return;
     }
     core_count(c, v->reason);
+    if (v->kind == VERDICT_STEP_UP) {
+        stepup_begin(c, in);
+        return;
+    }
     if (v->kind == VERDICT_DROP) {
         trans_drop(c->trans, in->t);
         return;

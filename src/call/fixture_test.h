@@ -97,8 +97,8 @@ static inline void fixture_policy(struct policy *p)
     p->peers[0].name = fixture_text(p, "pbx");
     p->peers[0].targets[0] = fixture_addr("192.0.2.10:5070");
     p->n_roles = 2;
-    p->roles[0] = (struct policy_role){fixture_text(p, "user"), true};
-    p->roles[1] = (struct policy_role){fixture_text(p, "internal"), false};
+    p->roles[0] = (struct policy_role){.name = fixture_text(p, "user"), .outbound = true};
+    p->roles[1] = (struct policy_role){.name = fixture_text(p, "internal")};
     fixture_routes(p);
     p->limits = (struct policy_limits){.calls = 100,
                                        .bindings = 100,

@@ -64,7 +64,9 @@ static enum reason start(struct call *k, const struct target *g)
     else if (e != OK)
         why = e == ERR_FULL ? REASON_capacity_memory : REASON_sip_uri_too_long;
     if (why == REASON_NONE)
-        why = invite(b, STR_NONE);
+        why = money_begin(k, b->peer);
+    if (why == REASON_NONE)
+        why = stir_due(b) ? stir_ask(b) : invite(b, STR_NONE);
     if (why != REASON_NONE) {
         core_count(c, why);
         leg_free(b);
@@ -105,7 +107,7 @@ enum reason fork_next(struct call *k)
         return why;
     const struct policy_route *r = &p->routes[k->route];
     for (; k->next_peer < r->n_peers; k->next_peer++, k->next_target = 0) {
-        uint8_t peer = r->peers[k->next_peer];
+        uint8_t peer = choice_peer(k, k->next_peer);
         if (!peers_targets(c, peer))
             why = peers_none(c, peer);
         while (k->next_target < peers_targets(c, peer)) {
@@ -277,7 +279,7 @@ static void refused(struct leg *b, const struct sip_msg *m)
         code = reason_info(why)->code;
     }
     core_count(c, why);
-    out_of_race(b, peer && m->code == 503, code, why);
+    out_of_race(b, peer && choice_goes_on(b, m->code), code, why);
 }
 
 void fork_response(struct leg *b, const struct sip_msg *m)

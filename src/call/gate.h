@@ -11,6 +11,17 @@ gate_fn gate_source, gate_rate, gate_sanity, gate_signature, gate_emergency, gat
 struct verdict gate_identity_answer(const struct gate_env *e, struct request *r,
                                     const struct answer *a);
 
+/* What the identity gate asks besides. gate_device: of a user who has proved himself. gate_bearer:
+ * true if the request brought other credentials than digest; then *ret_v (VERDICT_WAIT with ask) is
+ * what comes of them. gate_stir: an INVITE from a peer; its certificate may have to be brought
+ * first (VERDICT_WAIT, ASK_CERT), then gate_stir_answer goes on. */
+struct verdict gate_device(const struct gate_env *e, struct request *r);
+bool gate_bearer(const struct gate_env *e, struct request *r, struct ask *ask,
+                 struct verdict *ret_v);
+struct verdict gate_stir(const struct gate_env *e, struct request *r, struct ask *ask);
+struct verdict gate_stir_answer(const struct gate_env *e, struct request *r,
+                                const struct answer *a);
+
 /* MD5 alone is what this request's user is challenged with, and may answer with. */
 bool gate_offers_md5(const struct gate_env *e, const struct request *r);
 
@@ -68,6 +79,11 @@ static inline struct verdict gate_refuse(enum reason why)
 static inline struct verdict gate_drop(enum reason why)
 {
     return (struct verdict){.kind = VERDICT_DROP, .reason = why};
+}
+/* Answered by Ringwall, which asks for a one-time code before the call goes on. */
+static inline struct verdict gate_step_up(enum reason why)
+{
+    return (struct verdict){.kind = VERDICT_STEP_UP, .reason = why};
 }
 static inline struct verdict gate_challenge(enum reason why)
 {

@@ -165,11 +165,15 @@ struct verdict gate_identity(const struct gate_env *e, struct request *r, struct
         if (r->peer == POLICY_NONE && !(r->in_dialog && r->dialog_authenticated))
             return gate_refuse(REASON_zone_unknown_source);
         r->ident = IDENT_PEER;
-        return gate_pass();
+        return m == SIP_INVITE && !r->in_dialog && !r->emergency ? gate_stir(e, r, ask)
+                                                                 : gate_pass();
     }
     if (m == SIP_ACK || m == SIP_CANCEL || (r->in_dialog && r->dialog_authenticated))
         return gate_pass();
-    return as_nobody(r, by_digest(e, r, ask));
+    struct verdict v;
+    if (!gate_bearer(e, r, ask, &v))
+        v = by_digest(e, r, ask);
+    return as_nobody(r, v);
 }
 
 static struct verdict accept_user(const struct gate_env *e, struct request *r)
@@ -193,11 +197,14 @@ static struct verdict accept_user(const struct gate_env *e, struct request *r)
     for (uint8_t i = 0; i < e->policy->n_roles; i++)
         if (str_eq(policy_text(e->policy, e->policy->roles[i].name), str_c(u->role_name)))
             r->role = i;
-    return gate_pass();
+    r->known = u;
+    return gate_device(e, r);
 }
 
 static struct verdict answered(const struct gate_env *e, struct request *r, const struct answer *a)
 {
+    if (a->kind == ASK_CERT)
+        return gate_stir_answer(e, r, a);
     if (r->locked && !r->emergency)
         return gate_refuse(REASON_shield_party);
     if (a->reason == REASON_NONE)

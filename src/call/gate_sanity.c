@@ -150,11 +150,3 @@ struct verdict gate_sanity(const struct gate_env *e, struct request *r, struct a
         return gate_refuse(REASON_sip_body_type);
     return gate_pass();
 }
-
-struct verdict gate_fraud(const struct gate_env *e, struct request *r, struct ask *ask)
-{
-    (void)e;
-    (void)r;
-    (void)ask;
-    return gate_pass();
-}

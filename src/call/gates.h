@@ -48,7 +48,15 @@ struct request {
     uint8_t ident; /* enum identity_kind */
     uint8_t role;  /* policy role index, POLICY_NONE for peers */
     uint16_t user_n;
-    char user[REQUEST_USER_MAX]; /* "alice@example.com" of IDENT_USER */
+    char user[REQUEST_USER_MAX];        /* "alice@example.com" of IDENT_USER */
+    const struct directory_user *known; /* of IDENT_USER; valid until the directory is replaced */
+    uint64_t device_id;                 /* identity/device.h; 0: unknown */
+    uint8_t device_state;               /* enum directory_state, 0: not known */
+    bool quarantined;                   /* a new device of an account under second factor */
+    uint8_t attest;                 /* PASSporT of a peer's call: 'A', 'B', 'C'; 0: none, or bad */
+    uint16_t verstat;               /* enum reason of what is wrong with it; NONE */
+    struct number number_to;        /* of INVITE, by the right gate; kind CLASS_UNKNOWN: unknown */
+    const struct rights_site *site; /* of the caller */
     uint16_t unproven; /* emergency: why its caller could not prove himself, and came through */
     bool stale;        /* challenge with stale=true */
     const struct policy_route *route; /* INVITE and others that are routed */
@@ -73,6 +81,7 @@ struct gate_hits {
     uint8_t n;
     struct rules_hit v[GATE_HITS];
 };
+struct cert_board;
 struct gate_env {
     const struct policy *policy;
     const struct directory *directory;
@@ -92,6 +101,10 @@ struct gate_env {
     struct rules_state *rules_state;
     const struct rules_scanner *scanner;
     struct gate_hits *hits;
+    struct ledger *ledger;          /* NULL: nothing is capped */
+    const struct rates *rates;      /* NULL: prices by class */
+    struct fraud *fraud;            /* NULL: behaviour is not judged */
+    const struct cert_board *certs; /* certificates of signers; NULL: none */
 };
 void request_init(struct request *r, const struct sip_msg *m, const struct flow *f, struct now now);
 struct verdict gates_run(const struct gate_env *e, struct request *r, struct ask *ret_ask);

@@ -454,6 +454,7 @@ void hide_invite(struct leg *b, const struct sip_msg *invite, struct str branch,
     sip_put(o, HDR_SUPPORTED, sdp.n ? STR(SUPPORTED) : STR("timer"));
     stimer_request_put(&b->st, o);
     pass_fields(b, invite, o);
+    stir_put(b, o);
     out_put(o, authorization);
     sip_end(o, sdp.n ? STR("application/sdp") : STR_NONE, sdp);
 }

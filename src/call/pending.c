@@ -145,7 +145,7 @@ static void pending_give_up(struct core *c, struct pending *p, enum reason why)
 void pending_wait(struct core *c, struct incoming *in, struct ask *q)
 {
     struct handle h;
-    struct pending *p = pending_open(c, ASK_VERIFY, &h);
+    struct pending *p = pending_open(c, (enum ask_kind)q->kind, &h);
     if (!p && in->r->emergency && !in->r->in_dialog) {
         in->t = trans_server(c->trans, in->m, &in->r->flow, 0, c->now.mono);
         if (handle_is(in->t)) {
@@ -187,12 +187,25 @@ static void give_up(struct leg *l, enum serves what, enum reason why)
         relay_retry(l, what, STR_NONE);
 }
 
+static void answered(struct core *c, enum serves what, struct handle h, const struct answer *a)
+{
+    if (what == FOR_CODE)
+        stepup_answer(c, h, a);
+    else
+        stir_answer(c, h, a);
+}
+
 /* The vault has nothing for us: whoever waited goes on without. */
 static void respond_none(struct core *c, struct pending *p, enum reason why)
 {
     enum serves what = (enum serves)p->serves;
     struct handle h = p->leg_h;
+    const struct answer none = {.kind = p->kind, .reason = (uint16_t)why};
     pending_close(c, p);
+    if (what == FOR_CODE || what == FOR_STIR) {
+        answered(c, what, h, &none);
+        return;
+    }
     if (what == FOR_UPSTREAM) {
         upstream_retry(c, h, STR_NONE);
         return;
@@ -213,7 +226,7 @@ static void respond_none(struct core *c, struct pending *p, enum reason why)
 void pending_timer(struct core *c, struct timer *t)
 {
     struct pending *p = (struct pending *)(void *)((char *)t - offsetof(struct pending, timer));
-    if (p->kind == ASK_VERIFY)
+    if (p->kind == ASK_VERIFY || p->kind == ASK_CERT)
         pending_give_up(c, p, REASON_auth_unavailable);
     else
         respond_none(c, p, REASON_auth_unavailable);
@@ -256,8 +269,15 @@ void core_answer(struct core *c, const struct answer *a, struct now now)
     struct pending *p = pending_of(c, a->id);
     if (!p || p->kind != a->kind)
         return; /* too late: it was answered, or its caller gave up */
-    if (p->kind == ASK_VERIFY) {
+    if (p->kind == ASK_VERIFY || p->kind == ASK_CERT) {
         verified(c, p, a);
+        return;
+    }
+    if (p->serves == FOR_CODE || p->serves == FOR_STIR) {
+        enum serves serves = (enum serves)p->serves;
+        struct handle who = p->leg_h;
+        pending_close(c, p);
+        answered(c, serves, who, a);
         return;
     }
     struct out o = out_of(c->fields, sizeof c->fields);
@@ -382,6 +402,19 @@ static bool respond_ask(struct core *c, const struct challenged *x, const struct
            ask_add(q, a.nonce, &q->nonce) && ask_add(q, qop ? STR("00000001") : STR_NONE, &q->nc) &&
            ask_add(q, cnonce, &q->cnonce) && ask_add(q, qop ? STR("auth") : STR_NONE, &q->qop) &&
            ask_add(q, str_of(ha2, digest_hex_chars(alg)), &q->ha2);
+}
+
+enum reason pending_ask(struct core *c, struct ask *q, enum serves what, struct handle who)
+{
+    struct handle h;
+    struct pending *p = pending_open(c, (enum ask_kind)q->kind, &h);
+    if (!p)
+        return REASON_capacity_transactions;
+    p->serves = (uint8_t)what;
+    p->leg_h = who;
+    q->id = ask_id(h);
+    core_ask(c, q);
+    return REASON_NONE;
 }
 
 enum reason pending_credentials(struct core *c, const struct challenged *x, const struct sip_msg *m)

@@ -112,6 +112,25 @@ static bool routes_ok(const struct policy *p)
     return true;
 }
 
+static bool money_ok(const struct policy *p)
+{
+    if (p->n_sites > RIGHTS_SITES || p->n_decks > RATES_DECKS ||
+        !spans_ok(p, p->decks, p->n_decks) || !spans_ok(p, &p->currency, 1) ||
+        !spans_ok(p, &p->service_number, 1) || fraud_policy_valid(&p->fraud) != OK ||
+        stir_policy_valid(&p->stir) != OK || token_policy_valid(&p->tokens) != OK)
+        return false;
+    for (unsigned i = 0; i < RIGHTS_SITES; i++) { /* 0 is used whatever n_sites says */
+        const struct rights_site *s = &p->sites[i];
+        const struct span sp[] = {s->name, s->area, s->international, s->national, s->outside};
+        if (!spans_ok(p, sp, ARRAY_LEN(sp)) || rights_site_valid(s) != OK)
+            return false;
+    }
+    for (unsigned i = 0; i < p->n_peers; i++)
+        if (!spans_ok(p, &p->peers[i].site, 1) || p->peers[i].deck > p->n_decks)
+            return false;
+    return true;
+}
+
 enum err policy_valid(const struct policy *p, size_t bytes)
 {
     if (bytes < sizeof *p || p->magic != POLICY_MAGIC || p->version != POLICY_VERSION ||
@@ -132,9 +151,9 @@ enum err policy_valid(const struct policy *p, size_t bytes)
         !spans_ok(p, p->dns.plain, p->dns.n_plain))
         return ERR_RANGE;
     for (unsigned i = 0; i < p->n_roles; i++)
-        if (!spans_ok(p, &p->roles[i].name, 1))
+        if (!spans_ok(p, &p->roles[i].name, 1) || rights_role_valid(&p->roles[i].rights) != OK)
             return ERR_RANGE;
-    return OK;
+    return money_ok(p) ? OK : ERR_RANGE;
 }
 
 uint8_t policy_zone_of(const struct policy *p, uint8_t listener, const struct addr *source)
@@ -185,6 +204,30 @@ enum reason policy_waived(const struct policy *p, uint8_t zone, enum waive what,
     if (dead)
         return REASON_waiver_expired;
     return what == WAIVE_PLAIN_MEDIA ? REASON_media_plaintext : REASON_zone_plaintext;
+}
+
+const struct rights_site *policy_site(const struct policy *p, struct str name)
+{
+    for (unsigned i = 0; name.n && i < p->n_sites; i++)
+        if (str_eq(policy_text(p, p->sites[i].name), name))
+            return &p->sites[i];
+    return &p->sites[0];
+}
+
+struct dial_plan policy_plan(const struct policy *p, const struct rights_site *s)
+{
+    return (struct dial_plan){.country = s->country,
+                              .area = policy_text(p, s->area),
+                              .international = policy_text(p, s->international),
+                              .national = policy_text(p, s->national),
+                              .outside = policy_text(p, s->outside)};
+}
+
+const struct caps *policy_caps(const struct policy *p, uint8_t role, const struct rights_site *s,
+                               struct wall now)
+{
+    const struct policy_role *r = &p->roles[role < p->n_roles ? role : 0];
+    return rights_open(s, now) ? &r->caps : &r->off_caps;
 }
 
 bool policy_domain(const struct policy *p, struct str host)

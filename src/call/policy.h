@@ -7,11 +7,16 @@
 #include "base/instant.h"
 #include "base/reasons.h"
 #include "guard/access.h"
+#include "guard/fraud.h"
+#include "guard/ledger.h"
+#include "identity/rights.h"
+#include "identity/stir.h"
+#include "identity/token.h"
 #include "media/leg.h"
 #include "sip/flow.h"
 
 #define POLICY_MAGIC        0x5257504cu
-#define POLICY_VERSION      4u
+#define POLICY_VERSION      5u
 #define POLICY_DOMAINS      16u
 #define POLICY_LISTENERS    16u
 #define POLICY_ZONES        32u
@@ -103,6 +108,12 @@ struct policy_peer {
     uint32_t register_s; /* we register there ourselves with our credentials; 0 = not */
     bool trust_identity; /* believe its P-Asserted-Identity, and send ours to it */
     bool has_secret;     /* the vault holds credentials: answer its 401/407 */
+    uint8_t deck;        /* of rates, from 1; 0: prices by class */
+    uint8_t priority;    /* of peers of one rule, lower first; equal ones by price and quality */
+    bool sign;           /* calls to it carry a PASSporT of ours (RFC 8224) */
+    bool verify;         /* those from it are verified */
+    struct caps caps;    /* of the trunk as a whole */
+    struct span site;    /* whose dial plan numbers from it follow; empty: the first */
 };
 enum route_to { ROUTE_USERS, ROUTE_PEERS, ROUTE_REFUSE };
 struct policy_route {
@@ -140,6 +151,9 @@ struct policy_dns {    /* how the fetch program looks names up */
 struct policy_role {
     struct span name;
     bool outbound; /* may use routes to peers */
+    struct rights_role rights;
+    struct caps caps, off_caps; /* an identity's; off hours */
+    struct caps whole;          /* of all who have this role, together */
 };
 struct policy {
     uint32_t magic, version, bytes; /* sizeof(struct policy) */
@@ -158,6 +172,16 @@ struct policy {
     uint16_t engines;
     struct policy_dns dns;
     struct guard_policy guard;
+    uint8_t n_sites, n_decks;
+    struct rights_site sites[RIGHTS_SITES]; /* 0: whose name nobody gave */
+    struct span decks[RATES_DECKS];         /* names */
+    struct span currency;
+    struct caps system;                  /* of the whole installation */
+    struct caps class_caps[CLASS_COUNT]; /* of a class of numbers, everybody together */
+    struct fraud_policy fraud;
+    struct stir_policy stir;
+    struct token_policy tokens;
+    struct span service_number; /* dialled to approve a device by one-time code; empty: none */
     uint32_t text_n;
     char text[POLICY_TEXT];
 };
@@ -183,5 +207,11 @@ struct media_policy policy_media(const struct policy *p, uint8_t zone, const str
 /* First route that fits; NULL if none (deny). from_peer/role POLICY_NONE if it has none. */
 const struct policy_route *policy_route(const struct policy *p, uint8_t from_zone,
                                         uint8_t from_peer, uint8_t role, struct str dialled);
+/* The site of that name; the first if there is none or no name. Never NULL. */
+const struct rights_site *policy_site(const struct policy *p, struct str name);
+struct dial_plan policy_plan(const struct policy *p, const struct rights_site *s);
+/* The caps of one with that role, as the hour is at its site. */
+const struct caps *policy_caps(const struct policy *p, uint8_t role, const struct rights_site *s,
+                               struct wall now);
 bool policy_pattern(struct str pattern, struct str dialled);
 #endif

@@ -36,6 +36,12 @@ enum err ask_valid(const struct ask *a, size_t bytes)
     case ASK_SIGN:
         /* SHA-256 and SHA-384 digests; the TLS profile offers no other hash for our keys. */
         return a->sign == 0 && (a->ha2.len == 32 || a->ha2.len == 48) ? OK : ERR_UNSUPPORTED;
+    case ASK_OTP:
+        return a->user.len && a->response.len ? OK : ERR_SYNTAX;
+    case ASK_STIR:
+        return a->ha2.len == 32 ? OK : ERR_UNSUPPORTED;
+    case ASK_CERT:
+        return a->user.len ? OK : ERR_SYNTAX;
     default:
         return ERR_SYNTAX;
     }

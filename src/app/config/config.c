@@ -10,7 +10,8 @@
 
 struct top { /* the file's keys; NULL: not there */
     struct fy_node *domains, *state, *engines, *media, *certificates, *listeners, *zones, *waivers,
-        *peers, *roles, *routes, *limits, *dns, *guard;
+        *peers, *roles, *routes, *limits, *dns, *guard, *sites, *rates, *fraud, *stir, *tokens,
+        *passwords, *second_factor, *authority, *administrators, *notify;
 };
 #define KEY(k)                                                                                     \
     {                                                                                              \
@@ -20,10 +21,13 @@ struct top { /* the file's keys; NULL: not there */
     {                                                                                              \
 #k, rd_node, offsetof(struct top, k), true, 0, 0, NULL                                     \
     }
-static const struct field TOP[] = {KEY_MUST(domains), KEY(state),     KEY(engines), KEY(media),
-                                   KEY(certificates), KEY(listeners), KEY(zones),   KEY(peers),
-                                   KEY(roles),        KEY(routes),    KEY(waivers), KEY(limits),
-                                   KEY(dns),          KEY(guard)};
+static const struct field TOP[] = {
+    KEY_MUST(domains),  KEY(state),     KEY(engines),        KEY(media),
+    KEY(certificates),  KEY(listeners), KEY(zones),          KEY(peers),
+    KEY(roles),         KEY(routes),    KEY(waivers),        KEY(limits),
+    KEY(dns),           KEY(guard),     KEY(sites),          KEY(rates),
+    KEY(fraud),         KEY(stir),      KEY(tokens),         KEY(passwords),
+    KEY(second_factor), KEY(authority), KEY(administrators), KEY(notify)};
 
 static void read_state(struct load *l, struct fy_node *n)
 {
@@ -72,10 +76,20 @@ static void read_sections(struct load *l, const struct top *t)
         {offsetof(struct top, zones), read_zones},
         {offsetof(struct top, peers), read_peers},
         {offsetof(struct top, waivers), read_waivers},
+        {offsetof(struct top, sites), read_sites},
+        {offsetof(struct top, rates), read_rates},
         {offsetof(struct top, roles), read_roles},
         {offsetof(struct top, routes), read_routes},
         {offsetof(struct top, dns), read_dns},
         {offsetof(struct top, guard), read_guard},
+        {offsetof(struct top, fraud), read_fraud},
+        {offsetof(struct top, stir), read_stir},
+        {offsetof(struct top, tokens), read_tokens},
+        {offsetof(struct top, passwords), read_passwords},
+        {offsetof(struct top, second_factor), read_second_factor},
+        {offsetof(struct top, authority), read_authority},
+        {offsetof(struct top, administrators), read_administrators},
+        {offsetof(struct top, notify), read_notify},
     };
     for (unsigned i = 0; i < ARRAY_LEN(ORDER); i++) {
         struct fy_node *n;
@@ -101,6 +115,9 @@ static void defaults(struct load *l)
     p->engines = MIN(cpus, (uint16_t)CONFIG_ENGINES);
     limits_default(&p->limits);
     guard_policy_default(&p->guard);
+    fraud_policy_default(&p->fraud);
+    stir_policy_default(&p->stir);
+    token_policy_default(&p->tokens);
     const char *state = l->o->state ? l->o->state : STATE_DEFAULT;
     memcpy(l->c->state, state, strnlen(state, CONFIG_PATH - 1));
 }

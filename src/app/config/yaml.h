@@ -108,6 +108,16 @@ void read_routes(struct load *l, struct fy_node *n);
 void read_limits(struct load *l, struct fy_node *n);
 void read_dns(struct load *l, struct fy_node *n);
 void read_guard(struct load *l, struct fy_node *n);
+void read_sites(struct load *l, struct fy_node *n);
+void read_rates(struct load *l, struct fy_node *n);
+void read_fraud(struct load *l, struct fy_node *n);
+void read_stir(struct load *l, struct fy_node *n);
+void read_tokens(struct load *l, struct fy_node *n);
+void read_passwords(struct load *l, struct fy_node *n);
+void read_second_factor(struct load *l, struct fy_node *n);
+void read_authority(struct load *l, struct fy_node *n);
+void read_administrators(struct load *l, struct fy_node *n);
+void read_notify(struct load *l, struct fy_node *n);
 field_fn rd_access;               /* dst: struct policy_zone */
 void judge_guard(struct load *l); /* called by judge */
 void dns_default(struct load *l); /* what the file does not say */

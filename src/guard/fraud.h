@@ -1,0 +1,90 @@
+/* Fraud by behaviour: what an identity or trunk usually does, and calls that do not fit: level,
+ * hour of the week, destinations; fan-out to new prefixes, many short calls, call-back baits
+ * (Wangiri), traffic pumping, SIM boxes, calls from two far places, forwarding just before a burst,
+ * ranges of ill repute. Fixed memory, time is an argument: the same code judges live calls, a
+ * history of call records (`ringwall fraud replay`) and the simulated organisation of the bench. */
+#ifndef GUARD_FRAUD_H
+#define GUARD_FRAUD_H
+#include "base/err.h"
+#include "base/instant.h"
+#include "base/out.h"
+#include "base/reasons.h"
+#include "base/siphash.h"
+#include "base/str.h"
+
+enum fraud_act {
+    FRAUD_LOG,
+    FRAUD_NOTIFY,
+    FRAUD_STEP_UP,
+    FRAUD_REFUSE,
+    FRAUD_CUT,
+    FRAUD_LOCK /* the identity makes no outside calls until released */
+};
+enum fraud_sign {
+    SIGN_LEVEL,
+    SIGN_HOUR,
+    SIGN_DESTINATION, /* never called country or prefix */
+    SIGN_FAN_OUT,
+    SIGN_SHORT_CALLS,
+    SIGN_CALL_BACK,
+    SIGN_PUMPING,
+    SIGN_SIM_BOX,
+    SIGN_TWO_PLACES,
+    SIGN_FORWARD,
+    SIGN_RANGE,
+    SIGN_SPEND,
+    SIGN_COUNT
+};
+struct str fraud_sign_name(enum fraud_sign s);
+struct str fraud_act_name(enum fraud_act a);
+#define FRAUD_LEVELS 6u
+struct fraud_policy {
+    bool dry_run;
+    uint16_t off_signs;           /* bit per sign that is not judged */
+    uint16_t level[FRAUD_LEVELS]; /* score from which that act is taken; 0: never */
+    uint16_t weight[SIGN_COUNT];  /* 0: the built-in one */
+    uint32_t lock_s;              /* 0: until released */
+};
+void fraud_policy_default(struct fraud_policy *p);
+MUST_CHECK enum err fraud_policy_valid(const struct fraud_policy *p);
+
+enum fraud_what {
+    FRAUD_ATTEMPT,
+    FRAUD_ANSWERED,
+    FRAUD_ENDED,
+    FRAUD_REGISTERED,
+    FRAUD_FORWARDED,
+    FRAUD_INBOUND
+};
+struct fraud_event {
+    struct wall at;
+    uint64_t identity, trunk; /* 0: none */
+    uint64_t session;
+    int64_t micro;           /* ENDED: what it cost; ATTEMPT: per minute */
+    uint32_t seconds;        /* ENDED */
+    uint16_t code;           /* ENDED: SIP status */
+    uint16_t country;        /* of the number called */
+    uint16_t source_country; /* of the caller's address; 0: unknown or private */
+    uint8_t what, kind;      /* enum fraud_what; enum number_class */
+    bool off_hours;
+    char number[20]; /* E.164 with '+', terminated */
+};
+struct fraud_verdict {
+    uint16_t score;
+    uint16_t signs; /* bits */
+    uint8_t act;    /* enum fraud_act; with dry_run what it would be */
+    bool dry;
+};
+struct fraud;
+size_t fraud_bytes(uint32_t identities);
+/* mem zeroed, keeps. */
+struct fraud *fraud_init(void *mem, uint32_t identities, const struct fraud_policy *p,
+                         const struct sipkey *k);
+void fraud_policy_set(struct fraud *f, const struct fraud_policy *p);
+/* O(1). ATTEMPT is judged before the call goes out, the others tell what became of it. */
+void fraud_step(struct fraud *f, const struct fraud_event *e, struct fraud_verdict *ret_v);
+/* Ranges of ill repute: sorted prefixes with weight, a flat blob (seed list and CSV). */
+MUST_CHECK enum err fraud_ranges_valid(const void *blob, size_t bytes);
+void fraud_ranges_set(struct fraud *f, const void *blob, size_t bytes); /* keeps; NULL: none */
+void fraud_explain_json(const struct fraud *f, uint64_t identity, struct wall now, struct out *o);
+#endif
