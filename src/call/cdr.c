@@ -86,6 +86,85 @@ static void leg_put(const struct call *k, const struct leg *l, const struct leg 
     }
 }
 
+static void bill_head(const struct core *c, struct fact_bill *o, const struct number *to)
+{
+    const struct policy *p = c->policy;
+    struct str money = policy_text(p, p->currency);
+    o->used = 1;
+    o->kind = to->kind;
+    o->country = to->country;
+    TEXT_SET(o->e164, str_of(to->e164, to->n));
+    memcpy(o->currency, money.p ? money.p : "", MIN(money.n, sizeof o->currency - 1));
+}
+
+static void bill_role(const struct core *c, struct fact_bill *o, struct str user)
+{
+    const struct policy *p = c->policy;
+    struct str name, host = str_cut(user, '@', &name);
+    const struct directory_user *u = user.n ? directory_find(c->env.directory, name, host) : NULL;
+    if (u)
+        TEXT_SET(o->role, str_c(u->role_name));
+    else if (user.n)
+        TEXT_SET(o->role, policy_text(p, p->roles[0].name));
+}
+
+/* Who has nothing to do with the outside has no bill. */
+static void bill_put(const struct call *k, const struct leg *b, struct fact_bill *o)
+{
+    const struct core *c = k->core;
+    bool out = k->priced || (b && b->peer != POLICY_NONE), in = k->a->peer != POLICY_NONE;
+    if (!out && !in)
+        return;
+    bill_head(c, o, &k->called);
+    bill_role(c, o, k->payer.n ? k->payer : k->user);
+    if (b && b->peer != POLICY_NONE)
+        TEXT_SET(o->trunk, policy_text(c->policy, c->policy->peers[b->peer].name));
+    TEXT_SET(o->shown, k->shown);
+    o->device = k->device_id;
+    o->micro = k->cost_micro;
+    o->seconds = k->cost_s;
+    o->priced = k->priced;
+    o->source_country = c->env.geo ? geo_country(c->env.geo, &k->a->flow.peer) : 0;
+    o->attest = k->attest;
+    o->verstat = k->verstat;
+}
+
+void cdr_refused(struct core *c, const struct request *r, const struct verdict *v)
+{
+    const struct sip_msg *m = r->m;
+    struct fact *f = fact_begin(c, FACT_CALL_END, v->reason, v->code);
+    f->u.end.session = c->session_next += 64;
+    TEXT_SET(f->u.end.from, sip_text(m, m->from_uri));
+    TEXT_SET(f->u.end.to, sip_text(m, m->to_uri));
+    TEXT_SET(f->u.end.user, str_of(r->user, r->user_n));
+    if (r->route)
+        TEXT_SET(f->u.end.route, policy_text(c->policy, r->route->name));
+    f->u.end.start_us = f->u.end.end_us = c->now.wall.us;
+    f->u.end.ended_by = 'g';
+    f->u.end.q850 = cdr_q850(v->code, v->reason);
+    f->u.end.trace = r->trace;
+    f->u.end.n_legs = 1;
+    struct fact_leg *l = &f->u.end.leg[0];
+    TEXT_SET(l->call_id, sip_text(m, m->call_id));
+    TEXT_SET(l->user_agent, sip_get(m, HDR_USER_AGENT));
+    l->peer = r->flow.peer;
+    l->proto = r->flow.proto;
+    l->zone = r->zone;
+    l->peer_id = r->peer;
+    if (r->zone != POLICY_NONE)
+        TEXT_SET(l->zone_name, policy_text(c->policy, c->policy->zones[r->zone].name));
+    if (r->peer != POLICY_NONE)
+        TEXT_SET(l->peer_name, policy_text(c->policy, c->policy->peers[r->peer].name));
+    struct fact_bill *b = &f->u.end.bill;
+    bill_head(c, b, &r->number_to);
+    bill_role(c, b, str_of(r->user, r->user_n));
+    b->device = r->device_id;
+    b->source_country = r->country;
+    b->attest = r->attest;
+    b->verstat = r->verstat;
+    fact_end(c);
+}
+
 void cdr_end(struct call *k, enum reason why, uint16_t code, char by)
 {
     struct core *c = k->core;
@@ -110,6 +189,7 @@ void cdr_end(struct call *k, enum reason why, uint16_t code, char by)
     f->u.end.q850 = cdr_q850(code, why);
     f->u.end.trace = k->trace;
     f->u.end.n_legs = b ? 2 : 1;
+    bill_put(k, b, &f->u.end.bill);
     leg_put(k, a, b, &f->u.end.leg[0]);
     if (b)
         leg_put(k, b, a, &f->u.end.leg[1]);

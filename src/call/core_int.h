@@ -217,6 +217,10 @@ struct call {
     bool emergency, started /* FACT_CALL_START went out */;
     struct number called; /* E.164 and class, as the right gate saw it */
     struct ledger_hold hold;
+    int64_t cost_micro; /* of what was released (money_end) */
+    uint32_t cost_s;
+    bool priced;      /* it left by somebody who is paid, or wanted to */
+    struct str shown; /* the number that callees see, if not the one that was asked for */
     uint8_t hold_peer;
     uint16_t verstat; /* of a peer's call */
     uint8_t attest;
@@ -619,6 +623,8 @@ void stir_answer(struct core *c, struct handle leg, const struct answer *a);
 void stir_put(const struct leg *b, struct out *o); /* Identity, once there is one */
 
 /* --- cdr.c --- */
+/* An attempt that the gates refused to somebody known: it has a record as calls have. */
+void cdr_refused(struct core *c, const struct request *r, const struct verdict *v);
 void cdr_start(struct call *k);
 void cdr_end(struct call *k, enum reason why, uint16_t code, char by);
 uint16_t cdr_q850(uint16_t code, enum reason why);

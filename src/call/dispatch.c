@@ -427,6 +427,9 @@ void verdict_apply(struct core *c, struct incoming *in, const struct verdict *v)
         stepup_begin(c, in);
         return;
     }
+    if (v->kind == VERDICT_REFUSE && v->gate >= GATE_RIGHT && in->r->ident != IDENT_NONE &&
+        in->m->method == SIP_INVITE && !in->r->in_dialog)
+        cdr_refused(c, in->r, v);
     if (v->kind == VERDICT_DROP) {
         trans_drop(c->trans, in->t);
         return;

@@ -70,6 +70,13 @@ static bool leg_bad(const struct fact_leg *l)
            TEXT_BAD(l->user_agent);
 }
 
+static bool bill_bad(const struct fact_bill *b)
+{
+    return TEXT_BAD(b->e164) || TEXT_BAD(b->role) || TEXT_BAD(b->trunk) || TEXT_BAD(b->shown) ||
+           b->kind >= CLASS_COUNT || b->verstat >= REASON_COUNT ||
+           !memchr(b->currency, 0, sizeof b->currency);
+}
+
 static bool texts_bad(const struct fact *f)
 {
     switch ((enum fact_kind)f->kind) {
@@ -87,7 +94,8 @@ static bool texts_bad(const struct fact *f)
     case FACT_CALL_END:
         return TEXT_BAD(f->u.end.from) || TEXT_BAD(f->u.end.to) || TEXT_BAD(f->u.end.user) ||
                TEXT_BAD(f->u.end.route) || TEXT_BAD(f->u.end.transferred_by) ||
-               f->u.end.n_legs > 2 || leg_bad(&f->u.end.leg[0]) || leg_bad(&f->u.end.leg[1]);
+               bill_bad(&f->u.end.bill) || f->u.end.n_legs > 2 || leg_bad(&f->u.end.leg[0]) ||
+               leg_bad(&f->u.end.leg[1]);
     case FACT_PEER_STATE:
         return TEXT_BAD(f->u.peer.peer);
     case FACT_REFUSED:

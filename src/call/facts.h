@@ -8,6 +8,7 @@
 #include "base/reasons.h"
 #include "guard/ban.h"
 #include "media/leg.h"
+#include "wire/tel/number.h"
 
 enum fact_kind {
     FACT_VERDICT = 1, /* a request went through the gates: trace and result */
@@ -78,6 +79,23 @@ void text_set(void *text, size_t bytes,
 #define TEXT_STR(t)    str_of((t).p, (t).n)
 
 enum ban_act { BAN_ADDED, BAN_EXTENDED, BAN_RELEASED, BAN_EXPIRED, BAN_EXEMPTED };
+/* What a call that leaves by a peer, or wanted to, is accounted by. Empty for calls within. */
+struct fact_bill {
+    struct text_short e164;  /* the number called, international; empty: none */
+    struct text_short role;  /* of the user */
+    struct text_short trunk; /* peer that took it last; empty: none did */
+    struct text_short
+        shown;        /* the number that the callee saw, where it was not the one asked for */
+    uint64_t device;  /* identity/device.h; 0: unknown */
+    int64_t micro;    /* what it cost, millionths */
+    uint32_t seconds; /* that are paid for */
+    uint16_t country, source_country; /* ISO 3166 as in wire/tel/number.h; 0: none */
+    uint16_t verstat;                 /* enum reason; of a call from a peer */
+    uint8_t used, priced;             /* there is anything in it; micro counts */
+    uint8_t kind;                     /* enum number_class */
+    uint8_t attest;                   /* 'A' 'B' 'C', of a call from a peer; 0: none */
+    char currency[4];                 /* terminated */
+};
 #define FACT_EVIDENCE_BYTES 1600u
 struct fact_leg {
     struct text_id call_id;
@@ -135,6 +153,7 @@ struct fact {
             struct text_short transferred_by;
             uint64_t other_session;
             struct trace trace;
+            struct fact_bill bill;
             struct fact_leg leg[2];
         } end;
         struct {

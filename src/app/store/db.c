@@ -30,6 +30,12 @@ static const char SCHEMA[] =
     /* of the few sessions that were transferred or redirected; id of the session's row */
     "CREATE TABLE IF NOT EXISTS transfers("
     " id INTEGER PRIMARY KEY, transferred_by TEXT, other_session INTEGER);"
+    /* of the sessions that left by a peer or came by one; id of the session's row; micro NULL: free
+     */
+    "CREATE TABLE IF NOT EXISTS bills("
+    " id INTEGER PRIMARY KEY, e164 TEXT, class TEXT, country TEXT, role TEXT, trunk TEXT, shown "
+    "TEXT, device TEXT, micro INTEGER, seconds INTEGER, currency TEXT, source_country TEXT, "
+    "attest TEXT, verstat TEXT);"
     "CREATE TABLE IF NOT EXISTS places(source INTEGER PRIMARY KEY, place INTEGER);"
     "CREATE TABLE IF NOT EXISTS bindings("
     " id INTEGER PRIMARY KEY, aor TEXT, contact TEXT, instance INTEGER, expires_us INTEGER, cseq "
@@ -68,6 +74,7 @@ static const char *const SQL[DB_COUNT] = {
     [DB_BINDING_PURGE] = "DELETE FROM bindings WHERE expires_us<?1",
     [DB_PLACE] = "INSERT OR REPLACE INTO places VALUES(?1,?2)",
     [DB_TRANSFER] = "INSERT INTO transfers VALUES(?1,?2,?3)",
+    [DB_BILL] = "INSERT INTO bills VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)",
     [DB_LOG_STATE] = "INSERT OR REPLACE INTO logs VALUES(?1,?2,?3)",
     [DB_BAN] = "INSERT OR REPLACE INTO bans VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",
     [DB_ALERT] = "INSERT INTO alerts VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,"

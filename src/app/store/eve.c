@@ -20,7 +20,7 @@
 
 /* -- the file -- */
 
-static bool number_of(const char *name, uint64_t *ret_n)
+static bool file_number(const char *name, uint64_t *ret_n)
 {
     struct str s = str_c(name);
     return str_starts(s, STR("eve.")) && str_ends(s, STR(".json")) && s.n > 9 &&
@@ -39,7 +39,7 @@ static uint32_t closed(int dir, uint64_t *ret_low, uint64_t *ret_high)
     if (!d && fd >= 0)
         (void)close(fd);
     for (struct dirent *e; d && (e = readdir(d));) {
-        if (!number_of(e->d_name, &v))
+        if (!file_number(e->d_name, &v))
             continue;
         n++;
         *ret_low = MIN(*ret_low, v);

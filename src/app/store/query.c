@@ -17,6 +17,9 @@
     "'end_us',s.end_us,'code',nullif(s.code,0),'reason',s.reason,'q850',nullif(s.q850,0),'ended_"  \
     "by',s.ended_by,"                                                                              \
     "'aborted',json(iif(s.aborted,'true','false')),'trace',s.trace,"                               \
+    "'to_e164',b.e164,'class',b.class,'country',b.country,'role',b.role,'trunk',b.trunk,'shown',"  \
+    "b.shown,'device',b.device,'seconds',b.seconds,'price_micro',b.micro,'currency',b.currency,"   \
+    "'source_country',b.source_country,'attest',b.attest,'verstat',b.verstat,"                     \
     "'transferred_by',(SELECT t.transferred_by FROM transfers t WHERE t.id=s.id),"                 \
     "'other_session',(SELECT t.other_session FROM transfers t WHERE t.id=s.id),"                   \
     "'legs',(SELECT "                                                                              \
@@ -37,11 +40,17 @@
 #define BY_CALL(table) "part CROSS JOIN " table " ON id>>13=n AND call_hash=?1 AND call_id=?2"
 static const char CDR_BY_CALL[] =
     PARTS("legs") "SELECT " SESSION_JSON
-                  " FROM sessions s WHERE s.id IN (SELECT id/2 FROM " BY_CALL(
-                      "legs") ") ORDER BY s.id DESC LIMIT ?3";
+                  " FROM sessions s LEFT JOIN bills b ON b.id=s.id WHERE s.id IN (SELECT id/2 "
+                  "FROM " BY_CALL("legs") ") ORDER BY s.id DESC LIMIT ?3";
 static const char CDR_LATEST[] =
-    "SELECT " SESSION_JSON " FROM sessions s WHERE (?1 IS NULL OR s.user=?1 OR instr(s.from_uri,?1)"
+    "SELECT " SESSION_JSON " FROM sessions s LEFT JOIN bills b ON b.id=s.id WHERE (?1 IS NULL OR "
+                           "s.user=?1 OR instr(s.from_uri,?1)"
     " OR instr(s.to_uri,?1)) AND s.end_us>=?2 ORDER BY s.id DESC LIMIT ?3";
+/* Pages for the export, oldest first. */
+static const char CDR_PAGE[] =
+    "SELECT " SESSION_JSON
+    " FROM sessions s LEFT JOIN bills b ON b.id=s.id WHERE s.id>?1 AND (?2 IS NULL OR s.user=?2)"
+    " AND s.end_us>=?3 AND s.end_us<?4 ORDER BY s.id LIMIT ?5";
 static const char CALLER_ID[] =
     PARTS("legs") "SELECT a.call_id FROM legs a WHERE a.id IN (SELECT id/2*2 FROM " BY_CALL(
         "legs") ") LIMIT 1";
@@ -72,7 +81,7 @@ static struct str call_id_of(struct str request, char buf[256])
     return str_head(control_member(request, "call_id"), FACT_ID - 1);
 }
 
-static uint32_t number_of(struct str request, const char *key, uint32_t otherwise, uint32_t max)
+static uint32_t count_of(struct str request, const char *key, uint32_t otherwise, uint32_t max)
 {
     uint32_t v;
     struct str s = control_member(request, key);
@@ -127,17 +136,44 @@ static bool sessions_by_call(struct store *s, struct str call_id, struct out *o)
     return whole;
 }
 
+/* {"cmd":"cdr","after":N}: those behind that id, the oldest first. */
+static bool sessions_page(struct store *s, struct str request, uint64_t after, uint64_t since,
+                          struct out *o)
+{
+    bool first = true;
+    uint64_t until = INT64_MAX;
+    struct str until_text = control_member(request, "until_us");
+    sqlite3_stmt *st = prepared(s, CDR_PAGE);
+    if (!st || (until_text.n && str_u64(until_text, INT64_MAX, &until) != OK)) {
+        (void)sqlite3_finalize(st);
+        return false;
+    }
+    (void)sqlite3_bind_int64(st, 1, (int64_t)after);
+    bind(st, 2, control_member(request, "user"));
+    (void)sqlite3_bind_int64(st, 3, (int64_t)since);
+    (void)sqlite3_bind_int64(st, 4, (int64_t)until);
+    (void)sqlite3_bind_int64(st, 5, count_of(request, "last", 500, ROWS_MAX));
+    bool whole = rows_put(st, o, &first);
+    (void)sqlite3_finalize(st);
+    return whole;
+}
+
 static uint32_t query_cdr(struct store *s, struct str request, struct out *o)
 {
     char buf[256];
     struct str call_id = call_id_of(request, buf);
     bool whole, first = true;
-    uint64_t since = 0;
-    struct str since_text = control_member(request, "since_us");
+    uint64_t since = 0, after = 0;
+    struct str after_text = control_member(request, "after"),
+               since_text = control_member(request, "since_us");
     if (since_text.n && str_u64(since_text, INT64_MAX, &since) != OK)
         return sorry(o, CONTROL_BAD_REQUEST, "since_us is not a time");
+    if (after_text.n && str_u64(after_text, INT64_MAX, &after) != OK)
+        return sorry(o, CONTROL_BAD_REQUEST, "after is not the number of a record");
     OUT_LIT(o, "{\"sessions\":[");
-    if (call_id.n) {
+    if (after_text.n) {
+        whole = sessions_page(s, request, after, since, o);
+    } else if (call_id.n) {
         whole = sessions_by_call(s, call_id, o);
     } else {
         sqlite3_stmt *st = prepared(s, CDR_LATEST);
@@ -145,7 +181,7 @@ static uint32_t query_cdr(struct store *s, struct str request, struct out *o)
             return sorry(o, CONTROL_FAILED, "the database does not answer");
         bind(st, 1, control_member(request, "user"));
         (void)sqlite3_bind_int64(st, 2, (int64_t)since);
-        (void)sqlite3_bind_int64(st, 3, number_of(request, "last", 20, ROWS_MAX));
+        (void)sqlite3_bind_int64(st, 3, count_of(request, "last", 20, ROWS_MAX));
         whole = rows_put(st, o, &first);
         (void)sqlite3_finalize(st);
     }
@@ -285,7 +321,7 @@ static void binding_put(struct out *o, const struct binding *b, unsigned engine)
 static uint32_t query_bindings(struct store *s, struct str request, struct out *o)
 {
     struct str aor = control_member(request, "aor");
-    uint32_t shown = 0, total = 0, last = number_of(request, "last", ROWS_MAX, 1000000);
+    uint32_t shown = 0, total = 0, last = count_of(request, "last", ROWS_MAX, 1000000);
     OUT_LIT(o, "{\"bindings\":[");
     for (unsigned e = 0; e < STORE_SHARDS; e++) {
         for (uint32_t i = 0; i < location_fresh(s->shard[e].v); i++) {
@@ -312,7 +348,7 @@ static uint32_t query_bindings(struct store *s, struct str request, struct out *
 /* The newest lines of the event log as they stand in the file. */
 static uint32_t query_events(struct store *s, struct str request, struct out *o)
 {
-    uint32_t last = number_of(request, "last", 50, ROWS_MAX), n = 0;
+    uint32_t last = count_of(request, "last", 50, ROWS_MAX), n = 0;
     size_t want = (size_t)MIN(s->events.bytes, (uint64_t)TAIL_READ);
     char *buf = malloc(want + 1);
     ssize_t got = buf ? pread(s->events.fd, buf, want, (off_t)(s->events.bytes - want)) : -1;
@@ -353,8 +389,8 @@ static uint32_t query_alerts(struct store *s, struct str request, struct out *o)
     struct alerts_ask ask = {.aor = control_member(request, "aor"),
                              .detector = control_member(request, "detector"),
                              .call_id = call_id_of(request, buf),
-                             .sid = number_of(request, "sid", 0, UINT32_MAX),
-                             .last = number_of(request, "last", 20, ROWS_MAX)};
+                             .sid = count_of(request, "sid", 0, UINT32_MAX),
+                             .last = count_of(request, "last", 20, ROWS_MAX)};
     if (address.n && addr_parse_ip(address, &a) != OK)
         return sorry(o, CONTROL_BAD_REQUEST, "that is no address");
     if (address.n) {

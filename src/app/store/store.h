@@ -37,6 +37,7 @@ enum db_stmt {
     DB_LOG_STATE,
     DB_PLACE,
     DB_TRANSFER,
+    DB_BILL,
     DB_VERDICT_TRIM,
     DB_BAN,
     DB_ALERT,

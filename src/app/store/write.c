@@ -1,5 +1,6 @@
 /* Facts as rows and as lines. */
 #include "app/store/store.h"
+#include "identity/device.h"
 #include "sip/flow.h"
 
 void put_trace(struct out *o, const struct trace *t)
@@ -151,6 +152,59 @@ static void put_time(struct out *o, struct str key, int64_t us)
     out_i64(o, us);
 }
 
+struct bill_texts {
+    char country[3], source[3], attest[2], device[DEVICE_TEXT];
+};
+
+static void country_text(uint16_t c, char ret[3])
+{
+    ret[0] = (char)(c >> 8);
+    ret[1] = (char)(c & 0xff);
+    ret[2] = 0;
+    if (ret[0] < 'A' || ret[0] > 'Z' || ret[1] < 'A' || ret[1] > 'Z')
+        ret[0] = 0;
+}
+
+static struct bill_texts bill_texts(const struct fact_bill *b)
+{
+    struct bill_texts t = {0};
+    country_text(b->country, t.country);
+    country_text(b->source_country, t.source);
+    t.attest[0] = b->attest >= 'A' && b->attest <= 'C' ? (char)b->attest : 0;
+    if (b->device)
+        (void)snprintf(t.device, sizeof t.device, "%016llx", (unsigned long long)b->device);
+    return t;
+}
+
+static struct str verstat(const struct fact_bill *b)
+{
+    return b->verstat ? reason_info((enum reason)b->verstat)->name : STR_NONE;
+}
+
+static void put_bill(struct out *o, const struct fact_bill *b)
+{
+    struct bill_texts t = bill_texts(b);
+    if (!b->used)
+        return;
+    put_text(o, STR(",\"to_e164\":"), TEXT_STR(b->e164));
+    put_text(o, STR(",\"class\":"), number_class_name((enum number_class)b->kind));
+    put_text(o, STR(",\"country\":"), str_c(t.country));
+    put_text(o, STR(",\"role\":"), TEXT_STR(b->role));
+    put_text(o, STR(",\"trunk\":"), TEXT_STR(b->trunk));
+    put_text(o, STR(",\"shown\":"), TEXT_STR(b->shown));
+    put_text(o, STR(",\"device\":"), str_c(t.device));
+    if (b->priced) {
+        KEY(o, "seconds");
+        out_u64(o, b->seconds);
+        KEY(o, "price_micro");
+        out_i64(o, b->micro);
+        put_text(o, STR(",\"currency\":"), str_c(b->currency));
+    }
+    put_text(o, STR(",\"source_country\":"), str_c(t.source));
+    put_text(o, STR(",\"attest\":"), str_c(t.attest));
+    put_text(o, STR(",\"verstat\":"), verstat(b));
+}
+
 /* Gives the number of the CDR: that of the line, where it stands in the log already. */
 static int64_t session_line(struct store *s, const struct fact *f, bool aborted)
 {
@@ -187,6 +241,7 @@ static int64_t session_line(struct store *s, const struct fact *f, bool aborted)
     put_text(o, STR(",\"ended_by\":"), ended_by(f));
     if (aborted)
         OUT_LIT(o, ",\"aborted\":true");
+    put_bill(o, &f->u.end.bill);
     put_trace_member(o, &f->u.end.trace);
     OUT_LIT(o, ",\"legs\":[");
     for (unsigned i = 0; i < f->u.end.n_legs; i++) {
@@ -228,6 +283,28 @@ static void leg_row(struct store *s, const struct fact_leg *l, int64_t id)
     (void)db_run(s, DB_LEG);
 }
 
+static void bill_row(struct store *s, const struct fact_bill *b, int64_t id)
+{
+    struct db *d = &s->db;
+    struct bill_texts t = bill_texts(b);
+    const struct str v[] = {TEXT_STR(b->e164),  number_class_name((enum number_class)b->kind),
+                            str_c(t.country),   TEXT_STR(b->role),
+                            TEXT_STR(b->trunk), TEXT_STR(b->shown),
+                            str_c(t.device)};
+    db_int(d, DB_BILL, 1, id);
+    for (unsigned i = 0; i < ARRAY_LEN(v); i++)
+        db_text(d, DB_BILL, 2 + (int)i, v[i]);
+    if (b->priced) {
+        db_int(d, DB_BILL, 9, b->micro);
+        db_int(d, DB_BILL, 10, b->seconds);
+    }
+    db_text(d, DB_BILL, 11, str_c(b->currency));
+    db_text(d, DB_BILL, 12, str_c(t.source));
+    db_text(d, DB_BILL, 13, str_c(t.attest));
+    db_text(d, DB_BILL, 14, verstat(b));
+    (void)db_run(s, DB_BILL);
+}
+
 static void session_row(struct store *s, const struct fact *f, int64_t id, bool aborted)
 {
     struct db *d = &s->db;
@@ -261,6 +338,8 @@ static void session_row(struct store *s, const struct fact *f, int64_t id, bool 
         db_int(d, DB_TRANSFER, 3, (int64_t)f->u.end.other_session);
         (void)db_run(s, DB_TRANSFER);
     }
+    if (f->u.end.bill.used)
+        bill_row(s, &f->u.end.bill, id);
     for (unsigned i = 0; i < f->u.end.n_legs; i++)
         leg_row(s, &f->u.end.leg[i], id * 2 + i);
 }
