@@ -26,12 +26,16 @@ struct cli { /* what the command line says; strings borrow from argv */
     const char *state, *config;
     bool json;
     /* of single commands; NULL or false: not said */
-    const char *last, *call_id, *user, *since, *aor, *role, *md5_owner, *md5_reason, *md5_expires;
+    const char *last, *call_id, *user, *since, *until, *aor, *role, *md5_owner, *md5_reason,
+        *md5_expires;
     const char *domain, *pbx, *owner, *programs, *ready_fd;
     const char *against, *eve;                                     /* of replay */
     const char *scope, *by, *lasts, *why, *treat, *sid, *detector; /* of bans and alerts */
-    const char *names[CLI_LIST], *users[CLI_LIST];
-    unsigned n_names, n_users;
+    const char *site, *must_change, *second_factor, *format;       /* of user */
+    const char *out_file, *days;                                   /* of cert */
+    const char *names[CLI_LIST], *users[CLI_LIST], *numbers[CLI_LIST];
+    unsigned n_names, n_users, n_numbers;
+    bool regenerate;
     bool state_said, config_said; /* by option or environment */
     bool once;                    /* of top */
     bool password_stdin, any_password, off, quiet, live, aborted, no_wait, drain, verbose;
@@ -61,7 +65,8 @@ int reply_judge(const struct reply *r);
  * show. */
 typedef void show_fn(FILE *to, const struct cli *c, const json_t *doc);
 int ask_and_show(const struct cli *c, struct str request, show_fn *show);
-show_fn show_cdr_as_asked; /* prints JSON itself */
+int cdr_export(struct cli *c); /* cdr_export.c */
+show_fn show_cdr_as_asked;     /* prints JSON itself */
 void request_begin(struct out *o, const char *cmd);
 void request_str(struct out *o, const char *key, const char *v); /* nothing for NULL */
 void print_json(FILE *to, const json_t *doc); /* ASCII; in lines when to is a terminal */

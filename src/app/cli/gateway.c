@@ -99,6 +99,13 @@ int cmd_cdr(struct cli *c)
     char text[REQUEST_MAX];
     struct out o = out_of(text, sizeof text);
     int64_t since;
+    if (c->n_words) {
+        if (strcmp(c->words[0], "export") == 0)
+            return cdr_export(c);
+        (void)fprintf(stderr, "ringwall cdr: \"%s\" is not known; there is \"export\"\n",
+                      c->words[0]);
+        return EXIT_USAGE;
+    }
     request_begin(&o, "cdr");
     if (c->call_id)
         put_hex(&o, "call_id_hex", c->call_id);
@@ -156,7 +163,7 @@ int cmd_events(struct cli *c)
 
 static void show_people(FILE *to, const struct cli *c, const json_t *doc)
 {
-    static const char *const HEAD[] = {"USER", "ROLE", "MADE", "MD5 WAIVER"};
+    static const char *const HEAD[] = {"USER", "ROLE", "SITE", "NUMBERS", "PASSWORD", "MD5 WAIVER"};
     const json_t *users = json_object_get(doc, "users"), *u;
     const char *user = member(doc, "user"), *password = member(doc, "password");
     size_t i;
@@ -179,11 +186,20 @@ static void show_people(FILE *to, const struct cli *c, const json_t *doc)
     {
         const json_t *md5 = json_object_get(u, "md5");
         char made[24], until[24];
-        time_text(number(u, "created") * 1000000, made);
+        const json_t *numbers = json_object_get(u, "numbers");
+        const char *first = json_string_value(json_array_get(numbers, 0));
+        size_t more = json_array_size(numbers);
+        time_text(number(u, "changed") * 1000000, made);
         time_text(number(md5, "until") * 1000000, until);
         table_text(t, member(u, "user"));
         table_text(t, member(u, "role"));
-        table_text(t, made);
+        table_text(t, member(u, "site"));
+        if (more > 1)
+            table_fmt(t, "%.17s and %u more", first ? first : "", (unsigned)more - 1);
+        else
+            table_text(t, first);
+        table_fmt(t, "%.10s%s", made,
+                  json_is_true(json_object_get(u, "must_change")) ? ", must change" : "");
         if (md5)
             table_fmt(t, "until %.10s%s, %.60s: %.100s", until,
                       json_is_false(json_object_get(md5, "live")) ? " EXPIRED" : "",
@@ -243,6 +259,35 @@ static bool has_md5(const struct cli *c)
     return c->md5_owner || c->md5_reason || c->md5_expires;
 }
 
+/* "yes" or "no" as a member; false and told if it is neither. */
+static bool put_flag(struct out *o, const char *key, const char *v)
+{
+    if (v && strcmp(v, "yes") != 0 && strcmp(v, "no") != 0) {
+        (void)fprintf(stderr, "ringwall user: --must-change and --second-factor want yes or no\n");
+        return false;
+    }
+    if (v)
+        out_json_kbool(o, str_c(key), *v == 'y');
+    return true;
+}
+
+static bool put_facts(const struct cli *c, struct out *o)
+{
+    request_str(o, "site", c->site);
+    if (c->n_numbers > 0) {
+        out_json_key(o, STR("numbers"));
+        out_ch(o, '[');
+        for (unsigned i = 0; i < c->n_numbers && strcmp(c->numbers[i], "none") != 0; i++) {
+            if (i > 0)
+                out_ch(o, ',');
+            out_json_str(o, str_c(c->numbers[i]));
+        }
+        out_ch(o, ']');
+    }
+    return put_flag(o, "must_change", c->must_change) &&
+           put_flag(o, "second_factor", c->second_factor);
+}
+
 /* By the running gateway. */
 static int user_online(struct cli *c, const char *verb)
 {
@@ -255,9 +300,11 @@ static int user_online(struct cli *c, const char *verb)
     request_str(&o, strcmp(verb, "list") == 0 ? "match" : "user",
                 c->n_words > 1 ? c->words[1] : NULL);
     request_str(&o, "role",
-                c->n_words > 2             ? c->words[2]
-                : strcmp(verb, "add") == 0 ? c->role
-                                           : NULL);
+                c->n_words > 2                                         ? c->words[2]
+                : strcmp(verb, "add") == 0 || strcmp(verb, "set") == 0 ? c->role
+                                                                       : NULL);
+    if ((strcmp(verb, "add") == 0 || strcmp(verb, "set") == 0) && !put_facts(c, &o))
+        return EXIT_USAGE;
     if (md5 && !has_md5(c))
         OUT_LIT(&o, ",\"md5\":null");
     else if (has_md5(c) && !put_md5(c, &o))
@@ -320,7 +367,7 @@ static int offline(struct cli *c, const char *const *words, unsigned n_words)
 {
     static const int EXITS[] = {EXIT_OK, EXIT_REFUSED, EXIT_USAGE, EXIT_NOT_FOUND, EXIT_LATE};
     char path[600], domain[256];
-    const char *argv[32];
+    const char *argv[40 + 2 * CLI_LIST];
     unsigned n = 0;
     if (!find_program(c, "ringwall-vault", "vault", path, sizeof path))
         return EXIT_REFUSED;
@@ -334,7 +381,13 @@ static int offline(struct cli *c, const char *const *words, unsigned n_words)
                  {"--role", c->role},
                  {"--md5-owner", c->md5_owner},
                  {"--md5-reason", c->md5_reason},
-                 {"--md5-until", c->md5_expires}};
+                 {"--md5-until", c->md5_expires},
+                 {"--site", c->site},
+                 {"--must-change", c->must_change},
+                 {"--second-factor", c->second_factor},
+                 {"--format", c->format},
+                 {"--out", c->out_file},
+                 {"--days", c->days}};
     argv[n++] = path;
     for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
         if (!pairs[i].value)
@@ -342,6 +395,12 @@ static int offline(struct cli *c, const char *const *words, unsigned n_words)
         argv[n++] = pairs[i].name;
         argv[n++] = pairs[i].value;
     }
+    for (unsigned i = 0; i < c->n_numbers; i++) {
+        argv[n++] = "--number";
+        argv[n++] = c->numbers[i];
+    }
+    if (c->regenerate)
+        argv[n++] = "--regenerate";
     if (c->password_stdin)
         argv[n++] = "--password-stdin";
     if (c->any_password)
@@ -362,9 +421,9 @@ int cmd_user(struct cli *c)
         const char *verb;
         unsigned min, max;
         bool online;
-    } VERBS[] = {{"add", 2, 2, true},    {"passwd", 2, 2, true}, {"del", 2, 2, true},
-                 {"role", 3, 3, true},   {"md5", 2, 2, true},    {"list", 1, 2, true},
-                 {"import", 2, 2, false}};
+    } VERBS[] = {{"add", 2, 2, true},  {"set", 2, 2, true},    {"passwd", 2, 2, true},
+                 {"del", 2, 2, true},  {"role", 3, 3, true},   {"md5", 2, 2, true},
+                 {"list", 1, 2, true}, {"import", 2, 2, false}};
     for (size_t i = 0; i < ARRAY_LEN(VERBS); i++) {
         if (strcmp(VERBS[i].verb, c->words[0]) != 0)
             continue;
@@ -377,7 +436,7 @@ int cmd_user(struct cli *c)
             words[k + 1] = c->words[k];
         return offline(c, words, c->n_words + 1);
     }
-    (void)fprintf(stderr, "usage: ringwall user add|passwd|del|md5 USER, role USER ROLE, list "
+    (void)fprintf(stderr, "usage: ringwall user add|set|passwd|del|md5 USER, role USER ROLE, list "
                           "[TEXT], import FILE (see --help)\n");
     return EXIT_USAGE;
 }

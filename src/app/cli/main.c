@@ -14,6 +14,7 @@ enum opt {
     O_CALL_ID,
     O_USER,
     O_SINCE,
+    O_UNTIL,
     O_AOR,
     O_ROLE,
     O_MD5_OWNER,
@@ -44,7 +45,15 @@ enum opt {
     O_WHY,
     O_TREAT,
     O_SID,
-    O_DETECTOR
+    O_DETECTOR,
+    O_SITE,
+    O_NUMBER,
+    O_MUST_CHANGE,
+    O_FACTOR,
+    O_REGENERATE,
+    O_FORMAT,
+    O_OUT,
+    O_DAYS
 };
 static const struct option OPTIONS[] = {
     {"state", required_argument, NULL, O_STATE},
@@ -55,6 +64,7 @@ static const struct option OPTIONS[] = {
     {"call-id", required_argument, NULL, O_CALL_ID},
     {"user", required_argument, NULL, O_USER},
     {"since", required_argument, NULL, O_SINCE},
+    {"until", required_argument, NULL, O_UNTIL},
     {"aor", required_argument, NULL, O_AOR},
     {"role", required_argument, NULL, O_ROLE},
     {"md5-waiver-owner", required_argument, NULL, O_MD5_OWNER},
@@ -86,15 +96,25 @@ static const struct option OPTIONS[] = {
     {"treat", required_argument, NULL, O_TREAT},
     {"sid", required_argument, NULL, O_SID},
     {"detector", required_argument, NULL, O_DETECTOR},
+    {"site", required_argument, NULL, O_SITE},
+    {"number", required_argument, NULL, O_NUMBER},
+    {"must-change", required_argument, NULL, O_MUST_CHANGE},
+    {"second-factor", required_argument, NULL, O_FACTOR},
+    {"regenerate", no_argument, NULL, O_REGENERATE},
+    {"format", required_argument, NULL, O_FORMAT},
+    {"out", required_argument, NULL, O_OUT},
+    {"days", required_argument, NULL, O_DAYS},
     {NULL, 0, NULL, 0}};
-#define BIT(o) (UINT64_C(1) << (o))
-#define ASKS   (BIT(O_STATE) | BIT(O_CONFIG) | BIT(O_JSON))
+__extension__ typedef unsigned __int128 options_t;
+#define OPTIONS_MAX 128
+#define BIT(o)      ((options_t)1 << (o))
+#define ASKS        (BIT(O_STATE) | BIT(O_CONFIG) | BIT(O_JSON))
 
 struct command {
     const char *name;
     command_fn *run;
     unsigned min_words, max_words;
-    uint64_t options;
+    options_t options;
     const char *usage, *what, *more; /* words after the name; one line; the rest of the help */
 };
 static const struct command COMMANDS[] = {
@@ -137,15 +157,20 @@ static const struct command COMMANDS[] = {
      "TEXT (or --aor TEXT) shows those whose user holds it; --last N at most N.\n"},
     {"peers", cmd_peers, 0, 0, ASKS, "[--json]",
      "PBXs and trunks, and which of their addresses answer", ""},
-    {"cdr", cmd_cdr, 0, 0,
-     ASKS | BIT(O_LAST) | BIT(O_CALL_ID) | BIT(O_USER) | BIT(O_SINCE) | BIT(O_ABORTED),
-     "[--last N] [--call-id ID] [--user TEXT] [--since WHEN] [--aborted] [--json]",
-     "call detail records, newest first",
+    {"cdr", cmd_cdr, 0, 2,
+     ASKS | BIT(O_LAST) | BIT(O_CALL_ID) | BIT(O_USER) | BIT(O_SINCE) | BIT(O_UNTIL) |
+         BIT(O_ABORTED) | BIT(O_QUIET),
+     "[--last N] [--call-id ID] [--user TEXT] [--since WHEN] [--aborted] [--json] | export [FILE] "
+     "[--user NAME]\n                  [--since WHEN] [--until WHEN] [--json]",
+     "call detail records, newest first; or all of them as CSV",
      "  --last N       at most N (20)\n"
      "  --call-id ID   of either leg\n"
      "  --user TEXT    authenticated user, or part of caller or callee\n"
      "  --since WHEN   2h, 30m, 2026-11-18 or \"2026-11-18 10:15\"\n"
-     "  --aborted      only calls that ended because a program died\n"},
+     "  --aborted      only calls that ended because a program died\n\n"
+     "  export [FILE]  oldest first, as CSV, with --json as JSON lines; \"-\" is standard output. "
+     "The\n"
+     "                 columns are described in docs/cdr.md\n"},
     {"explain", cmd_explain, 1, 1, ASKS, "CALL-ID|ADDRESS|USER|NUMBER [--json]",
      "what became of a request, gate by gate; what is known of an address, user or number",
      "CALL-ID: accepted and refused requests of the last 16384 are known in full; refused ones and "
@@ -185,9 +210,12 @@ static const struct command COMMANDS[] = {
      "  --live   only those that the running gateway has counted\n"},
     {"user", cmd_user, 1, 3,
      ASKS | BIT(O_ROLE) | BIT(O_MD5_OWNER) | BIT(O_MD5_REASON) | BIT(O_MD5_EXPIRES) | BIT(O_STDIN) |
-         BIT(O_ANY) | BIT(O_DOMAIN) | BIT(O_PROGRAMS),
-     "add|passwd|del|role|md5|list|import [USER] [ROLE]", "users and their passwords",
+         BIT(O_ANY) | BIT(O_DOMAIN) | BIT(O_PROGRAMS) | BIT(O_SITE) | BIT(O_NUMBER) |
+         BIT(O_MUST_CHANGE) | BIT(O_FACTOR) | BIT(O_REGENERATE) | BIT(O_FORMAT),
+     "add|set|passwd|del|role|md5|list|import [USER] [ROLE]", "users and their passwords",
      "  add USER        prints a strong password once, unless --password-stdin; --role R (user)\n"
+     "  set USER        with --role, --site, --number, --must-change, --second-factor: only these "
+     "change\n"
      "  passwd USER     the same for a user who is there\n"
      "  del USER        ends the user; bindings end with their next refresh\n"
      "  role USER ROLE  another role\n"
@@ -198,6 +226,12 @@ static const struct command COMMANDS[] = {
      "takes weak ones\n\n"
      "  --md5-waiver-owner WHO --md5-waiver-reason WHY --md5-waiver-expires 2027-06-30\n"
      "                  for a phone that knows only MD5. Named, and over on that day\n"
+     "  --site S          add, set: whose dial plan, hours and holidays are the user's\n"
+     "  --number +49...   add, set: a number of the user, up to 16; the first is shown to those "
+     "called;\n"
+     "                    set: these instead of all that were; --number none: no number\n"
+     "  --must-change yes|no    only emergency calls until `passwd` gave a new password\n"
+     "  --second-factor yes|no  new devices of the user wait for approval\n"
      "  --password-stdin  one line of standard input is the password\n\n"
      "USER without @ is of the first domain. Works with and without a running gateway. Only "
      "digests are stored.\n"},
@@ -307,18 +341,19 @@ static bool list_add(const char *list[CLI_LIST], unsigned *n)
 
 static bool flag(struct cli *c, int o)
 {
-    bool *const at = o == O_JSON      ? &c->json
-                     : o == O_STDIN   ? &c->password_stdin
-                     : o == O_ANY     ? &c->any_password
-                     : o == O_OFF     ? &c->off
-                     : o == O_QUIET   ? &c->quiet
-                     : o == O_LIVE    ? &c->live
-                     : o == O_ABORTED ? &c->aborted
-                     : o == O_NO_WAIT ? &c->no_wait
-                     : o == O_DRAIN   ? &c->drain
-                     : o == O_VERBOSE ? &c->verbose
-                     : o == O_ONCE    ? &c->once
-                                      : NULL;
+    bool *const at = o == O_JSON         ? &c->json
+                     : o == O_STDIN      ? &c->password_stdin
+                     : o == O_ANY        ? &c->any_password
+                     : o == O_OFF        ? &c->off
+                     : o == O_QUIET      ? &c->quiet
+                     : o == O_LIVE       ? &c->live
+                     : o == O_ABORTED    ? &c->aborted
+                     : o == O_NO_WAIT    ? &c->no_wait
+                     : o == O_DRAIN      ? &c->drain
+                     : o == O_VERBOSE    ? &c->verbose
+                     : o == O_ONCE       ? &c->once
+                     : o == O_REGENERATE ? &c->regenerate
+                                         : NULL;
     if (at)
         *at = true;
     return at != NULL;
@@ -334,6 +369,7 @@ static bool text_option(struct cli *c, int o)
                  {O_LAST, &c->last},
                  {O_CALL_ID, &c->call_id},
                  {O_SINCE, &c->since},
+                 {O_UNTIL, &c->until},
                  {O_AOR, &c->aor},
                  {O_ROLE, &c->role},
                  {O_MD5_OWNER, &c->md5_owner},
@@ -352,7 +388,13 @@ static bool text_option(struct cli *c, int o)
                  {O_WHY, &c->why},
                  {O_TREAT, &c->treat},
                  {O_SID, &c->sid},
-                 {O_DETECTOR, &c->detector}};
+                 {O_DETECTOR, &c->detector},
+                 {O_SITE, &c->site},
+                 {O_MUST_CHANGE, &c->must_change},
+                 {O_FACTOR, &c->second_factor},
+                 {O_FORMAT, &c->format},
+                 {O_OUT, &c->out_file},
+                 {O_DAYS, &c->days}};
     for (size_t i = 0; i < ARRAY_LEN(TEXTS); i++) {
         if (TEXTS[i].o == o) {
             *TEXTS[i].at = optarg;
@@ -366,6 +408,8 @@ static bool take_option(struct cli *c, int o)
 {
     if (o == O_NAME)
         return list_add(c->names, &c->n_names);
+    if (o == O_NUMBER)
+        return list_add(c->numbers, &c->n_numbers);
     if (o == O_USER) {
         c->user = optarg;
         return list_add(c->users, &c->n_users);
@@ -393,7 +437,7 @@ static int parse(struct cli *c, const struct command *k, int argc, char **argv)
             (void)fprintf(stderr, "see: ringwall %s --help\n", k->name);
             return EXIT_USAGE;
         }
-        if (o >= 64 || !(k->options & BIT(o)) || !take_option(c, o)) {
+        if (o >= OPTIONS_MAX || !(k->options & BIT(o)) || !take_option(c, o)) {
             (void)fprintf(stderr, "ringwall %s: --%s does not belong here (see --help)\n", k->name,
                           option_name(o));
             return EXIT_USAGE;
