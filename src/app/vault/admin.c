@@ -75,13 +75,37 @@ static bool save_users(struct job *j)
     return false;
 }
 
+/* Why x was not taken: a number of it that is another's, or the table. */
+static void not_put(struct job *j, const struct user *x, enum err e)
+{
+    if (e != ERR_EXISTS) {
+        refuse(j, CONTROL_FAILED, "too many users, or no memory", STR_NONE);
+        return;
+    }
+    for (unsigned i = 0; i < x->n_numbers; i++) {
+        char text[300];
+        struct out o = out_of(text, sizeof(text));
+        out_ch(&o, '+');
+        out_u64(&o, x->numbers[i]);
+        const struct user *who = users_number(j->a->users, out_str(&o));
+        if (!who || strcmp(who->aor, x->aor) == 0)
+            continue;
+        OUT_LIT(&o, " is the number of ");
+        out_put(&o, str_c(who->aor));
+        OUT_LIT(&o, "; take it from there first");
+        refuse(j, CONTROL_REFUSED, "", out_str(&o));
+        return;
+    }
+}
+
 /* Puts x in place of what was there, saves, or takes it back. Takes x. */
 static bool commit(struct job *j, struct user *x)
 {
     struct user *old = NULL, *gone = NULL;
-    if (users_put(j->a->users, x, &old) != OK) {
+    enum err e = users_put(j->a->users, x, &old);
+    if (e != OK) {
+        not_put(j, x, e);
         user_free(x);
-        refuse(j, CONTROL_FAILED, "too many users, or no memory", STR_NONE);
         return false;
     }
     if (save_users(j)) {
@@ -115,6 +139,8 @@ static bool set_password(struct job *j, struct user *x)
         refuse(j, CONTROL_FAILED, "the library cannot hash", STR_NONE);
         return false;
     }
+    x->changed = j->a->now;
+    x->must_change = false;
     out_json_kstr(&j->o, STR("user"), str_c(x->aor));
     out_json_kstr(&j->o, STR("role"), str_c(x->role));
     if (make)
@@ -153,6 +179,49 @@ static bool set_role(struct job *j, struct user *x)
     return false;
 }
 
+static bool set_numbers(struct job *j, struct user *x)
+{
+    const json_t *list = json_object_get(j->req, "numbers"), *v;
+    enum err e = OK;
+    size_t i;
+    if (!list)
+        return true;
+    x->n_numbers = 0;
+    json_array_foreach(list, i, v)
+    {
+        const char *text = json_string_value(v);
+        struct str one = str_c(text ? text : "");
+        e = user_number(x, one);
+        if (e == OK)
+            continue;
+        refuse(j, e == ERR_FULL ? CONTROL_FAILED : CONTROL_REFUSED,
+               e == ERR_LIMIT    ? "a user has at most 16 numbers; one too many is "
+               : e == ERR_EXISTS ? "given twice: "
+                                 : "a number is + and country, then the rest, like +4930123456; "
+                                   "not ",
+               one);
+        return false;
+    }
+    return true;
+}
+
+/* Site, numbers and flags that the request names. */
+static bool set_facts(struct job *j, struct user *x)
+{
+    const json_t *change = json_object_get(j->req, "must_change");
+    const json_t *factor = json_object_get(j->req, "second_factor");
+    if (json_object_get(j->req, "site") && user_site(x, member(j, "site")) != OK) {
+        refuse(j, CONTROL_REFUSED, "a site is named by up to 20 letters, digits, - and _",
+               STR_NONE);
+        return false;
+    }
+    if (change)
+        x->must_change = json_is_true(change);
+    if (factor)
+        x->second_factor = json_is_true(factor);
+    return set_numbers(j, x);
+}
+
 static void user_add(struct job *j)
 {
     char text[USER_AOR_MAX + 1];
@@ -173,14 +242,14 @@ static void user_add(struct job *j)
         return;
     }
     x->created = j->a->now;
-    if (set_role(j, x) && set_md5(j, x) && set_password(j, x))
+    if (set_role(j, x) && set_md5(j, x) && set_password(j, x) && set_facts(j, x))
         (void)commit(j, x);
     else
         user_free(x);
 }
 
 /* A changed copy of a known user. */
-static void change(struct job *j, bool password, bool md5, bool role)
+static void change(struct job *j, bool password, bool md5, bool role, bool facts)
 {
     const struct user *old = known(j);
     struct user *x = old ? user_copy(old) : NULL;
@@ -190,7 +259,8 @@ static void change(struct job *j, bool password, bool md5, bool role)
         refuse(j, CONTROL_FAILED, "no memory", STR_NONE);
         return;
     }
-    if ((!role || set_role(j, x)) && (!md5 || set_md5(j, x)) && (!password || set_password(j, x))) {
+    if ((!role || set_role(j, x)) && (!md5 || set_md5(j, x)) && (!password || set_password(j, x)) &&
+        (!facts || set_facts(j, x))) {
         if (!password)
             out_json_kstr(&j->o, STR("user"), str_c(x->aor));
         (void)commit(j, x);
@@ -201,13 +271,13 @@ static void change(struct job *j, bool password, bool md5, bool role)
 
 static void user_passwd(struct job *j)
 {
-    change(j, true, false, false);
+    change(j, true, false, false, false);
 }
 
 static void user_change_role(struct job *j)
 {
     if (json_object_get(j->req, "role"))
-        change(j, false, false, true);
+        change(j, false, false, true, false);
     else
         refuse(j, CONTROL_BAD_REQUEST, "which role?", STR_NONE);
 }
@@ -217,9 +287,18 @@ static void user_change_md5(struct job *j)
 {
     const json_t *w = json_object_get(j->req, "md5");
     if (w)
-        change(j, !json_is_null(w), true, false);
+        change(j, !json_is_null(w), true, false, false);
     else
         refuse(j, CONTROL_BAD_REQUEST, "md5 wants a waiver, or null to end it", STR_NONE);
+}
+
+static void user_set(struct job *j)
+{
+    if (json_object_size(j->req) > 2)
+        change(j, false, false, true, true);
+    else
+        refuse(j, CONTROL_BAD_REQUEST,
+               "set what? role, site, numbers, must_change or second_factor", STR_NONE);
 }
 
 static void user_del(struct job *j)
@@ -238,12 +317,36 @@ static void user_del(struct job *j)
     }
 }
 
+static void put_numbers(struct out *o, const struct user *x)
+{
+    char text[USER_NUMBERS_TEXT];
+    struct out all = out_of(text, sizeof(text));
+    struct str rest, one;
+    user_numbers_put(x, &all);
+    rest = out_str(&all);
+    out_ch(o, '[');
+    for (bool first = true; rest.n > 0; first = false) {
+        rest = str_cut(rest, ' ', &one);
+        if (!first)
+            out_ch(o, ',');
+        out_json_str(o, one);
+    }
+    out_ch(o, ']');
+}
+
 static void put_user(struct out *o, const struct user *x, struct wall now)
 {
     out_ch(o, '{');
     out_json_kstr(o, STR("user"), str_c(x->aor));
     out_json_kstr(o, STR("role"), str_c(x->role));
     out_json_ki64(o, STR("created"), x->created.us / 1000000);
+    out_json_ki64(o, STR("changed"), x->changed.us / 1000000);
+    if (x->site[0])
+        out_json_kstr(o, STR("site"), str_c(x->site));
+    out_json_kbool(o, STR("must_change"), x->must_change);
+    out_json_kbool(o, STR("second_factor"), x->second_factor);
+    out_json_key(o, STR("numbers"));
+    put_numbers(o, x);
     if (x->md5) {
         out_json_key(o, STR("md5"));
         out_ch(o, '{');
@@ -256,7 +359,9 @@ static void put_user(struct out *o, const struct user *x, struct wall now)
     out_ch(o, '}');
 }
 
-#define LISTED_MAX (USER_AOR_MAX + USER_ROLE_MAX + 2 * (USER_OWNER_MAX + USER_REASON_MAX) + 160u)
+#define LISTED_MAX                                                                                 \
+    (USER_AOR_MAX + USER_ROLE_MAX + USER_SITE_MAX + USER_NUMBERS * 20u +                           \
+     2 * (USER_OWNER_MAX + USER_REASON_MAX) + 300u)
 
 static void user_list(struct job *j)
 {
@@ -353,9 +458,12 @@ static void peer_list(struct job *j)
 static const struct {
     const char *name;
     void (*fn)(struct job *j);
-    const char *members[5];
+    const char *members[8];
 } commands[] = {
-    {"user-add", user_add, {"user", "role", "password", "md5"}},
+    {"user-add",
+     user_add,
+     {"user", "role", "password", "md5", "site", "numbers", "must_change", "second_factor"}},
+    {"user-set", user_set, {"user", "role", "site", "numbers", "must_change", "second_factor"}},
     {"user-passwd", user_passwd, {"user", "password"}},
     {"user-md5", user_change_md5, {"user", "password", "md5"}},
     {"user-role", user_change_role, {"user", "role"}},
@@ -366,7 +474,7 @@ static const struct {
     {"peer-list", peer_list, {NULL}},
 };
 
-/* Every member known to the command, and text unless it is the waiver. */
+/* Every member known to the command, and of its type: text unless told otherwise. */
 static bool members_fit(struct job *j, size_t cmd)
 {
     const char *key;
@@ -376,8 +484,13 @@ static bool members_fit(struct job *j, size_t cmd)
         bool fits = strcmp(key, "cmd") == 0;
         for (unsigned i = 0; i < ARRAY_LEN(commands[cmd].members) && commands[cmd].members[i]; i++)
             fits = fits || strcmp(key, commands[cmd].members[i]) == 0;
-        bool waiver = strcmp(key, "md5") == 0 && (json_is_object(v) || json_is_null(v));
-        if (!fits || !(json_is_string(v) || waiver)) {
+        bool waiver = strcmp(key, "md5") == 0;
+        bool flag = strcmp(key, "must_change") == 0 || strcmp(key, "second_factor") == 0;
+        bool right = waiver                        ? json_is_object(v) || json_is_null(v)
+                     : flag                        ? json_is_boolean(v)
+                     : strcmp(key, "numbers") == 0 ? json_is_array(v)
+                                                   : json_is_string(v);
+        if (!fits || !right) {
             refuse(j, CONTROL_BAD_REQUEST,
                    fits ? "wrong type of " : "the request has an unknown member ", str_c(key));
             return false;

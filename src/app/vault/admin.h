@@ -2,11 +2,14 @@
  * gateway or from `ringwall-vault --state DIR ...` without one. One JSON object in, one out:
  *
  * {"cmd":"user-add","user":"alice@example.com","role"?,"password"?,"md5"?:{"until","owner","reason"}}
+ *     more?: "site":text, "numbers":["+4930123",...], "must_change":bool, "second_factor":bool
+ * {"cmd":"user-set","user","role"?,"site"?,"numbers"?,"must_change"?,"second_factor"?}
  * {"cmd":"user-passwd","user","password"?}       both answer with "password" if they made it
  * {"cmd":"user-md5","user","password"?,"md5":{"until","owner","reason"}}   or "md5":null to end it
  * {"cmd":"user-role","user","role"}              {"cmd":"user-del","user"}
  * {"cmd":"user-list","match"?}  ->
- * {"users":[{"user","role","created","md5"?:{...,"live"}}],"total"}
+ * {"users":[{"user","role","created","changed","site"?,"must_change","second_factor","numbers",
+ *            "md5"?:{...,"live"}}],"total"}
  * {"cmd":"peer-secret","peer","password"}        {"cmd":"peer-del","peer"}
  * {"cmd":"peer-list"}           -> {"peers":[name]}
  *

@@ -25,6 +25,7 @@ static const char HELP[] =
     "  cert                      a new server certificate for --domain and --name\n"
     "  user add USER             prints a fresh password once, unless --password-stdin\n"
     "  user passwd USER          the same for a user who is there\n"
+    "  user set USER             with --role, --site, --number, --must-change, --second-factor\n"
     "  user role USER ROLE\n"
     "  user md5 USER             with --md5-*: waiver and a new password; without: ends the "
     "waiver\n"
@@ -40,6 +41,10 @@ static const char HELP[] =
     "  --name N                  init, cert: one more host name or IP address (repeat)\n"
     "  --user USER               init: make this user (repeat)\n"
     "  --role R                  user add, import\n"
+    "  --site S                  user add, set\n"
+    "  --number +49...           user add, set: a number of the user (repeat; none: no number)\n"
+    "  --must-change yes|no      user add, set: emergency calls only until passwd\n"
+    "  --second-factor yes|no    user add, set\n"
     "  --password-stdin          one line instead of a fresh password\n"
     "  --any-password            import: also weak ones (benchmarks)\n"
     "  --md5-until YYYY-MM-DD --md5-owner WHO --md5-reason WHY\n"
@@ -51,11 +56,12 @@ static const char HELP[] =
     "      `ringwall-vault --service FOLDER` is for the monitor only.\n";
 
 struct args {
-    const char *state, *domain, *role, *until, *owner, *reason;
-    const char *users[USERS_AT_INIT];
-    unsigned n_users;
+    const char *state, *domain, *role, *until, *owner, *reason, *site, *must_change, *factor;
+    const char *format, *out_file, *days; /* of import and cert */
+    const char *users[USERS_AT_INIT], *numbers[USER_NUMBERS];
+    unsigned n_users, n_numbers;
     struct setup setup;
-    bool password_stdin, any_password, json;
+    bool password_stdin, any_password, regenerate, json;
     char **words;
     int n_words;
 };
@@ -97,7 +103,15 @@ enum option_id {
     O_REASON,
     O_JSON,
     O_HELP,
-    O_VERSION
+    O_VERSION,
+    O_SITE,
+    O_NUMBER,
+    O_MUST_CHANGE,
+    O_FACTOR,
+    O_REGENERATE,
+    O_FORMAT,
+    O_OUT,
+    O_DAYS
 };
 static const struct option OPTIONS[] = {{"state", required_argument, NULL, O_STATE},
                                         {"domain", required_argument, NULL, O_DOMAIN},
@@ -110,9 +124,37 @@ static const struct option OPTIONS[] = {{"state", required_argument, NULL, O_STA
                                         {"md5-owner", required_argument, NULL, O_OWNER},
                                         {"md5-reason", required_argument, NULL, O_REASON},
                                         {"json", no_argument, NULL, O_JSON},
+                                        {"site", required_argument, NULL, O_SITE},
+                                        {"number", required_argument, NULL, O_NUMBER},
+                                        {"must-change", required_argument, NULL, O_MUST_CHANGE},
+                                        {"second-factor", required_argument, NULL, O_FACTOR},
+                                        {"regenerate", no_argument, NULL, O_REGENERATE},
+                                        {"format", required_argument, NULL, O_FORMAT},
+                                        {"out", required_argument, NULL, O_OUT},
+                                        {"days", required_argument, NULL, O_DAYS},
                                         {"help", no_argument, NULL, O_HELP},
                                         {"version", no_argument, NULL, O_VERSION},
                                         {NULL, 0, NULL, 0}};
+
+static bool take_fact(struct args *a, int o)
+{
+    const char **const at = o == O_SITE          ? &a->site
+                            : o == O_MUST_CHANGE ? &a->must_change
+                            : o == O_FACTOR      ? &a->factor
+                            : o == O_FORMAT      ? &a->format
+                            : o == O_OUT         ? &a->out_file
+                            : o == O_DAYS        ? &a->days
+                                                 : NULL;
+    if (at)
+        *at = optarg;
+    else if (o == O_REGENERATE)
+        a->regenerate = true;
+    else if (o == O_NUMBER && a->n_numbers < USER_NUMBERS)
+        a->numbers[a->n_numbers++] = optarg;
+    else
+        return false;
+    return true;
+}
 
 static bool take_option(struct args *a, int o)
 {
@@ -152,7 +194,7 @@ static bool take_option(struct args *a, int o)
     case O_JSON:
         return a->json = true;
     default:
-        return false;
+        return take_fact(a, o);
     }
 }
 
@@ -193,6 +235,49 @@ static bool put_md5(const struct args *a, struct out *o)
     return true;
 }
 
+static bool put_flag(struct out *o, const char *key, const char *v)
+{
+    if (v && strcmp(v, "yes") != 0 && strcmp(v, "no") != 0)
+        return false;
+    if (v)
+        out_json_kbool(o, str_c(key), *v == 'y');
+    return true;
+}
+
+static bool put_facts(const struct args *a, struct out *o)
+{
+    if (a->role)
+        out_json_kstr(o, STR("role"), str_c(a->role));
+    if (a->site)
+        out_json_kstr(o, STR("site"), str_c(a->site));
+    if (a->n_numbers > 0) {
+        out_json_key(o, STR("numbers"));
+        out_ch(o, '[');
+        for (unsigned i = 0; i < a->n_numbers && strcmp(a->numbers[i], "none") != 0; i++) {
+            if (i > 0)
+                out_ch(o, ',');
+            out_json_str(o, str_c(a->numbers[i]));
+        }
+        out_ch(o, ']');
+    }
+    return put_flag(o, "must_change", a->must_change) && put_flag(o, "second_factor", a->factor);
+}
+
+static void print_numbers(const json_t *u)
+{
+    const json_t *list = json_object_get(u, "numbers"), *v;
+    const char *site = json_string_value(json_object_get(u, "site"));
+    size_t i;
+    if (site)
+        printf(" site %s", site);
+    json_array_foreach(list, i, v)
+    {
+        printf(" %s", json_string_value(v));
+    }
+    if (json_is_true(json_object_get(u, "must_change")))
+        printf(" must change the password");
+}
+
 static void print_users(const json_t *users)
 {
     size_t i;
@@ -202,6 +287,7 @@ static void print_users(const json_t *users)
         const json_t *md5 = json_object_get(u, "md5");
         printf("%-40s %-12s", json_string_value(json_object_get(u, "user")),
                json_string_value(json_object_get(u, "role")));
+        print_numbers(u);
         if (md5) {
             char day[16] = "";
             time_t t = (time_t)json_integer_value(json_object_get(md5, "until"));
@@ -292,8 +378,8 @@ static int user_command(struct desk *d, const char *verb, const char *user, cons
     out_json_kstr(&o, strcmp(verb, "list") == 0 ? STR("match") : STR("user"), str_c(user));
     if (more)
         out_json_kstr(&o, STR("role"), str_c(more));
-    else if (a->role && strcmp(verb, "add") == 0)
-        out_json_kstr(&o, STR("role"), str_c(a->role));
+    else if ((strcmp(verb, "add") == 0 || strcmp(verb, "set") == 0) && !put_facts(a, &o))
+        return usage("--must-change and --second-factor want yes or no", "");
     bool waiver = a->until || a->owner || a->reason;
     if (md5 && !waiver)
         OUT_LIT(&o, ",\"md5\":null");
@@ -448,7 +534,7 @@ static int user_words(struct desk *d, char **w, int n)
     static const struct {
         const char *verb;
         int words; /* after "user" and the verb */
-    } verbs[] = {{"add", 1}, {"passwd", 1}, {"md5", 1}, {"del", 1}, {"role", 2}};
+    } verbs[] = {{"add", 1}, {"set", 1}, {"passwd", 1}, {"md5", 1}, {"del", 1}, {"role", 2}};
     if (n >= 2 && n <= 3 && strcmp(w[1], "list") == 0)
         return user_command(d, "list", n == 3 ? w[2] : "", NULL);
     if (n == 3 && strcmp(w[1], "import") == 0)
@@ -456,7 +542,7 @@ static int user_words(struct desk *d, char **w, int n)
     for (unsigned i = 0; n >= 2 && i < ARRAY_LEN(verbs); i++)
         if (strcmp(w[1], verbs[i].verb) == 0 && n == 2 + verbs[i].words)
             return user_command(d, w[1], w[2], n == 4 ? w[3] : NULL);
-    return usage("user add|passwd|md5|del USER, role USER ROLE, list [TEXT], import FILE", "");
+    return usage("user add|set|passwd|md5|del USER, role USER ROLE, list [TEXT], import FILE", "");
 }
 
 static int run(struct args *a)

@@ -68,6 +68,16 @@ enum err sealed_open(struct sealed *s, struct str file, struct str kind)
     return OK;
 }
 
+size_t sealed_width(const struct sealed *s)
+{
+    struct str line;
+    size_t n = s->rest.n > 0;
+    str_cut(s->rest, '\n', &line);
+    for (size_t i = 0; i < line.n; i++)
+        n += line.p[i] == '\t';
+    return n;
+}
+
 enum err sealed_next(struct sealed *s, struct str *ret_fields, size_t n)
 {
     struct str line, field;

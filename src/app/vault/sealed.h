@@ -6,7 +6,7 @@
 #define APP_VAULT_SEALED_H
 #include "base/out.h"
 
-#define SEALED_FIELDS_MAX 12u
+#define SEALED_FIELDS_MAX 16u
 #define SEALED_EXTRA      256u                    /* bytes that head and tail of a file take */
 void sealed_head(struct out *o, struct str kind); /* "users", "peers" */
 MUST_CHECK enum err sealed_tail(struct out *o, uint32_t count);
@@ -18,6 +18,7 @@ struct sealed {
 };
 /* ERR_SYNTAX with s->why and s->line. Borrows file. */
 MUST_CHECK enum err sealed_open(struct sealed *s, struct str file, struct str kind);
+size_t sealed_width(const struct sealed *s); /* fields of the next record; 0: there is none */
 /* Next record cut into exactly n fields. ERR_NOT_FOUND after the last. */
 MUST_CHECK enum err sealed_next(struct sealed *s, struct str *ret_fields, size_t n);
 #endif

@@ -1,8 +1,11 @@
 #include "app/vault/users.h"
 #include "app/vault/sealed.h"
 
-#define FIELDS    9u
-#define LINE_MAX_ (USER_AOR_MAX + USER_ROLE_MAX + USER_OWNER_MAX + USER_REASON_MAX + 4 * 64 + 80)
+#define FIELDS     13u
+#define FIELDS_OLD 9u /* before users had sites and numbers */
+#define LINE_MAX_                                                                                  \
+    (USER_AOR_MAX + USER_ROLE_MAX + USER_OWNER_MAX + USER_REASON_MAX + USER_SITE_MAX +             \
+     USER_NUMBERS_TEXT + 4 * 64 + 110)
 
 void users_init(struct users *u, const struct sipkey *key)
 {
@@ -14,6 +17,7 @@ void users_done(struct users *u)
     for (uint32_t i = 0; i < u->n; i++)
         user_free(u->v[i]);
     free(u->v);
+    free(u->owned);
     free(u->map_mem);
     *u = (struct users){.key = u->key};
 }
@@ -71,18 +75,21 @@ static enum err grow(struct users *u)
 enum err users_put(struct users *u, struct user *x, struct user **ret_old)
 {
     uint32_t at = position(u, user_name(x), user_domain(x));
+    enum err e = numbers_own(u, x, at ? u->v[at - 1] : NULL);
+    if (e != OK)
+        return e;
     if (at) {
         *ret_old = u->v[at - 1];
         u->v[at - 1] = x;
         return OK;
     }
-    if (u->n >= USERS_MAX)
-        return ERR_FULL;
-    enum err e = u->n == u->cap ? grow(u) : OK;
+    e = u->n >= USERS_MAX ? ERR_FULL : u->n == u->cap ? grow(u) : OK;
     if (e == OK)
         e = map_put(&u->map, aor_hash(u, user_name(x), user_domain(x)), u->n + 1);
-    if (e != OK)
+    if (e != OK) {
+        numbers_drop(u, x);
         return e;
+    }
     u->v[u->n++] = x;
     u->aor_bytes += strlen(x->aor);
     *ret_old = NULL;
@@ -103,6 +110,7 @@ struct user *users_take(struct users *u, struct str name, struct str realm)
     }
     u->n--;
     u->aor_bytes -= strlen(x->aor);
+    numbers_drop(u, x);
     return x;
 }
 
@@ -148,15 +156,20 @@ struct user *user_copy(const struct user *x)
 {
     struct user *y = malloc(sizeof(*y));
     struct user_md5 *w = x->md5 ? malloc(sizeof(*w)) : NULL;
-    if (!y || (x->md5 && !w)) {
+    uint64_t *numbers = x->numbers ? malloc(USER_NUMBERS * sizeof(*numbers)) : NULL;
+    if (!y || (x->md5 && !w) || (x->numbers && !numbers)) {
         free(y);
         free(w);
+        free(numbers);
         return NULL;
     }
     *y = *x;
     if (w)
         *w = *x->md5;
+    if (numbers)
+        memcpy(numbers, x->numbers, x->n_numbers * sizeof(*numbers));
     y->md5 = w;
+    y->numbers = numbers;
     return y;
 }
 
@@ -165,6 +178,7 @@ void user_free(struct user *x)
     if (!x)
         return;
     free(x->md5);
+    free(x->numbers);
     mem_wipe(x, sizeof(*x));
     free(x);
 }
@@ -187,20 +201,31 @@ enum err user_password(struct user *x, struct str password)
     return OK;
 }
 
-enum err user_role(struct user *x, struct str role)
+_Static_assert(USER_ROLE_MAX == USER_SITE_MAX, "words of one length");
+
+static enum err word(struct str s, char ret[USER_ROLE_MAX + 1])
 {
-    if (role.n == 0)
-        return ERR_SYNTAX;
-    if (role.n > USER_ROLE_MAX)
+    if (s.n > USER_ROLE_MAX)
         return ERR_LIMIT;
-    for (size_t i = 0; i < role.n; i++) {
-        char c = ascii_lower(role.p[i]);
+    for (size_t i = 0; i < s.n; i++) {
+        char c = ascii_lower(s.p[i]);
         if (!((c >= 'a' && c <= 'z') || ascii_digit(c) || c == '-' || c == '_'))
             return ERR_SYNTAX;
     }
-    memset(x->role, 0, sizeof(x->role));
-    memcpy(x->role, role.p, role.n);
+    memset(ret, 0, USER_ROLE_MAX + 1);
+    if (s.n > 0)
+        memcpy(ret, s.p, s.n);
     return OK;
+}
+
+enum err user_role(struct user *x, struct str role)
+{
+    return role.n == 0 ? ERR_SYNTAX : word(role, x->role);
+}
+
+enum err user_site(struct user *x, struct str site)
+{
+    return str_eq(site, STR("-")) ? ERR_SYNTAX : word(site, x->site);
 }
 
 static bool plain_text(struct str s)
@@ -244,6 +269,23 @@ size_t users_bytes(const struct users *u)
     return SEALED_EXTRA + (size_t)u->n * LINE_MAX_;
 }
 
+/* Which site, when the password changed, flags, numbers; ends the line. */
+static void print_more(const struct user *x, struct out *o)
+{
+    out_ch(o, '\t');
+    out_put(o, x->site[0] ? str_c(x->site) : STR("-"));
+    out_ch(o, '\t');
+    out_i64(o, x->changed.us / 1000000);
+    out_ch(o, '\t');
+    out_u64(o, (x->must_change ? 1u : 0u) + (x->second_factor ? 2u : 0u));
+    out_ch(o, '\t');
+    if (x->n_numbers > 0)
+        user_numbers_put(x, o);
+    else
+        out_ch(o, '-');
+    out_ch(o, '\n');
+}
+
 static void print_user(const struct user *x, struct out *o)
 {
     out_put(o, str_c(x->aor));
@@ -256,7 +298,8 @@ static void print_user(const struct user *x, struct out *o)
     out_ch(o, '\t');
     out_hex(o, x->ha1[DIGEST_SHA512_256], 32);
     if (!x->md5) {
-        OUT_LIT(o, "\t-\t0\t-\t-\n");
+        OUT_LIT(o, "\t-\t0\t-\t-");
+        print_more(x, o);
         return;
     }
     out_ch(o, '\t');
@@ -267,7 +310,7 @@ static void print_user(const struct user *x, struct out *o)
     out_put(o, str_c(x->md5->owner));
     out_ch(o, '\t');
     out_put(o, str_c(x->md5->reason));
-    out_ch(o, '\n');
+    print_more(x, o);
 }
 
 enum err users_print(const struct users *u, struct out *o)
@@ -299,7 +342,23 @@ static const char *parse_md5(struct user *x, const struct str f[FIELDS])
     return NULL;
 }
 
-static const char *parse_user(struct str *f, struct user **ret_x)
+static const char *parse_more(struct user *x, const struct str f[4])
+{
+    uint32_t flags = 0;
+    if (!str_eq(f[0], STR("-")) && (f[0].n == 0 || user_site(x, f[0]) != OK))
+        return "the site is malformed";
+    if (!seconds(f[1], &x->changed))
+        return "the date of the password is malformed";
+    if (str_u32(f[2], 3, &flags) != OK)
+        return "the flags are malformed";
+    x->must_change = flags & 1;
+    x->second_factor = (flags & 2) != 0;
+    if (!str_eq(f[3], STR("-")) && (f[3].n == 0 || user_numbers(x, f[3]) != OK))
+        return "the numbers are malformed";
+    return NULL;
+}
+
+static const char *parse_user(struct str *f, size_t n, struct user **ret_x)
 {
     struct user *x = NULL;
     const char *why = NULL;
@@ -314,6 +373,10 @@ static const char *parse_user(struct str *f, struct user **ret_x)
         why = "a digest is malformed";
     else
         why = parse_md5(x, f);
+    if (n < FIELDS)
+        x->changed = x->created;
+    else if (!why)
+        why = parse_more(x, f + FIELDS_OLD);
     if (why) {
         user_free(x);
         return why;
@@ -329,15 +392,18 @@ enum err users_parse(struct users *u, struct str file, uint32_t *reterr_line,
     struct str f[FIELDS];
     const char *why = NULL;
     enum err e = sealed_open(&s, file, STR("users"));
-    while (e == OK && !why && (e = sealed_next(&s, f, FIELDS)) == OK) {
+    while (e == OK && !why) {
+        size_t n = sealed_width(&s) == FIELDS_OLD ? FIELDS_OLD : FIELDS;
+        if ((e = sealed_next(&s, f, n)) != OK)
+            break;
         struct user *x = NULL, *old = NULL;
-        why = parse_user(f, &x);
+        why = parse_user(f, n, &x);
         if (why)
             break;
         e = users_put(u, x, &old);
         if (e != OK) {
             user_free(x);
-            why = "too many users, or no memory";
+            why = e == ERR_EXISTS ? "a number is somebody else's" : "too many users, or no memory";
         } else if (old) {
             user_free(old);
             why = "the user is there twice";

@@ -224,6 +224,7 @@ static void test_file_damage(void **state)
 static void test_file_rows(void **state)
 {
     (void)state;
+#define D2 "\tuser\t1\t" D1 "\t" D1 "\t-\t0\t-\t-"
 #define D1 "79023dc7ee769e1368a41ea07d7faea695e70b22e52d741c454c706b26071d2b"
     static const struct {
         const char *lines;
@@ -249,6 +250,16 @@ static void test_file_rows(void **state)
         {"a@b\tuser\t1\t" D1 "\t" D1 "\t-\t0\t-\t-\na@B\tuser\t1\t" D1 "\t" D1 "\t-\t0\t-\t-\n", 2,
          false, 3},
         {"\n", 1, false, 2},
+        {"a@b" D2 "\t-\t7\t0\t-\n", 1, true, 0},
+        {"a@b" D2 "\tberlin\t7\t3\t+4930123 +4930124\n", 1, true, 0},
+        {"a@b" D2 "\tberlin\t7\t4\t-\n", 1, false, 2},
+        {"a@b" D2 "\tber lin\t7\t0\t-\n", 1, false, 2},
+        {"a@b" D2 "\t\t7\t0\t-\n", 1, false, 2},
+        {"a@b" D2 "\t-\t-7\t0\t-\n", 1, false, 2},
+        {"a@b" D2 "\t-\t7\t0\t4930123\n", 1, false, 2},
+        {"a@b" D2 "\t-\t7\t0\t+4930123 +4930123\n", 1, false, 2},
+        {"a@b" D2 "\t-\t7\t0\t+4930123\nc@b" D2 "\t-\t7\t0\t+4930123\n", 2, false, 3},
+        {"a@b" D2 "\t-\t7\t0\n", 1, false, 2},
     };
     for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
         char text[2048];
@@ -264,6 +275,83 @@ static void test_file_rows(void **state)
         assert_int_equal(line, rows[i].line);
         users_done(&u);
     }
+}
+
+static void test_numbers(void **state)
+{
+    (void)state;
+    struct users u;
+    struct user *x = NULL, *old = NULL;
+    static const char *const bad[] = {"",          "+",       "+49",
+                                      "+0301234",  "4930123", "+49 301",
+                                      "+4930123x", "++493",   "+1234567890123456"};
+    char text[USER_NUMBERS_TEXT];
+    struct out o = out_of(text, sizeof(text));
+    users_init(&u, &KEY);
+    assert_ok(user_new(STR("alice@example.com"), &x));
+    for (unsigned i = 0; i < ARRAY_LEN(bad); i++)
+        assert_err(user_number(x, str_c(bad[i])), ERR_SYNTAX);
+    assert_ok(user_number(x, STR("+123")));
+    assert_err(user_number(x, STR("+123")), ERR_EXISTS);
+    for (unsigned i = 1; i < USER_NUMBERS; i++) {
+        char one[32];
+        (void)snprintf(one, sizeof(one), "+493012345678%02u", 10 + i);
+        assert_ok(user_number(x, str_c(one)));
+    }
+    assert_err(user_number(x, STR("+4412345")), ERR_LIMIT);
+    user_numbers_put(x, &o);
+    assert_ok(out_err(&o));
+    add(&u, x);
+    assert_ptr_equal(users_number(&u, STR("+123")), x);
+    assert_null(users_number(&u, STR("+124")));
+    assert_null(users_number(&u, STR("123")));
+    struct user *y = NULL, *z = user_copy(x);
+    assert_ok(user_new(STR("bob@example.com"), &y));
+    assert_ok(user_numbers(y, STR("+4412345 +123")));
+    assert_err(users_put(&u, y, &old), ERR_EXISTS);
+    assert_null(users_number(&u, STR("+4412345")));
+    assert_ok(user_numbers(z, STR("+4930")));
+    assert_ok(users_put(&u, z, &old)); /* gives +123 up */
+    assert_ptr_equal(old, x);
+    user_free(old);
+    add(&u, y);
+    assert_ptr_equal(users_number(&u, STR("+123")), y);
+    assert_ptr_equal(users_number(&u, STR("+4930")), z);
+    user_free(users_take(&u, STR("bob"), STR("example.com")));
+    assert_null(users_number(&u, STR("+123")));
+    users_done(&u);
+}
+
+/* Numbers that go round among many users, as their owners come and go. */
+static void test_numbers_move(void **state)
+{
+    (void)state;
+    struct users u;
+    users_init(&u, &KEY);
+    for (unsigned i = 0; i < 5000; i++) {
+        struct user *x = NULL, *old = NULL;
+        char aor[32], number[32];
+        (void)snprintf(aor, sizeof(aor), "u%u@example.com", i % 37);
+        (void)snprintf(number, sizeof(number), "+4930%u", 100 + i * 7 % 500);
+        assert_ok(user_new(str_c(aor), &x));
+        assert_ok(user_number(x, str_c(number)));
+        const struct user *before = users_number(&u, str_c(number));
+        bool taken = before && strcmp(before->aor, aor) != 0;
+        assert_err(users_put(&u, x, &old), taken ? ERR_EXISTS : OK);
+        if (taken)
+            user_free(x);
+        else
+            assert_ptr_equal(users_number(&u, str_c(number)), x);
+        user_free(old);
+        if (i % 5 == 0)
+            user_free(users_take(&u, user_name(u.v[0]), user_domain(u.v[0])));
+        uint32_t live = 0;
+        for (uint32_t k = 0; k < u.n; k++)
+            live += u.v[k]->n_numbers;
+        assert_int_equal(live, u.n_owned);
+        assert_true(u.cap_owned <= 256);
+    }
+    users_done(&u);
 }
 
 static void test_file_kinds(void **state)
@@ -292,11 +380,12 @@ static void test_file_kinds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),       cmocka_unit_test(test_table),
-        cmocka_unit_test(test_replace),     cmocka_unit_test(test_md5),
-        cmocka_unit_test(test_roles),       cmocka_unit_test(test_file_round_trip),
-        cmocka_unit_test(test_file_damage), cmocka_unit_test(test_file_rows),
-        cmocka_unit_test(test_file_kinds),
+        cmocka_unit_test(test_names),        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_replace),      cmocka_unit_test(test_md5),
+        cmocka_unit_test(test_roles),        cmocka_unit_test(test_file_round_trip),
+        cmocka_unit_test(test_file_damage),  cmocka_unit_test(test_file_rows),
+        cmocka_unit_test(test_file_kinds),   cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_numbers_move),
     };
     return crypto_init() == OK ? cmocka_run_group_tests(tests, NULL, NULL) : 1;
 }
