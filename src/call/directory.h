@@ -40,17 +40,24 @@ struct directory {
     uint64_t bytes;            /* of the whole blob */
     uint32_t n_users, n_slots; /* n_slots a power of two >= 2 * n_users */
     uint64_t users_off, slots_off /* uint32_t user index + 1 */, text_off, text_n, text_cap;
-    uint32_t n_md5, pad; /* users with an MD5 waiver */
+    uint32_t n_md5; /* users with an MD5 waiver */
+    uint32_t users_cap, n_devices, devices_cap;
+    uint64_t devices_off, numbers_off; /* numbers: open addressing by FNV hash, as slots */
+    uint32_t n_numbers, number_slots;
+};
+struct directory_number { /* a slot */
+    uint32_t user, off;   /* user: index + 1; 0: free. off: in text */
+    uint32_t len;
 };
 size_t directory_bytes(uint32_t n_users, size_t text_bytes);
 /* Builds into mem (zeroed, directory_bytes): directory_begin, directory_add for each, done. */
 void directory_begin(struct directory *d, uint32_t n_users, size_t text_bytes);
 MUST_CHECK enum err directory_add(struct directory *d, struct str aor, struct str role,
                                   struct wall md5_until);
+/* Magic, version, layout and every index and length in it. O(n). */
 MUST_CHECK enum err directory_valid(const struct directory *d, size_t bytes);
-/* user and host without case of the host; user exact. NULL if unknown. d may be NULL. */
-/* The same with all that is known of a user. ERR_LIMIT too when it has too many devices or numbers;
- * ERR_EXISTS also when a number is somebody else's. */
+/* directory_add with all that is known of a user; ERR_LIMIT too when it has too many devices or
+ * numbers; ERR_EXISTS also when a number is somebody else's. */
 struct directory_entry {
     struct str aor, role, site, numbers; /* numbers: separated by spaces */
     struct wall md5_until, password_until;
@@ -58,7 +65,8 @@ struct directory_entry {
     const struct directory_device *devices;
 };
 MUST_CHECK enum err directory_put(struct directory *d, const struct directory_entry *e);
-/* Room for users with so many devices and numbers in all. */
+/* Room for users with so many devices and numbers in all. text_bytes: of their AORs and numbers,
+ * one more for each number. */
 size_t directory_bytes_of(uint32_t n_users, size_t text_bytes, uint32_t n_devices,
                           uint32_t n_numbers);
 void directory_begin_of(struct directory *d, uint32_t n_users, size_t text_bytes,
@@ -71,6 +79,7 @@ const struct directory_user *directory_number(const struct directory *d, struct 
 /* Its nth number; empty: there is none. */
 struct str directory_number_of(const struct directory *d, const struct directory_user *u,
                                unsigned n);
+/* user and host without case of the host; user exact. NULL if unknown. d may be NULL. */
 const struct directory_user *directory_find(const struct directory *d, struct str user,
                                             struct str host);
 #endif

@@ -11,6 +11,7 @@ enum device_by { DEVICE_BY_CERT = 1, DEVICE_BY_INSTANCE, DEVICE_BY_PLACE };
 uint64_t device_id(struct str fingerprint, struct str instance, const struct addr *source,
                    struct str agent, enum device_by *ret_by);
 #define DEVICE_TEXT 17u
-void device_text(uint64_t id, char ret[DEVICE_TEXT]); /* "d-0011223344556677"'s 16 digits */
+void device_text(uint64_t id, char ret[DEVICE_TEXT]); /* 16 hex digits, terminated */
+/* Those digits, with or without "d-" before them. */
 bool device_parse(struct str s, uint64_t *ret_id);
 #endif
