@@ -117,7 +117,9 @@ static bool money_ok(const struct policy *p)
     if (p->n_sites > RIGHTS_SITES || p->n_decks > RATES_DECKS ||
         !spans_ok(p, p->decks, p->n_decks) || !spans_ok(p, &p->currency, 1) ||
         !spans_ok(p, &p->service_number, 1) || fraud_policy_valid(&p->fraud) != OK ||
-        stir_policy_valid(&p->stir) != OK || token_policy_valid(&p->tokens) != OK)
+        stir_policy_valid(&p->stir) != OK || !spans_ok(p, p->stir.allow, p->stir.n_allow) ||
+        !spans_ok(p, &p->stir.x5u, 1) || !spans_ok(p, &p->stir.private_name, 1) ||
+        token_policy_valid(&p->tokens) != OK)
         return false;
     for (unsigned i = 0; i < RIGHTS_SITES; i++) { /* 0 is used whatever n_sites says */
         const struct rights_site *s = &p->sites[i];
