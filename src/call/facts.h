@@ -7,6 +7,8 @@
 #include "base/instant.h"
 #include "base/reasons.h"
 #include "guard/ban.h"
+#include "guard/fraud.h"
+#include "guard/ledger.h"
 #include "media/leg.h"
 #include "wire/tel/number.h"
 
@@ -26,6 +28,8 @@ enum fact_kind {
     FACT_ALERT,      /* a signature or a detector fired */
     FACT_BAN,        /* somebody is treated otherwise from now on, or no more */
     FACT_EVIDENCE,   /* the message that an alert or ban is about, keys redacted */
+    FACT_MONEY,      /* a cap was reached or is near, or a call does not fit who makes it */
+    FACT_ADMIN,      /* somebody changed something by the control socket, or tried */
     FACT_KIND_COUNT
 };
 enum gate_id {
@@ -73,11 +77,16 @@ struct text_short {
     uint8_t n;
     char p[31];
 };
+struct text_line {
+    uint8_t n;
+    char p[191];
+};
 void text_set(void *text, size_t bytes,
-              struct str s); /* any of the three: cuts; replaces control bytes by '?' */
+              struct str s); /* any of the four: cuts; replaces control bytes by '?' */
 #define TEXT_SET(t, s) text_set(&(t), sizeof(t), (s))
 #define TEXT_STR(t)    str_of((t).p, (t).n)
 
+enum money_act { MONEY_REFUSED, MONEY_CUT, MONEY_WARNED, MONEY_LOCKED, MONEY_NOTED };
 enum ban_act { BAN_ADDED, BAN_EXTENDED, BAN_RELEASED, BAN_EXPIRED, BAN_EXEMPTED };
 /* What a call that leaves by a peer, or wanted to, is accounted by. Empty for calls within. */
 struct fact_bill {
@@ -196,6 +205,16 @@ struct fact {
             struct ban ban;
         } ban;
         struct {
+            uint8_t act;      /* enum money_act; its reason names the cap, or fraud_behaviour */
+            uint8_t cap_kind; /* enum ledger_kind; LEDGER_KINDS: no cap */
+            uint8_t number_class, fraud_act, dry;
+            uint16_t country, score, signs; /* of behaviour; bits by enum fraud_sign */
+            uint64_t session;               /* 0: refused before it was a call */
+            int64_t used, cap; /* calls, attempts, seconds or millionths, as the reason says */
+            struct text_id who;
+            struct text_short to, trunk; /* number called; who would have been paid */
+        } money;
+        struct {
             uint64_t id;
             uint32_t whole; /* bytes of the message; n of them are here */
             uint16_t n;
@@ -207,6 +226,15 @@ struct fact {
             struct addr target;
             int64_t expires_us; /* 0: not registered */
         } upstream;
+        struct {
+            uint32_t uid;                /* UINT32_MAX: nobody asked: a signal */
+            uint8_t outcome;             /* enum control_code; 0: done */
+            struct text_short who, role; /* user's name; role that he has */
+            struct text_short act;       /* command */
+            struct text_short pending;   /* number of the approval that it made or ended */
+            struct text_uri from, what;  /* process that asked; whom or what it is about */
+            struct text_line why, before, after;
+        } admin;
     } u;
 };
 /* Bytes that travel for this kind (header and its member of the union). */

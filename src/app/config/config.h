@@ -4,6 +4,8 @@
  * is not said is refused. Reads files; used by monitor and CLI only. */
 #ifndef APP_CONFIG_CONFIG_H
 #define APP_CONFIG_CONFIG_H
+#include "app/config/admins.h"
+#include "app/config/notify.h"
 #include "base/instant.h"
 #include "base/out.h"
 #include "call/policy.h"
@@ -37,6 +39,8 @@ struct config {
     char trust_anchor[CONFIG_PATH]; /* file of DNSSEC trust anchors; "" = none was found */
     uint8_t n_certs;
     struct config_cert certs[CONFIG_CERTS];
+    struct config_admins admins;
+    struct config_notify notify;
 };
 struct config_opts {
     struct wall now;   /* judges waivers */

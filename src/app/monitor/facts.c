@@ -33,7 +33,7 @@ void facts_again(struct monitor *m)
 void fact_tell(struct monitor *m, struct fact *f)
 {
     size_t n = fact_size((enum fact_kind)f->kind);
-    if (n == 0 || n > sizeof m->facts[0].bytes)
+    if (n == 0 || n > sizeof m->facts[0].bytes) /* none that the monitor tells is longer */
         return;
     if (m->n_facts == FACTS_WAITING && m->sent_facts) {
         m->first_fact = (m->first_fact + 1) % FACTS_WAITING;

@@ -69,7 +69,7 @@ struct client { /* of the control socket */
 };
 struct fact_waiting {
     size_t n;
-    uint8_t bytes[512];
+    uint8_t bytes[1024];
 };
 struct file_mark { /* which file it was that was read */
     char path[CONFIG_PATH];

@@ -211,6 +211,8 @@ static void apply(struct store *s, const struct fact *f)
     case FACT_PROCESS:
     case FACT_UPSTREAM:
     case FACT_TRANSFER:
+    case FACT_MONEY:
+    case FACT_ADMIN:
         write_event(s, f);
         break;
     case FACT_ALERT:

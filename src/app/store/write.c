@@ -394,7 +394,9 @@ static struct str event_name(const struct fact *f)
                                                        [FACT_TRANSFER] = "transfer",
                                                        [FACT_ALERT] = "alert",
                                                        [FACT_BAN] = "ban",
-                                                       [FACT_EVIDENCE] = "evidence"};
+                                                       [FACT_EVIDENCE] = "evidence",
+                                                       [FACT_MONEY] = "money",
+                                                       [FACT_ADMIN] = "admin-act"};
     return str_c(NAMES[f->kind]);
 }
 
@@ -427,6 +429,74 @@ static void put_transfer(struct out *o, const struct fact *f)
     out_json_ku64(o, STR("session"), f->u.transfer.session);
     if (f->u.transfer.to_session)
         out_json_ku64(o, STR("to_session"), f->u.transfer.to_session);
+}
+
+/* What a cap is of, and in what it is counted. */
+static void put_cap(struct out *o, const struct fact *f)
+{
+    static const char *const KINDS[LEDGER_KINDS] = {"identity", "device", "role",  "class",
+                                                    "country",  "prefix", "trunk", "system"};
+    if (f->u.money.cap_kind >= LEDGER_KINDS)
+        return;
+    out_json_kstr(o, STR("cap_of"), str_c(KINDS[f->u.money.cap_kind]));
+    out_json_ki64(o, STR("used"), f->u.money.used);
+    out_json_ki64(o, STR("cap"), f->u.money.cap);
+}
+
+static void put_signs(struct out *o, const struct fact *f)
+{
+    out_json_ku64(o, STR("score"), f->u.money.score);
+    out_json_key(o, STR("signs"));
+    out_ch(o, '[');
+    for (unsigned i = 0, n = 0; i < SIGN_COUNT; i++) {
+        if (!(f->u.money.signs >> i & 1))
+            continue;
+        if (n++)
+            out_ch(o, ',');
+        out_json_str(o, fraud_sign_name((enum fraud_sign)i));
+    }
+    out_ch(o, ']');
+    out_json_kstr(o, STR("would"), fraud_act_name((enum fraud_act)f->u.money.fraud_act));
+    out_json_kbool(o, STR("dry_run"), f->u.money.dry);
+}
+
+static void put_money(struct out *o, const struct fact *f)
+{
+    static const char *const ACTS[] = {"refused", "cut", "warned", "locked", "noted"};
+    char country[2] = {(char)(f->u.money.country >> 8), (char)f->u.money.country};
+    out_json_kstr(o, STR("act"), str_c(ACTS[f->u.money.act]));
+    put_text(o, STR(",\"who\":"), TEXT_STR(f->u.money.who));
+    put_text(o, STR(",\"to\":"), TEXT_STR(f->u.money.to));
+    put_text(o, STR(",\"trunk\":"), TEXT_STR(f->u.money.trunk));
+    out_json_kstr(o, STR("class"), number_class_name((enum number_class)f->u.money.number_class));
+    if (f->u.money.country)
+        put_text(o, STR(",\"country\":"), str_of(country, sizeof country));
+    if (f->u.money.session)
+        out_json_ku64(o, STR("session"), f->u.money.session);
+    put_cap(o, f);
+    if (f->u.money.signs)
+        put_signs(o, f);
+}
+
+/* Who did what by the control socket, why, and what that changed. Never a secret: the monitor names
+ * the members of a request that are told. */
+static void put_admin(struct out *o, const struct fact *f)
+{
+    static const char *const OUTCOMES[] = {"done",        "bad request", "not found", "refused",
+                                           "unavailable", "failed",      "forbidden", "waits"};
+    uint8_t x = f->u.admin.outcome;
+    put_text(o, STR(",\"who\":"), TEXT_STR(f->u.admin.who));
+    if (f->u.admin.uid != UINT32_MAX)
+        out_json_ku64(o, STR("uid"), f->u.admin.uid);
+    put_text(o, STR(",\"role\":"), TEXT_STR(f->u.admin.role));
+    put_text(o, STR(",\"from\":"), TEXT_STR(f->u.admin.from));
+    put_text(o, STR(",\"act\":"), TEXT_STR(f->u.admin.act));
+    put_text(o, STR(",\"what\":"), TEXT_STR(f->u.admin.what));
+    put_text(o, STR(",\"why\":"), TEXT_STR(f->u.admin.why));
+    put_text(o, STR(",\"approval\":"), TEXT_STR(f->u.admin.pending));
+    put_text(o, STR(",\"before\":"), TEXT_STR(f->u.admin.before));
+    put_text(o, STR(",\"after\":"), TEXT_STR(f->u.admin.after));
+    out_json_kstr(o, STR("outcome"), str_c(x < ARRAY_LEN(OUTCOMES) ? OUTCOMES[x] : "failed"));
 }
 
 static void put_members(struct out *o, const struct fact *f)
@@ -474,6 +544,12 @@ static void put_members(struct out *o, const struct fact *f)
         break;
     case FACT_EVIDENCE:
         evidence_members(o, f);
+        break;
+    case FACT_MONEY:
+        put_money(o, f);
+        break;
+    case FACT_ADMIN:
+        put_admin(o, f);
         break;
     case FACT_CALL_START:
     case FACT_CALL_END: /* their line is the CDR */
