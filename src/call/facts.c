@@ -54,6 +54,10 @@ size_t fact_size(enum fact_kind k)
         return SIZE(ban);
     case FACT_EVIDENCE:
         return SIZE(evidence);
+    case FACT_MONEY:
+        return SIZE(money);
+    case FACT_ADMIN:
+        return SIZE(admin);
     case FACT_KIND_COUNT:
         break;
     }
@@ -117,6 +121,15 @@ static bool texts_bad(const struct fact *f)
                ban_valid(&f->u.ban.ban, sizeof f->u.ban.ban) != OK;
     case FACT_EVIDENCE:
         return f->u.evidence.n > FACT_EVIDENCE_BYTES;
+    case FACT_MONEY:
+        return TEXT_BAD(f->u.money.who) || TEXT_BAD(f->u.money.to) || TEXT_BAD(f->u.money.trunk) ||
+               f->u.money.act > MONEY_NOTED || f->u.money.cap_kind > LEDGER_KINDS ||
+               f->u.money.number_class >= CLASS_COUNT || f->u.money.fraud_act > FRAUD_LOCK;
+    case FACT_ADMIN:
+        return TEXT_BAD(f->u.admin.who) || TEXT_BAD(f->u.admin.role) || TEXT_BAD(f->u.admin.act) ||
+               TEXT_BAD(f->u.admin.pending) || TEXT_BAD(f->u.admin.from) ||
+               TEXT_BAD(f->u.admin.what) || TEXT_BAD(f->u.admin.why) ||
+               TEXT_BAD(f->u.admin.before) || TEXT_BAD(f->u.admin.after);
     case FACT_KIND_COUNT:
         break;
     }
