@@ -34,16 +34,22 @@ struct dial_plan {
 #define NUMBER_MAX 20u
 struct number {
     uint8_t n;
-    char e164[NUMBER_MAX]; /* "+4930123456"; empty for CLASS_INTERNAL and CLASS_EMERGENCY */
+    char e164[NUMBER_MAX]; /* "+4930123456"; empty for CLASS_INTERNAL, CLASS_EMERGENCY, short
+                              numbers and what no plan makes a number */
     uint16_t country;      /* 0: none (satellite, global) */
     uint8_t kind;          /* enum number_class, seen from the plan's country */
 };
 /* dialled: user part as dialled, unescaped; visual separators are skipped. Classes by itself all
- * but INTERNAL, which only a directory can know. ERR_SYNTAX: no digits, or more than 18. Bounded by
+ * but INTERNAL, which only a directory can know. ERR_SYNTAX: no digits, other
+ * characters, or more than 18 digits of the number itself (24 with prefixes). Bounded by
  * the length of a number. */
 MUST_CHECK enum err number_of(const struct dial_plan *p, struct str dialled, struct number *ret_n);
 /* The class of an international number seen from that country. */
 enum number_class number_classify(uint16_t from_country, struct str e164, uint16_t *ret_country);
 uint16_t country_parse(struct str two_letters); /* 0: none known */
-struct str number_source(void);                 /* "libphonenumber 8.12.57" as the build read it */
+/* How people of a country dial; area and outside stay empty. false: no such country. */
+bool number_plan_default(uint16_t country, struct dial_plan *ret_p);
+/* Is that dialled for help there? 112 and 911 are everywhere, with country 0 too. */
+bool number_emergency(uint16_t country, struct str digits);
+struct str number_source(void); /* "libphonenumber 8.12.57" as the build read it */
 #endif
