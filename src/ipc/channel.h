@@ -16,6 +16,7 @@
 #define IPC_KEY_NAME    64u
 #define IPC_BAN_MAX     512u /* bytes of a struct ban (guard/ban.h), which its reader judges */
 #define IPC_BODY_MAX    20480u
+#define CERT_URL_MAX    255u
 #define NOTE_TEXT_MAX   512u
 #define QUERY_TEXT_MAX  8192u
 #define REPLY_TEXT_MAX  16384u
@@ -71,6 +72,13 @@ struct msg_feed {
     int32_t error;       /* 0; else errno or -1: text says why, no descriptor */
     char text[124];      /* printable, ended */
 };
+struct msg_cert {
+    uint32_t id;     /* the engine's question (identity/ask.h) */
+    uint16_t reason; /* DONE, GOT: enum reason; NONE: it is on the board */
+    uint8_t engine;  /* who asked; the monitor writes it */
+    uint8_t pad;
+    /* ASK, GET: URL follows */
+};
 struct msg_ping {
     uint64_t id;
 };
@@ -105,7 +113,8 @@ enum attach_kind {
     ATTACH_RING_RESTORE, /* store to engine a: what survived a restart */
     ATTACH_RING_PEER,    /* engine a to engine b */
     ATTACH_TARGETS,  /* memfd, struct targets_board: writable for fetch, read-only for engines */
-    ATTACH_RESOLVER, /* fetch: sealed memfd, text: trust anchors (a 0), resolv.conf (a 1) */
+    ATTACH_RESOLVER, /* fetch: sealed memfd, text: trust anchors (a 0), resolv.conf (a 1),
+                        authorities of signers of calls (a 2) and of web servers (a 3), PEM */
     ATTACH_BANS,     /* memfd, struct ban_board: read-only. engines */
     ATTACH_BAN_HITS, /* memfd, uint32_t[BAN_CAP]: the engine's own count by slot */
     ATTACH_GEO,      /* sealed memfd, struct geo. engines */
@@ -113,6 +122,7 @@ enum attach_kind {
     ATTACH_PORTS,    /* uint8_t[65536], a map of the kernel's or a memfd: media ports with a session
                         (1). engines write those of their own range */
     ATTACH_FEED,     /* fetch: file of feed a, open for reading */
+    ATTACH_CERTS,    /* memfd, struct cert_board: writable for fetch, read-only for engines */
     ATTACH_KIND_COUNT
 };
 struct msg_attach {
@@ -152,6 +162,7 @@ struct msg {
         struct msg_drain drain;
         struct msg_ping ping;
         struct msg_feed feed;
+        struct msg_cert cert;
         struct msg_setup setup;
         struct msg_attach attach;
         uint8_t body[IPC_BODY_MAX];

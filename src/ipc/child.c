@@ -76,21 +76,22 @@ static enum err attach_location(struct child *c, const struct msg_attach *a, int
 }
 
 /* The writer's own stays where it is; readers keep pointers into theirs, too. */
-static enum err attach_targets(struct child *c, const struct msg_attach *a, int fd)
+static enum err attach_board(struct child *c, struct child_map *map, void **ret_own,
+                             const struct msg_attach *a, int fd)
 {
     bool own = c->ch.role == ROLE_FETCH;
-    if ((!own && c->ch.role != ROLE_ENGINE) || c->targets.p)
+    if ((!own && c->ch.role != ROLE_ENGINE) || map->p)
         return ERR_STATE;
     if (!own)
-        return attach_map(&c->targets, a, fd, false);
+        return attach_map(map, a, fd, false);
     void *p = NULL;
     if (a->bytes == 0 || a->bytes > 1u << 24)
         return ERR_RANGE;
     enum err e = mem_map(fd, (size_t)a->bytes, true, false, &p);
     if (e != OK)
         return e;
-    c->targets_own = p;
-    c->targets = (struct child_map){p, (size_t)a->bytes};
+    *ret_own = p;
+    *map = (struct child_map){p, (size_t)a->bytes};
     return OK;
 }
 
@@ -239,7 +240,9 @@ static enum err attach(struct child *c, const struct msg_attach *a, int *fd)
     case ATTACH_RING_PEER:
         return attach_peer_ring(c, a, *fd);
     case ATTACH_TARGETS:
-        return attach_targets(c, a, *fd);
+        return attach_board(c, &c->targets, &c->targets_own, a, *fd);
+    case ATTACH_CERTS:
+        return attach_board(c, &c->certs, &c->certs_own, a, *fd);
     case ATTACH_RESOLVER:
         return c->ch.role == ROLE_FETCH && a->a < ARRAY_LEN(c->resolver)
                    ? attach_map(&c->resolver[a->a], a, *fd, true)
@@ -350,6 +353,10 @@ static int event_of(enum msg_type t)
         return CHILD_CONNECTED;
     case MSG_FACT:
         return CHILD_FACT;
+    case MSG_CERT_GET:
+        return CHILD_CERT_GET;
+    case MSG_CERT_GOT:
+        return CHILD_CERT_GOT;
     case MSG_DRAIN:
         return CHILD_DRAIN;
     case MSG_STOP:
@@ -364,6 +371,8 @@ static int event_of(enum msg_type t)
     case MSG_BAN:
     case MSG_BANS:
     case MSG_FEED:
+    case MSG_CERT_ASK:
+    case MSG_CERT_DONE:
     case MSG_DRAINED:
     case MSG_PONG:
     case MSG_SETUP:

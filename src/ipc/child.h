@@ -31,7 +31,9 @@ struct child {
     struct child_map keys; /* vault: n / IPC_KEY_NAME names */
     struct child_map location[IPC_ENGINES_MAX];
     struct child_map targets;          /* engines, fetch */
-    struct child_map resolver[2];      /* fetch */
+    struct child_map resolver[4];      /* fetch */
+    struct child_map certs;            /* engines, fetch */
+    void *certs_own;                   /* fetch: the same, writable */
     struct child_map bans, geo, rules; /* engines */
     uint32_t *ban_hits;                /* engine: BAN_CAP of guard/ban.h, writable */
     uint8_t *ports;                    /* engine: 65536 media ports, writable; NULL: nobody looks */
@@ -65,6 +67,8 @@ enum child_event {
                   */
     CHILD_CONNECTED, /* msg.u.connected; if error is 0 take msg.fds[0] and set it to -1 */
     CHILD_FACT,      /* msg.u.body, msg.n */
+    CHILD_CERT_GET,  /* fetch: msg.u.cert, msg_text(&msg, sizeof(struct msg_cert)): bring it */
+    CHILD_CERT_GOT,  /* engine: msg.u.cert */
     CHILD_DRAIN,     /* msg.u.drain.on */
     CHILD_STOP,
 };

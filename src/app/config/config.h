@@ -37,6 +37,9 @@ struct config {
     struct policy policy;
     char state[CONFIG_PATH];        /* state folder */
     char trust_anchor[CONFIG_PATH]; /* file of DNSSEC trust anchors; "" = none was found */
+    char stir_trusted[CONFIG_PATH]; /* PEM of authorities of signers of calls; "" = none */
+    char stir_ca[CONFIG_PATH];      /* PEM for the servers that hold certificates; "" = the system's */
+    char stir_key[CONFIG_NAME];     /* name of the key in the vault that signs calls; "" = none */
     uint8_t n_certs;
     struct config_cert certs[CONFIG_CERTS];
     struct config_admins admins;

@@ -40,6 +40,8 @@ static enum err core_make(struct engine *e)
                            .directory = e->child.directory.p,
                            .targets = e->child.targets.p,
                            .targets_bytes = e->child.targets.n,
+                           .certs = e->child.certs.p,
+                           .certs_bytes = e->child.certs.n,
                            .bans = e->child.bans.p,
                            .bans_cap = e->child.bans.n >= ban_bytes(BAN_CAP) ? BAN_CAP : 0,
                            .ban_hits = e->child.ban_hits,
@@ -177,7 +179,15 @@ static void channel_in(void *ctx, int fd, uint32_t events)
             break;
         }
         case CHILD_FACT:
+        case CHILD_CERT_GET:
             break;
+        case CHILD_CERT_GOT: {
+            const struct msg_cert *got = &e->child.msg.u.cert;
+            struct answer a = {.id = got->id, .kind = ASK_CERT, .reason = got->reason};
+            if (got->reason < REASON_COUNT)
+                core_answer(e->core, &a, e->loop.now);
+            break;
+        }
         case CHILD_DRAIN:
             e->draining = e->child.msg.u.drain.on != 0;
             e->drained_told = false;

@@ -2,6 +2,7 @@
  * shared memory, keys of this boot. */
 #include "app/monitor/rules.h"
 #include "app/monitor/state.h"
+#include "call/certs.h"
 #include "call/service.h"
 #include "io/clock.h"
 #include "io/file.h"
@@ -342,6 +343,11 @@ static enum err board(struct monitor *m)
         e = mem_map(m->targets_ro.fd, n, false, false, &view);
     m->targets.n = m->targets_ro.n = n;
     m->board = view;
+    if (e == OK)
+        e = memfd_new("ringwall-certs", sizeof(struct cert_board), &m->certs.fd);
+    if (e == OK)
+        e = memfd_readonly(m->certs.fd, &m->certs_ro.fd);
+    m->certs.n = m->certs_ro.n = sizeof(struct cert_board);
     return e;
 }
 
@@ -419,9 +425,9 @@ void boot_undo(struct monitor *m)
     }
     mem_unmap(m->board, sizeof *m->board);
     m->board = NULL;
-    struct shared *rest[] = {&m->targets, &m->targets_ro, &m->policy,     &m->directory,
-                             &m->ca,      &m->key_names,  &m->bans_board, &m->bans_ro,
-                             &m->ports,   &m->geo,        &m->rules};
+    struct shared *rest[] = {
+        &m->targets,   &m->targets_ro, &m->policy,  &m->directory, &m->certs, &m->certs_ro, &m->ca,
+        &m->key_names, &m->bans_board, &m->bans_ro, &m->ports,     &m->geo,   &m->rules};
     for (size_t k = 0; k < ARRAY_LEN(rest); k++)
         shared_close(rest[k]);
     for (uint32_t i = 0; i < CONFIG_CERTS; i++)

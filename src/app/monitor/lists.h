@@ -16,5 +16,11 @@ void feeds_turn(struct monitor *m); /* files, again at each refresh */
 /* FEED in m->msg: false if it says nothing of the policy in force; a lie ends p. True: its feed,
  * length and descriptor are sound (none: the list is empty, or error is set). */
 bool feeds_told(struct monitor *m, struct program *p);
+/* certs.c: signers' certificates. An engine's question goes to fetch, its answer back. */
+void certs_asked(struct monitor *m, struct program *p);
+void certs_done(struct monitor *m, struct program *p);
+/* Gives p (fetch) the authorities that the policy names. */
+MUST_CHECK enum err certs_give(struct monitor *m, struct program *p);
+void certs_policy_changed(struct monitor *m);
 void feeds_put(const struct monitor *m, struct out *o); /* JSON list */
 #endif

@@ -130,7 +130,7 @@ bool program_wanted(const struct monitor *m, const struct program *p)
     for (uint32_t i = 0; p->role == ROLE_FETCH && i < pol->n_peers; i++)
         if (pol->peers[i].host.len)
             return true;
-    if (p->role == ROLE_FETCH && pol->guard.n_feeds)
+    if (p->role == ROLE_FETCH && (pol->guard.n_feeds || pol->stir.verify))
         return true;
     return p->role != ROLE_FETCH;
 }
@@ -397,6 +397,12 @@ static void on_msg(struct monitor *m, struct program *p)
     case MSG_BANS:
         bans_restored(m, p);
         return;
+    case MSG_CERT_ASK:
+        certs_asked(m, p);
+        return;
+    case MSG_CERT_DONE:
+        certs_done(m, p);
+        return;
     case MSG_FEED:
         if (feeds_told(m, p))
             bans_feed(m, p);
@@ -414,6 +420,8 @@ static void on_msg(struct monitor *m, struct program *p)
     case MSG_SETUP_DONE:
     case MSG_QUERY:
     case MSG_CONNECTED:
+    case MSG_CERT_GET:
+    case MSG_CERT_GOT:
     case MSG_FACT:
     case MSG_DRAIN:
     case MSG_STOP:

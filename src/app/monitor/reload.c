@@ -226,6 +226,7 @@ static void tell(struct monitor *m)
     supply_all(m, ATTACH_POLICY, 0);
     geo_policy(m);
     feeds_policy_changed(m);
+    certs_policy_changed(m);
     bans_policy(m);
     shield_policy(m);
 }

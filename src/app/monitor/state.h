@@ -40,6 +40,7 @@ struct program {
     struct instant answered; /* last pong */
     uint64_t pings;
     struct dur backoff;
+    struct tokens certs;       /* certificates it may ask for */
     struct tokens dial, notes; /* outgoing connections it may ask for, lines it may log */
     uint32_t notes_lost;
     int wake_in, wake_out; /* pipe it sleeps on; lives as long as the monitor */
@@ -104,7 +105,7 @@ struct monitor {
     struct msg_setup keys; /* what all children's set-up have in common */
     uint32_t location_cap;
     struct shared policy, directory, ca, key_names, chain[CONFIG_CERTS];
-    struct shared targets, targets_ro;
+    struct shared targets, targets_ro, certs, certs_ro;
     const struct targets_board *board; /* read-only view of it */
     struct shared location[IPC_ENGINES_MAX], location_ro[IPC_ENGINES_MAX];
     struct shared ask[IPC_ENGINES_MAX], answer[IPC_ENGINES_MAX], fact[IPC_ENGINES_MAX],

@@ -177,6 +177,7 @@ static bool wants(enum role r, enum attach_kind k)
     case ATTACH_BAN_HITS:
     case ATTACH_PORTS:
     case ATTACH_FEED:
+    case ATTACH_CERTS:
     case ATTACH_KIND_COUNT:
     default:
         return false;
@@ -276,11 +277,15 @@ static enum err give_text(struct monitor *m, struct program *p, uint8_t what, co
 
 static enum err give_targets(struct monitor *m, struct program *p)
 {
-    if (p->role == ROLE_ENGINE)
-        return give_shared(m, p, ATTACH_TARGETS, 0, &m->targets_ro);
-    if (p->role != ROLE_FETCH)
+    bool reads = p->role == ROLE_ENGINE;
+    if (!reads && p->role != ROLE_FETCH)
         return OK;
-    enum err e = give_shared(m, p, ATTACH_TARGETS, 0, &m->targets);
+    enum err e = give_shared(m, p, ATTACH_CERTS, 0, reads ? &m->certs_ro : &m->certs);
+    if (e == OK)
+        e = give_shared(m, p, ATTACH_TARGETS, 0, reads ? &m->targets_ro : &m->targets);
+    if (e != OK || reads)
+        return e;
+    e = certs_give(m, p);
     if (e == OK)
         e = give_text(m, p, 0, m->conf->trust_anchor);
     if (e == OK)
