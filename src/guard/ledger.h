@@ -45,6 +45,8 @@ void caps_default(struct caps *c, struct caps *off); /* of an untouched install:
 struct ledger_shard;
 size_t ledger_bytes(uint32_t rows);                                               /* of a shard */
 void ledger_begin(struct ledger_shard *s, uint32_t rows, const struct sipkey *k); /* mem zeroed */
+/* Is it a shard of that size? ERR_SYNTAX: begin anew; ledger_adopt needs it to be one. */
+MUST_CHECK enum err ledger_valid(const struct ledger_shard *s, size_t bytes);
 /* The own shard as found after a crash: nothing runs, what was reserved is spent. */
 void ledger_adopt(struct ledger_shard *s, struct wall now);
 
@@ -109,6 +111,8 @@ struct ledger_seed {
     int64_t micro[SPAN_COUNT];
 };
 MUST_CHECK enum err ledger_plant(struct ledger *l, const struct ledger_seed *s, struct wall now);
+/* Are both in the same hour, day or month (UTC)? */
+bool ledger_same_window(enum span_of_time t, struct wall a, struct wall b);
 uint32_t ledger_rows_used(const struct ledger_shard *s);
 /* Walks the rows of a shard: *it from 0; false at the end. */
 bool ledger_next(const struct ledger_shard *s, uint32_t *it, struct ledger_seed *ret_row,

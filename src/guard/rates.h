@@ -22,10 +22,10 @@ struct rates; /* the blob */
 /* Builder: entries in any order. ERR_FULL: the blob's room is too small (ask rates_bytes first);
  * ERR_EXISTS: the same prefix and time twice in a deck. */
 struct rates_entry {
-    char prefix[16]; /* digits without '+', terminated */
-    uint8_t deck;
+    char prefix[16]; /* 1 to 15 digits without '+', terminated */
+    uint8_t deck;    /* from 1, as in the policy */
     struct rate rate;
-    struct wall from, until; /* 0: always */
+    struct wall from, until; /* 0: always; of those valid at a time the one that began last */
 };
 size_t rates_bytes(size_t n);
 MUST_CHECK enum err rates_build(const struct rates_entry *v, size_t n, void *mem, size_t bytes,
@@ -36,7 +36,9 @@ uint32_t rates_count(const struct rates *r);
  * rate_of_class). */
 bool rates_find(const struct rates *r, uint8_t deck, struct str e164, struct wall at,
                 struct rate *ret_r);
-struct rate rate_of_class(uint8_t number_class); /* identity/number.h's enum */
+/* In order of deck and digits: *it from 0; false at the end. */
+bool rates_next(const struct rates *r, uint32_t *it, struct rates_entry *ret_e);
+struct rate rate_of_class(uint8_t number_class); /* enum number_class; of no deck: 60/60 */
 /* What that many seconds cost, minimum and increment applied; 0 s: nothing (unanswered). Saturates.
  */
 int64_t rate_price(const struct rate *r, uint32_t seconds);
