@@ -29,6 +29,7 @@ enum intent_kind {
 struct intent {
     uint8_t kind, engine /* FORWARD: to which */;
     bool verified /* FORWARD: tls_verified as received */;
+    const struct proof *proof; /* FORWARD: of core_proof; in the arena; NULL: none */
     struct flow flow;
     struct str bytes;
     struct handle ref;
@@ -85,6 +86,9 @@ void core_message(struct core *c, const struct flow *f, struct str bytes, bool t
 /* The same, of INTENT_FORWARD: the engine that received it has let it in. */
 void core_forwarded(struct core *c, const struct flow *f, struct str bytes, bool tls_verified,
                     struct now now);
+/* What the client certificate of the next message's connection proves: for that one call of
+ * core_message or core_forwarded. */
+void core_proof(struct core *c, const struct proof *p);
 void core_answer(struct core *c, const struct answer *a,
                  struct now now); /* from the vault; already answer_valid */
 void core_send_failed(struct core *c, struct handle ref,

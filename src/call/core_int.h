@@ -287,6 +287,7 @@ struct core {
     uint32_t policies; /* how many there were: indices of an older one mean nothing */
     uint64_t session_next, fact_seq, calls_total, registrations_total;
     struct sip_msg msg;            /* of the input being handled */
+    const struct proof *proof; /* of the message under way; NULL: none */
     bool parsed;                   /* and it could be read whole */
     const struct sip_msg *parting; /* BYE or CANCEL whose call is just being ended; NULL */
     struct request req;            /* the same */

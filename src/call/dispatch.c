@@ -270,11 +270,16 @@ static void new_request(struct core *c, const struct sip_msg *m, const struct fl
     struct incoming in = {.r = r, .m = m};
     request_init(r, m, f, c->now);
     r->tls_verified = tls_verified;
+    r->proof = tls_verified ? c->proof : NULL;
+    r->certified = r->proof != NULL;
+    if (r->proof)
+        memcpy(r->fingerprint, r->proof->fingerprint, sizeof r->fingerprint);
     if (m->to_tag.len && !within(c, &in, f))
         return;
     env_set(c);
     c->shield.hits.n = 0;
     struct verdict v = gates_run(&c->env, r, &c->ask);
+    r->proof = NULL;
     shield_rules(c, r);
     enum reason full =
         v.kind == VERDICT_WAIT || v.kind == VERDICT_PASS ? room_for(c, r) : REASON_NONE;
@@ -553,8 +558,15 @@ void core_message(struct core *c, const struct flow *f, struct str bytes, bool t
 }
 
 void core_forwarded(struct core *c, const struct flow *f, struct str bytes, bool tls_verified,
+    c->proof = NULL;
+}
+
+void core_proof(struct core *c, const struct proof *p)
+{
+    c->proof = p;
                     struct now now)
 {
     c->now = now;
     message_in(c, f, bytes, tls_verified);
 }
+    c->proof = NULL;

@@ -22,6 +22,13 @@ struct verdict gate_stir(const struct gate_env *e, struct request *r, struct ask
 struct verdict gate_stir_answer(const struct gate_env *e, struct request *r,
                                 const struct answer *a);
 
+/* Whoever proved to be that user of the first domain: takes the name over, judges what From says,
+ * the age of the password (not with other_proof: no password was used) and the device. */
+struct verdict gate_accept_user(const struct gate_env *e, struct request *r, struct str user,
+                                bool other_proof);
+/* Header fields that offer bearer tokens beside digest, where they are believed. */
+void gate_bearer_put(const struct gate_env *e, const struct request *r, struct out *o);
+
 /* MD5 alone is what this request's user is challenged with, and may answer with. */
 bool gate_offers_md5(const struct gate_env *e, const struct request *r);
 

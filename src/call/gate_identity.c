@@ -83,6 +83,16 @@ static bool claims(const struct gate_env *e, const struct request *r, struct str
     return str_eq(have, user);
 }
 
+/* A certificate that names users speaks for nobody else. */
+static bool cert_fits(const struct gate_env *e, const struct request *r, struct str user)
+{
+    struct str realm = policy_text(e->policy, e->policy->domains[0]);
+    bool both = e->policy->zones[r->zone].authenticate == AUTH_BOTH;
+    if (!r->proof || r->proof->n == 0)
+        return !both;
+    return proof_names(r->proof, user, realm);
+}
+
 static struct verdict ask_vault(const struct request *r, const struct sip_auth *a, struct str user,
                                 enum digest_alg alg, struct ask *q)
 {
@@ -120,6 +130,8 @@ static struct verdict by_digest(const struct gate_env *e, struct request *r, str
         return gate_refuse(REASON_auth_syntax);
     if (!our_uri(e, a.uri, sip_text(r->m, r->m->uri)))
         return gate_refuse(REASON_auth_syntax);
+    if (!cert_fits(e, r, user))
+        return gate_refuse(REASON_auth_cert);
     uint64_t by_uri = r->aor_hash;
     gate_names(e, r, user);
     if (r->aor_hash != by_uri) { /* the ban of a user holds whatever From says */
@@ -133,6 +145,33 @@ static struct verdict by_digest(const struct gate_env *e, struct request *r, str
     if (fresh != OK)
         return again(r, fresh == ERR_REPLAY ? REASON_auth_stale : REASON_auth_nonce_forged);
     return ask_vault(r, &a, user, alg, q);
+}
+
+/* Who the request says it is from, if the certificate of its connection names him; one that says
+ * nothing is the first whom the certificate names. */
+static struct verdict by_cert(const struct gate_env *e, struct request *r)
+{
+    struct str uri = gate_claimed(r->m), user, first, name;
+    struct str realm = policy_text(e->policy, e->policy->domains[0]);
+    char aor[LOCATION_AOR_MAX];
+    size_t n = 0;
+    if (!r->proof || r->proof->n == 0)
+        return gate_refuse(REASON_auth_cert);
+    str_cut(proof_text(r->proof), ' ', &first);
+    str_cut(first, '@', &name);
+    if (uri.n > 0 && !aor_of_uri(e->policy, uri, aor, sizeof aor, &n))
+        return gate_refuse(REASON_auth_identity_mismatch);
+    str_cut(uri.n > 0 ? str_of(aor, n) : first, '@', &user);
+    if (!proof_names(r->proof, user, realm))
+        return gate_refuse(REASON_auth_cert);
+    uint64_t by_uri = r->aor_hash;
+    gate_names(e, r, user);
+    struct verdict banned = r->aor_hash != by_uri ? gate_ban_party(e, r) : gate_pass();
+    if (banned.kind != VERDICT_PASS)
+        return banned;
+    if (r->locked && !r->emergency)
+        return gate_refuse(REASON_shield_party);
+    return gate_accept_user(e, r, user, true);
 }
 
 /* A call for help fails for no lock, limit or silence of the vault: who tried to prove himself and
@@ -171,18 +210,26 @@ struct verdict gate_identity(const struct gate_env *e, struct request *r, struct
     if (m == SIP_ACK || m == SIP_CANCEL || (r->in_dialog && r->dialog_authenticated))
         return gate_pass();
     struct verdict v;
-    if (!gate_bearer(e, r, ask, &v))
+    if (e->policy->zones[r->zone].authenticate == AUTH_CERT)
+        v = by_cert(e, r);
+    else if (!gate_bearer(e, r, ask, &v))
         v = by_digest(e, r, ask);
     return as_nobody(r, v);
 }
 
-static struct verdict accept_user(const struct gate_env *e, struct request *r)
+/* Nothing but calls for help until it was changed. The days of grace are the policy's. */
+static bool password_old(const struct gate_env *e, const struct request *r,
+                         const struct directory_user *u)
 {
-    struct sip_auth a;
-    enum reason why;
-    struct str user, realm = policy_text(e->policy, e->policy->domains[0]);
-    if (!credentials(e, r->m, &a, &why) || !user_part(e, a.username, &user))
-        return gate_refuse(REASON_auth_syntax);
+    int64_t grace = (int64_t)e->policy->password_grace_days * 86400 * 1000000;
+    return (u->flags & DIRECTORY_MUST_CHANGE) ||
+           (u->password_until.us > 0 && r->now.wall.us >= u->password_until.us + grace);
+}
+
+struct verdict gate_accept_user(const struct gate_env *e, struct request *r, struct str user,
+                                bool other_proof)
+{
+    struct str realm = policy_text(e->policy, e->policy->domains[0]);
     if (!claims(e, r, user))
         return gate_refuse(REASON_auth_identity_mismatch);
     const struct directory_user *u = directory_find(e->directory, user, realm);
@@ -198,7 +245,19 @@ static struct verdict accept_user(const struct gate_env *e, struct request *r)
         if (str_eq(policy_text(e->policy, e->policy->roles[i].name), str_c(u->role_name)))
             r->role = i;
     r->known = u;
+    if (!other_proof && !r->emergency && password_old(e, r, u))
+        return gate_refuse(REASON_right_password_old);
     return gate_device(e, r);
+}
+
+static struct verdict accept_user(const struct gate_env *e, struct request *r)
+{
+    struct sip_auth a;
+    enum reason why;
+    struct str user;
+    if (!credentials(e, r->m, &a, &why) || !user_part(e, a.username, &user))
+        return gate_refuse(REASON_auth_syntax);
+    return gate_accept_user(e, r, user, false);
 }
 
 static struct verdict answered(const struct gate_env *e, struct request *r, const struct answer *a)

@@ -90,6 +90,7 @@ void gates_challenge_put(const struct gate_env *e, const struct request *r, stru
             OUT_LIT(o, ", stale=true");
         OUT_LIT(o, "\r\n");
     }
+    gate_bearer_put(e, r, o);
 }
 
 static void unsupported_put(const struct request *r, struct out *o)

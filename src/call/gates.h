@@ -15,6 +15,7 @@
 #include "guard/guard.h"
 #include "guard/rules.h"
 #include "identity/ask.h"
+#include "identity/proof.h"
 #include "wire/sip/hdr.h"
 
 #define VERDICT_WAIT                                                                               \
@@ -40,6 +41,9 @@ struct request {
     bool in_dialog;    /* the leg is known: source must be the leg's; route and right are not asked
                           again */
     bool tls_verified; /* client certificate verified on this flow */
+    bool certified;    /* and whose it is is known: fingerprint holds its SHA-256 */
+    uint8_t fingerprint[32];
+    const struct proof *proof; /* of it; only while gates_run runs, else NULL */
     bool dialog_authenticated; /* in-dialog: the leg's peer proved itself at set-up, over this same
                                   flow or address */
     /* found out by the gates: */

@@ -58,6 +58,10 @@ void core_forward(struct core *c, uint8_t engine, const struct flow *f, struct s
     x->flow = *f;
     x->engine = engine;
     x->verified = tls_verified;
+    struct proof *p = tls_verified && c->proof ? arena_take(&c->out->arena, sizeof *p) : NULL;
+    if (p)
+        *p = *c->proof;
+    x->proof = p;
 }
 
 void core_proved(struct core *c, const struct request *r)

@@ -51,6 +51,13 @@ enum zone_media {
     ZONE_RTP /* offer RTP; needs waiver */,
     ZONE_EITHER /* offer SRTP over TLS, accept plain with waiver */
 };
+/* How who calls from a zone proves himself. */
+enum zone_auth {
+    AUTH_NO,     /* not at all: peers, by their address or name */
+    AUTH_DIGEST, /* by password; a certificate that names users must name him, too */
+    AUTH_CERT,   /* by a client certificate that names him; no password is asked for */
+    AUTH_BOTH,   /* by both */
+};
 /* What requests of a zone may ask for besides calls; bits. */
 enum zone_service {
     SERVICE_TRANSFER = 1,
@@ -76,8 +83,7 @@ struct policy_zone {
     uint8_t media;       /* enum zone_media */
     bool nat;            /* peers may be behind NAT: symmetric media, answer to source */
     bool registration;   /* phones may register from here */
-    bool authenticate;   /* requests must be authenticated by digest (phones). false only for peers'
-                            zones */
+    uint8_t authenticate; /* enum zone_auth; AUTH_NO only for peers' zones */
     bool silent;         /* unknown or failed requests get no answer */
     uint8_t suites[SUITE_COUNT];
     uint8_t services; /* enum zone_service bits */
@@ -181,6 +187,9 @@ struct policy {
     struct fraud_policy fraud;
     struct stir_policy stir;
     struct token_policy tokens;
+    uint8_t password_min; /* characters of one that is typed or imported */
+    uint16_t password_grace_days;
+    struct span breach_list; /* file in the vault's folder; empty: none */
     struct span service_number; /* dialled to approve a device by one-time code; empty: none */
     uint32_t text_n;
     char text[POLICY_TEXT];

@@ -31,6 +31,7 @@ struct tls {
     char *name;    /* expected of the peer, until the handshake is done */
     char *words;   /* last error or last name told */
     enum err over; /* not OK: the connection is over */
+    long judged;   /* what tls_still found */
     bool up, closing;
     bool again; /* the peer wanted to renegotiate and was told no */
 };
@@ -418,6 +419,46 @@ bool tls_peer_name(const struct tls *t, unsigned index, struct str *ret_name)
         return false;
     *ret_name = str_of(text, n);
     return true;
+}
+
+bool tls_peer_fingerprint(const struct tls *t, uint8_t ret_md[32])
+{
+    unsigned n = 0;
+    X509 *x = t->up ? SSL_get0_peer_certificate(t->ssl) : NULL;
+    return x && X509_digest(x, EVP_sha256(), ret_md, &n) == 1 && n == 32;
+}
+
+bool tls_peer_domain_only(const struct tls *t)
+{
+    X509 *x = t->up ? SSL_get0_peer_certificate(t->ssl) : NULL;
+    EXTENDED_KEY_USAGE *u = x ? X509_get_ext_d2i(x, NID_ext_key_usage, NULL, NULL) : NULL;
+    ASN1_OBJECT *domain = OBJ_txt2obj("1.3.6.1.5.5.7.3.20", 1);
+    bool found = false;
+    for (int i = 0; u && domain && i < sk_ASN1_OBJECT_num(u); i++)
+        found = found || OBJ_cmp(sk_ASN1_OBJECT_value(u, i), domain) == 0;
+    EXTENDED_KEY_USAGE_free(u);
+    ASN1_OBJECT_free(domain);
+    return found;
+}
+
+enum tls_why tls_why(const struct tls *t)
+{
+    long why = t->judged != X509_V_OK ? t->judged : SSL_get_verify_result(t->ssl);
+    if (why == X509_V_ERR_CERT_HAS_EXPIRED || why == X509_V_ERR_CERT_NOT_YET_VALID)
+        return TLS_WHY_EXPIRED;
+    return why == X509_V_ERR_CERT_REVOKED ? TLS_WHY_REVOKED : TLS_WHY_OTHER;
+}
+
+enum err tls_still(struct tls *t, struct tls_ctx *c)
+{
+    X509 *x = t->up ? SSL_get0_peer_certificate(t->ssl) : NULL;
+    if (!x || c->verify == TLS_VERIFY_NONE)
+        return OK;
+    enum err e = tls_ctx_judge(c, x, SSL_get_peer_cert_chain(t->ssl), &t->judged);
+    if (e == ERR_AUTH)
+        say(t, "the certificate does not verify any more",
+            X509_verify_cert_error_string(t->judged));
+    return e;
 }
 
 const char *tls_error(const struct tls *t)

@@ -12,7 +12,8 @@ enum tls_verify { TLS_VERIFY_NONE, TLS_VERIFY_OPTIONAL, TLS_VERIFY_REQUIRED };
 struct tls_cfg {
     bool server;
     struct str chain_pem; /* own certificate and chain; empty for a client without certificate */
-    struct str ca_pem;    /* trusted for the peer's certificate; empty = none trusted */
+    struct str ca_pem; /* trusted for the peer's certificate, and revocation lists of them, in any
+                          order; empty = none trusted */
     enum tls_verify verify;
     uint16_t key; /* key number in the vault, told back in tls_sign_want */
 };
@@ -52,6 +53,15 @@ const char *tls_version(const struct tls *t);
 const char *tls_cipher(const struct tls *t);
 bool tls_peer_verified(const struct tls *t);
 bool tls_peer_name(const struct tls *t, unsigned index,
-                   struct str *ret_name);   /* "sip:alice@example.com" or "dns:pbx.example.com" */
+                   struct str *ret_name); /* "sip:alice@example.com" or "dns:pbx.example.com" */
+/* SHA-256 of the peer's certificate; false: it sent none. */
+bool tls_peer_fingerprint(const struct tls *t, uint8_t ret_md[32]);
+/* Is it for SIP domains only (RFC 5924: id-kp-sipDomain)? Then its URIs name no user. */
+bool tls_peer_domain_only(const struct tls *t);
+enum tls_why { TLS_WHY_OTHER, TLS_WHY_EXPIRED, TLS_WHY_REVOKED };
+enum tls_why tls_why(const struct tls *t); /* after ERR_AUTH */
+/* Would the peer's certificate pass by the rules of c now? OK too without one. ERR_AUTH: tls_why
+ * tells. For connections that are up when authorities and revocations have changed. */
+MUST_CHECK enum err tls_still(struct tls *t, struct tls_ctx *c);
 const char *tls_error(const struct tls *t); /* last error in words for logs; "" if none */
 #endif

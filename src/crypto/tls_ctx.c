@@ -29,15 +29,19 @@ bool cert_strong(X509 *x)
 static int on_verify(int ok, X509_STORE_CTX *s)
 {
     SSL *ssl = X509_STORE_CTX_get_ex_data(s, SSL_get_ex_data_X509_STORE_CTX_idx());
-    const struct tls_ctx *c = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    const struct tls_ctx *c = ssl ? SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)) : NULL;
     X509 *x = X509_STORE_CTX_get_current_cert(s);
+    if (!ok && X509_STORE_CTX_get_error(s) == X509_V_ERR_UNABLE_TO_GET_CRL) {
+        X509_STORE_CTX_set_error(s, X509_V_OK); /* an authority that gives no list */
+        ok = 1;
+    }
     if (!ok)
         return 0;
     if (!x || !cert_strong(x)) {
         X509_STORE_CTX_set_error(s, X509_V_ERR_EE_KEY_TOO_SMALL);
         return 0;
     }
-    if (X509_STORE_CTX_get_error_depth(s) == 0 && !c->server && !tls_wanted_name(c, x)) {
+    if (X509_STORE_CTX_get_error_depth(s) == 0 && c && !c->server && !tls_wanted_name(c, x)) {
         X509_STORE_CTX_set_error(s, X509_V_ERR_HOSTNAME_MISMATCH);
         return 0;
     }
@@ -74,6 +78,26 @@ static enum err load_chain(struct tls_ctx *c, struct str pem)
     return OK;
 }
 
+/* Revocation lists among the authorities. */
+static enum err load_lists(X509_STORE *store, struct str pem)
+{
+    BIO *b = BIO_new_mem_buf(pem.p, (int)pem.n);
+    enum err e = b ? OK : ERR_SYSTEM;
+    unsigned n = 0;
+    for (X509_CRL *l; e == OK && (l = PEM_read_bio_X509_CRL(b, NULL, NULL, NULL)) != NULL; n++) {
+        if (n >= TLS_CA_MAX)
+            e = ERR_LIMIT;
+        else if (X509_STORE_add_crl(store, l) != 1)
+            e = ERR_SYSTEM;
+        X509_CRL_free(l);
+    }
+    BIO_free(b);
+    ERR_clear_error();
+    if (n > 0)
+        X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
+    return e;
+}
+
 static enum err load_anchors(struct tls_ctx *c, struct str pem)
 {
     X509_STORE *store = SSL_CTX_get_cert_store(c->ssl);
@@ -95,6 +119,24 @@ static enum err load_anchors(struct tls_ctx *c, struct str pem)
         return ERR_SYNTAX;
     /* An anchor need not be a root: a peer's own certificate can be pinned. */
     X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
+    return e == OK ? load_lists(store, pem) : e;
+}
+
+enum err tls_ctx_judge(struct tls_ctx *c, X509 *x, STACK_OF(X509) * chain, long *reterr_why)
+{
+    X509_STORE_CTX *s = X509_STORE_CTX_new();
+    enum err e = s && X509_STORE_CTX_init(s, SSL_CTX_get_cert_store(c->ssl), x, chain) == 1
+                     ? OK
+                     : ERR_SYSTEM;
+    if (e == OK) {
+        X509_STORE_CTX_set_default(s, c->server ? "ssl_client" : "ssl_server");
+        X509_STORE_CTX_set_verify_cb(s, on_verify);
+        X509_STORE_CTX_set_depth(s, PEER_DEPTH_MAX);
+        e = X509_verify_cert(s) == 1 ? OK : ERR_AUTH;
+        *reterr_why = X509_STORE_CTX_get_error(s);
+    }
+    X509_STORE_CTX_free(s);
+    ERR_clear_error();
     return e;
 }
 

@@ -22,6 +22,9 @@ struct tls_ctx {
 size_t tls_sign_remote(void *ctx, struct str digest, uint8_t *ret_der, size_t cap);
 /* The peer's certificate verified as far as its chain goes: does it hold the name we want? */
 bool tls_wanted_name(const struct tls_ctx *c, X509 *x);
+/* A peer's certificate by the rules of c, without a handshake; names are not looked at. */
+MUST_CHECK enum err tls_ctx_judge(struct tls_ctx *c, X509 *x, STACK_OF(X509) * chain,
+                                  long *reterr_why);
 void tls_told(const SSL *ssl, int where, int what); /* libssl's info callback */
 BIO_METHOD *tls_bio_method(void);
 #endif

@@ -118,6 +118,7 @@ static void defaults(struct load *l)
     fraud_policy_default(&p->fraud);
     stir_policy_default(&p->stir);
     token_policy_default(&p->tokens);
+    p->password_min = 12;
     const char *state = l->o->state ? l->o->state : STATE_DEFAULT;
     memcpy(l->c->state, state, strnlen(state, CONFIG_PATH - 1));
 }

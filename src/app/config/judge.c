@@ -110,6 +110,10 @@ static void judge_zone_unauthenticated(struct load *l, unsigned zi)
 {
     const struct policy *p = l->p;
     const struct policy_zone *z = &p->zones[zi];
+    if (z->authenticate >= AUTH_CERT && z->client_cert != 2)
+        problem(l, l->zone_at[zi], "say client_certificate: required",
+                "zone \"%.*s\" proves who calls by certificates that it does not demand",
+                NAME(l, z->name));
     if (z->authenticate)
         return;
     if (z->registration)

@@ -298,6 +298,21 @@ static void rd_codecs(struct load *l, const struct field *f, struct fy_node *n, 
 static const struct word ZONE_MEDIA[] = {
     {"srtp", ZONE_SRTP}, {"rtp", ZONE_RTP}, {"either", ZONE_EITHER}, {NULL, 0}};
 static const struct word CLIENT_CERT[] = {{"none", 0}, {"optional", 1}, {"required", 2}, {NULL, 0}};
+static const struct word AUTHENTICATE[] = {{"no", AUTH_NO},
+                                           {"false", AUTH_NO},
+                                           {"yes", AUTH_DIGEST},
+                                           {"true", AUTH_DIGEST},
+                                           {"both", AUTH_BOTH},
+                                           {"certificate", AUTH_CERT},
+                                           {NULL, 0}};
+
+static void rd_authenticate(struct load *l, const struct field *f, struct fy_node *n, void *dst)
+{
+    int v = word_find(l, f->key, n, AUTHENTICATE);
+    if (v >= 0)
+        *(uint8_t *)dst = (uint8_t)v;
+}
+
 static const struct word REDIRECT[] = {{"refuse", 0}, {"follow", 1}, {NULL, 0}};
 static const struct word ACCESS_DEFAULT[] = {{"allow", 0}, {"deny", 1}, {NULL, 0}};
 static const struct field ZONE[] = {
@@ -308,7 +323,7 @@ static const struct field ZONE[] = {
     {"media", rd_word, AT(policy_zone, media), false, 0, 0, ZONE_MEDIA},
     {"nat", rd_bool, AT(policy_zone, nat), false, 0, 0, NULL},
     {"registration", rd_bool, AT(policy_zone, registration), false, 0, 0, NULL},
-    {"authenticate", rd_bool, AT(policy_zone, authenticate), false, 0, 0, NULL},
+    {"authenticate", rd_authenticate, AT(policy_zone, authenticate), false, 0, 0, NULL},
     {"silent", rd_bool, AT(policy_zone, silent), false, 0, 0, NULL},
     {"srtp_suites", rd_suites, AT(policy_zone, suites), false, 0, SUITE_COUNT - 1, NULL},
     {"services", rd_bits, AT(policy_zone, services), false, 0, 6, SERVICES},
@@ -323,7 +338,7 @@ static const struct field ZONE[] = {
 static void zone_begin(void *entry)
 {
     struct policy_zone *z = entry;
-    z->authenticate = true;
+    z->authenticate = AUTH_DIGEST;
     z->services = SERVICE_TRANSFER;
     z->kinds = KIND_AUDIO | KIND_VIDEO;
 }

@@ -10,6 +10,7 @@ struct peer_record {
     struct flow flow;
     struct handle ref;
 };
+#define VERIFIED_PROOF 2 /* a struct proof comes before the message */
 enum record_kind {
     RECORD_MESSAGE = 1,
     RECORD_SEND,
@@ -50,7 +51,15 @@ static void to_engine(struct engine *e, uint8_t engine, enum record_kind kind,
                             .from = e->index,
                             .flow = i->flow,
                             .ref = i->ref};
-    if (put_record(e, engine, &r, i->bytes))
+    struct peer_record with[1 + sizeof(struct proof) / sizeof r + 1] = {r};
+    size_t n = sizeof r;
+    if (kind == RECORD_MESSAGE && i->proof) {
+        with[0].verified = VERIFIED_PROOF;
+        memcpy((char *)with + n, i->proof, sizeof *i->proof);
+        n += sizeof *i->proof;
+    }
+    if (engine < IPC_ENGINES_MAX &&
+        child_put2(&e->child.to[engine], str_of((const char *)with, n), i->bytes) == OK)
         return;
     counters_hit(&e->child.stats->reasons, REASON_ring_full);
     if (kind == RECORD_SEND)
@@ -177,10 +186,21 @@ static void peer_record(struct engine *e, const uint8_t *rec, size_t n)
         counters_hit(&e->child.stats->reasons, REASON_ipc_malformed);
         return;
     }
+    struct proof proof;
+    bool proved = r.kind == RECORD_MESSAGE && r.verified == VERIFIED_PROOF;
+    if (proved && bytes.n < sizeof proof) {
+        counters_hit(&e->child.stats->reasons, REASON_ipc_malformed);
+        return;
+    }
+    if (proved) {
+        memcpy(&proof, bytes.p, sizeof proof);
+        bytes = str_skip(bytes, sizeof proof);
+    }
     struct intent i = {.kind = INTENT_SEND, .flow = r.flow, .bytes = bytes, .ref = r.ref};
     switch ((enum record_kind)r.kind) {
     case RECORD_MESSAGE:
-        core_forwarded(e->core, &r.flow, bytes, r.verified, e->loop.now);
+        core_proof(e->core, proved ? &proof : NULL);
+        core_forwarded(e->core, &r.flow, bytes, r.verified != 0, e->loop.now);
         return;
     case RECORD_SEND:
         streams_send(e, &i, r.from);

@@ -72,6 +72,7 @@ struct conn {
     uint8_t state;       /* enum conn_state */
     uint8_t clock;       /* enum conn_clock */
     bool incoming, signing, verified;
+    struct proof *proof;        /* of the verified certificate of who opened it; NULL */
     bool stranger, proved;      /* see crowd.c; neither: its source is known */
     struct conn *older, *newer; /* among strangers */
     uint32_t req, sign_id;      /* newest question to the monitor, to the vault */
@@ -133,6 +134,11 @@ struct engine {
     uint8_t *pkt_mem, *scratch; /* scratch: SCRATCH_BYTES */
 };
 #define SCRATCH_BYTES (64u << 10)
+
+/* certs.c */
+void certs_proof(struct conn *c);               /* notes what the verified certificate proves */
+enum reason certs_reason(const struct conn *c); /* why it did not verify */
+void certs_judge(struct engine *e); /* ends connections whose certificate would not pass now */
 
 /* streams.c */
 MUST_CHECK enum err streams_init(struct engine *e, uint32_t cap);

@@ -149,6 +149,8 @@ static void attached(struct engine *e)
     } else if (kind == ATTACH_DIRECTORY) {
         const struct directory *d = e->child.directory.p;
         core_directory(e->core, directory_valid(d, e->child.directory.n) == OK ? d : NULL);
+    } else if (kind == ATTACH_CA) {
+        streams_contexts(e); /* a certificate was revoked, or a reload begins */
     } else if (kind == ATTACH_RULES) {
         engine_rules_attached(e);
     } else if (kind == ATTACH_GEO) {

@@ -25,6 +25,7 @@ void conn_free(struct conn *c)
     free(c->in);
     free(c->early);
     free(c->recent);
+    free(c->proof);
     crowd_leave(c);
     pool_free(&e->conns, c);
     stat_set(e->child.stats, STAT_connections, e->conns.used);
@@ -187,6 +188,7 @@ static bool conn_frames(struct conn *c, struct str data)
         c->clock = CLOCK_NONE;
         stat_add(e->child.stats, STAT_sip_in, 1);
         stat_add(e->child.stats, STAT_sip_bytes_in, msg.n);
+        core_proof(e->core, c->proof);
         core_message(e->core, &c->flow, msg, c->verified, e->loop.now);
     }
     if (!conn_keep(c, data)) {
@@ -263,6 +265,8 @@ static bool conn_opened(struct conn *c) /* TCP connected, or TLS up */
     struct engine *e = c->e;
     c->state = CONN_UP;
     c->verified = c->tls && tls_peer_verified(c->tls);
+    if (c->verified && c->incoming)
+        certs_proof(c);
     c->clock = CLOCK_NONE;
     if (c->verified)
         crowd_proved(c);
@@ -298,7 +302,7 @@ static bool tls_progress(struct conn *c, enum err fed)
     enum err sent = conn_pump(c);
     if (fed != OK || sent != OK) {
         conn_end(c, fed == ERR_CLOSED  ? REASON_NONE
-                    : fed == ERR_AUTH  ? REASON_tls_peer_cert
+                    : fed == ERR_AUTH  ? certs_reason(c)
                     : fed == ERR_STATE ? REASON_tls_renegotiation
                     : fed != OK
                         ? (c->state == CONN_UP ? REASON_stream_framing : REASON_tls_handshake)
@@ -458,6 +462,7 @@ enum err streams_init(struct engine *e, uint32_t cap)
 void streams_contexts(struct engine *e)
 {
     make_contexts(e);
+    certs_judge(e);
 }
 
 static bool early_add(struct conn *c, const struct intent *i, struct sent owner)
