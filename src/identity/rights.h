@@ -23,7 +23,7 @@ enum feature {
 struct rights_role {
     uint16_t classes;     /* bit per enum number_class */
     uint16_t off_classes; /* those that stay open outside of the site's hours */
-    uint16_t step_up;     /* those that need a one-time code first */
+    uint16_t step_up;     /* those that need a one-time code first, and are open with it */
     bool step_up_country; /* the first call to a country does, too */
     bool second_factor;   /* new devices are quarantined */
     uint8_t n_countries;  /* of CLASS_INTERNATIONAL; all: RIGHTS_ALL */
@@ -36,7 +36,7 @@ struct rights_site {
     struct span name;
     struct span area, international, national, outside; /* of the plan, in the policy's text */
     uint16_t country;
-    uint8_t n_week; /* 0: always open */
+    uint8_t n_week; /* 0: always open, but for holidays */
     struct {        /* minutes since Monday 0:00 local time; from < to */
         uint16_t from, to;
     } week[RIGHTS_WEEK];
@@ -49,7 +49,9 @@ struct rights_site {
     } shifts[RIGHTS_ZONE_SHIFTS];
 };
 bool rights_open(const struct rights_site *s, struct wall now); /* within hours, no holiday */
-/* REASON_NONE, right_class, right_country, right_hours; right_step_up where a code would do. */
+/* REASON_NONE, right_class, right_country, right_hours; right_step_up where a code would do. A dear
+ * number (premium, shared cost) of another country needs the right to call that, too. s may be
+ * NULL: always open. */
 enum reason rights_call(const struct rights_role *r, const struct rights_site *s,
                         const struct number *to, struct wall now);
 /* Every count inside its bounds; spans are the policy's to judge. */
