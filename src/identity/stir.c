@@ -9,8 +9,8 @@ void stir_policy_default(struct stir_policy *p)
 
 enum err stir_policy_valid(const struct stir_policy *p)
 {
-    bool ok = p->n_allow <= STIR_ALLOW && p->fresh_s >= 1 && p->fresh_s <= 3600 &&
-              p->key < STIR_KEYS && (!p->sign || p->x5u.len) && (!p->verify || p->n_allow);
+    bool ok = p->n_allow <= STIR_ALLOW && p->fresh_s <= 3600 && p->key < STIR_KEYS &&
+              (!p->sign || p->x5u.len) && (!p->verify || (p->n_allow && p->fresh_s));
     return ok ? OK : ERR_RANGE;
 }
 
