@@ -5,6 +5,7 @@
 #include "app/fetch/feeds.h"
 #include "app/fetch/names.h"
 #include "app/fetch/resolver.h"
+#include "app/fetch/x5u.h"
 #include "io/clock.h"
 #include "ipc/child.h"
 #include <stdlib.h>
@@ -23,6 +24,7 @@ struct program {
     struct names names;
     struct feeds feeds;
     struct web *web;
+    struct x5u *x5u;
     struct resolver resolver;
     struct event_base *base;
     struct event *timer;
@@ -159,6 +161,29 @@ static void feed_given(struct program *p, unsigned i)
     *fd = -1;
 }
 
+/* -- certificates of signers -- */
+
+static void cert_done(void *ctx, const struct msg_cert *m)
+{
+    struct program *p = ctx;
+    enum err e = channel_send(&p->child.ch, MSG_CERT_DONE, str_of((const char *)m, sizeof *m), -1);
+    (void)e; /* the engine's time-out answers the call then */
+}
+
+static void certs_policy(struct program *p)
+{
+    const struct child *c = &p->child;
+    x5u_policy(p->x5u, c->policy.p, str_of(c->resolver[2].p, c->resolver[2].n),
+               str_of(c->resolver[3].p, c->resolver[3].n));
+}
+
+static void cert_ask(struct program *p)
+{
+    struct msg_cert q = p->child.msg.u.cert;
+    stat_add(p->child.stats, STAT_asks, 1);
+    x5u_ask(p->x5u, &q, msg_text(&p->child.msg, sizeof q), clock_now());
+}
+
 /* -- the monitor -- */
 
 static void take_policy(struct program *p)
@@ -171,6 +196,7 @@ static void take_policy(struct program *p)
     }
     names_policy(&p->names, pol, clock_now());
     feeds_policy(&p->feeds, pol, clock_now().mono);
+    certs_policy(p);
 }
 
 static void channel_in(evutil_socket_t fd, short what, void *ctx)
@@ -184,6 +210,10 @@ static void channel_in(evutil_socket_t fd, short what, void *ctx)
             take_policy(p);
         if (ev == CHILD_ATTACHED && p->child.msg.u.attach.kind == ATTACH_FEED)
             feed_given(p, p->child.msg.u.attach.a);
+        if (ev == CHILD_ATTACHED && p->child.msg.u.attach.kind == ATTACH_RESOLVER)
+            certs_policy(p);
+        if (ev == CHILD_CERT_GET)
+            cert_ask(p);
         p->stop |= ev == CHILD_STOP;
     }
     p->stop |= r != ERR_AGAIN;
@@ -200,8 +230,8 @@ static enum err prepare(struct program *p)
     const char *why = "";
     struct targets_board *board = c->targets_own;
     const struct policy *pol = c->policy.p;
-    if (!board || targets_attach(board, c->targets.n) != OK || !pol ||
-        policy_valid(pol, c->policy.n) != OK)
+    if (!board || targets_attach(board, c->targets.n) != OK || !pol || !c->certs_own ||
+        certs_attach(c->certs_own, c->certs.n) != OK || policy_valid(pol, c->policy.n) != OK)
         return ERR_SYNTAX;
     p->base = event_base_new();
     if (!p->base)
@@ -223,7 +253,16 @@ static enum err prepare(struct program *p)
     names_policy(&p->names, pol, clock_now());
     p->web = web_new(p->base, web_name, p);
     feeds_init(&p->feeds, web_ask, feed_told, feed_note, p);
-    return p->web ? OK : ERR_FULL;
+    const struct x5u_cfg certs = {.base = p->base,
+                                  .resolve = web_name,
+                                  .done = cert_done,
+                                  .note = feed_note,
+                                  .ctx = p,
+                                  .board = c->certs_own};
+    p->x5u = x5u_new(&certs);
+    if (p->x5u)
+        certs_policy(p);
+    return p->web && p->x5u ? OK : ERR_FULL;
 }
 
 static void turn(struct program *p)
@@ -232,7 +271,9 @@ static void turn(struct program *p)
     web_turn(p->web, clock_now().mono); /* done with the last one */
     feeds_turn(&p->feeds, clock_now().mono);
     web_turn(p->web, clock_now().mono); /* begins the next */
+    x5u_turn(p->x5u, clock_now());
     int64_t us = MIN(names_next(&p->names).us, feeds_next(&p->feeds).us);
+    us = MIN(us, x5u_next(p->x5u).us);
     us = us == INT64_MAX ? 1000000 : us - clock_now().mono.us;
     us = MIN(MAX(us, (int64_t)1000), (int64_t)1000000);
     struct timeval tv = {us / 1000000, us % 1000000};

@@ -45,7 +45,7 @@ struct web {
     struct question question[QUESTIONS];
     struct dns_msg msg;
     struct web_answer answer;
-    char etag[WEB_TAG], modified[WEB_TAG];
+    char etag[WEB_TAG], modified[WEB_TAG], cache[WEB_TAG];
 };
 
 struct web *web_new(struct event_base *base, web_resolve_fn *resolve, void *resolver)
@@ -89,6 +89,7 @@ static void give_up(struct web *w, const char *fmt, ...)
 {
     va_list ap;
     memset(&w->answer, 0, sizeof w->answer);
+    w->answer.cache = "";
     va_start(ap, fmt);
     (void)vsnprintf(w->answer.why, sizeof w->answer.why, fmt, ap);
     va_end(ap);
@@ -182,6 +183,10 @@ static void go(struct web *w)
         give_up(w, "%.40s: %s", w->url, why);
         return;
     }
+    if (w->ask.may && !w->ask.may(w->ask.may_ctx, str_c(w->url), &why)) {
+        give_up(w, "%.40s: %s", w->url, why);
+        return;
+    }
     bool literal = addr_parse_ip(w->u.host, &a) == OK;
     bool local = str_ieq(w->u.host, STR("localhost"));
     if (local && addr_parse_ip(STR("127.0.0.1"), &a) != OK)
@@ -214,7 +219,7 @@ enum err web_get(struct web *w, const struct web_ask *a, web_fn *fn, void *ctx)
     w->fn = fn;
     w->ctx = ctx;
     w->hops = 0;
-    w->due = instant_add(clock_now().mono, DUR_S(WEB_LIMIT_S));
+    w->due = instant_add(clock_now().mono, a->limit_ms ? DUR_MS(a->limit_ms) : DUR_S(WEB_LIMIT_S));
     memcpy(w->url, a->url, sizeof w->url);
     go(w);
     return OK;
@@ -291,8 +296,9 @@ static void redirected(struct web *w, const char *to)
 {
     char next[FEED_URL_MAX + 1];
     int n = -1;
-    if (++w->hops > WEB_REDIRECTS) {
-        give_up(w, "it is redirected more than %u times", WEB_REDIRECTS);
+    unsigned most = w->ask.may ? w->ask.redirects : WEB_REDIRECTS;
+    if (++w->hops > most) {
+        give_up(w, "it is redirected more than %u times", most);
         return;
     }
     size_t origin = (size_t)(w->u.target.p - w->url);
@@ -309,13 +315,18 @@ static void redirected(struct web *w, const char *to)
     w->at_addr = WEB_ADDRESSES;
 }
 
+static uint32_t most_of(const struct web *w)
+{
+    return w->ask.most ? w->ask.most : FEED_BYTES;
+}
+
 static void why_failed(struct web *w)
 {
     long cert = w->ssl ? SSL_get_verify_result(w->ssl) : X509_V_OK;
     if (cert != X509_V_OK)
         give_up(w, "its certificate is not good: %s", X509_verify_cert_error_string(cert));
     else if (w->failed && w->error == EVREQ_HTTP_DATA_TOO_LONG)
-        give_up(w, "it is longer than %u MiB", FEED_BYTES >> 20);
+        give_up(w, "it is longer than %u KiB", most_of(w) >> 10);
     else if (w->failed && w->error == EVREQ_HTTP_TIMEOUT)
         give_up(w, "nothing came for %u s", WEB_STALL_S);
     else if (w->failed && w->error == EVREQ_HTTP_INVALID_HEADER)
@@ -356,8 +367,9 @@ static void done(struct evhttp_request *r, void *ctx)
     size_t n = evbuffer_get_length(b);
     keep(w->etag, header(r, "ETag"));
     keep(w->modified, header(r, "Last-Modified"));
-    w->answer =
-        (struct web_answer){.status = (unsigned)status, .etag = w->etag, .modified = w->modified};
+    keep(w->cache, header(r, "Cache-Control"));
+    w->answer = (struct web_answer){
+        .status = (unsigned)status, .etag = w->etag, .modified = w->modified, .cache = w->cache};
     const unsigned char *p = n ? evbuffer_pullup(b, -1) : NULL;
     if (status == 200 && p)
         w->answer.body = str_of((const char *)p, n);
@@ -435,7 +447,7 @@ static void dial(struct web *w)
     evhttp_connection_set_family(w->con, a->family == ADDR_V4 ? AF_INET : AF_INET6);
     evhttp_connection_set_timeout(w->con, WEB_STALL_S);
     evhttp_connection_set_max_headers_size(w->con, HEADERS_MAX);
-    evhttp_connection_set_max_body_size(w->con, (ev_ssize_t)FEED_BYTES);
+    evhttp_connection_set_max_body_size(w->con, (ev_ssize_t)most_of(w));
     w->stage = DIALLED;
     if (!request(w) && w->stage == DIALLED)
         give_up(w, "the request cannot be sent");
@@ -446,7 +458,8 @@ void web_turn(struct web *w, struct instant now)
     if (w->stage == IDLE)
         return;
     if (w->stage != ANSWERED && !instant_before(now, w->due))
-        give_up(w, "it takes longer than %u s", WEB_LIMIT_S);
+        give_up(w, "it takes longer than %u s",
+                w->ask.limit_ms ? w->ask.limit_ms / 1000 : WEB_LIMIT_S);
     if (w->stage == BEGIN && w->at_addr == WEB_ADDRESSES) {
         hang_up(w);
         go(w);

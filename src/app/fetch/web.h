@@ -14,17 +14,25 @@
 #define WEB_TAG       128u
 #define WEB_WHY       112u
 
+/* Another judgement of where to go, at first and after each redirect; false with ret_why. */
+typedef bool web_may_fn(void *ctx, struct str url, const char **ret_why);
 struct web_ask {
     char url[FEED_URL_MAX + 1];
-    bool inside;                           /* private and loopback addresses are allowed */
-    bool plain;                            /* http is allowed beyond loopback */
-    struct str ca_pem;                     /* web_get copies it */
+    bool inside;       /* private and loopback addresses are allowed */
+    bool plain;        /* http is allowed beyond loopback */
+    struct str ca_pem; /* web_get copies it */
+    uint32_t most;     /* bytes; 0: FEED_BYTES */
+    uint32_t limit_ms; /* all of it; 0: WEB_LIMIT_S */
+    uint8_t redirects; /* with may; else WEB_REDIRECTS */
+    web_may_fn *may;   /* NULL: what inside and plain say is all */
+    void *may_ctx;
     char etag[WEB_TAG], modified[WEB_TAG]; /* of the last answer; "": none */
 };
 struct web_answer {
     unsigned status;             /* 200 or 304; 0: why says what went wrong */
     struct str body;             /* borrows during the call */
     const char *etag, *modified; /* "": none */
+    const char *cache;           /* Cache-Control; "": none */
     char why[WEB_WHY];
 };
 typedef void web_fn(void *ctx, const struct web_answer *a);
