@@ -354,7 +354,6 @@ struct call *call_open(struct core *c, struct incoming *in)
     k->device_id = in->r->device_id;
     k->attest = in->r->attest;
     k->verstat = in->r->verstat;
-    k->hold_peer = POLICY_NONE;
     k->route = POLICY_NONE;
     arena_init_blocks(&k->text, &c->small, CALL_TEXT_MAX);
     k->a = leg_new(k, 'a');
@@ -409,7 +408,7 @@ void call_end(struct call *k, enum reason why, uint16_t code, char by)
     struct core *c = k->core;
     transfer_call_ends(k, why, code);
     (void)stepup_end(k);
-    money_end(k);
+    money_end(k, code);
     timer_stop(&c->wheel, &k->timer);
     for (struct leg *b = k->forks; b; b = b->next)
         leg_part(b, by == 'b', why, code);
@@ -445,7 +444,7 @@ enum err call_hand_over(struct leg *t, struct call *to, struct leg *place)
         return ERR_FULL;
     k->led_to = to->session;
     to->led_to = k->session;
-    money_moves(k, to);
+    money_moves(t);
     timer_stop(&c->wheel, &k->timer);
     if (t->ask) { /* whom it asked has gone */
         leg_reply(t, t->ask, 481, STR_NONE);
@@ -491,8 +490,9 @@ void call_timer(struct core *c, struct timer *t)
 {
     struct call *k = (struct call *)(void *)((char *)t - offsetof(struct call, timer));
     if (k->state < CALL_ANSWERED) {
-        core_count(c, REASON_call_no_answer);
-        call_step(k, CALL_EV_STOP, NULL, NULL, REASON_call_no_answer);
+        enum reason why = money_cut(k) ? REASON_fraud_behaviour : REASON_call_no_answer;
+        core_count(c, why);
+        call_step(k, CALL_EV_STOP, NULL, NULL, why);
         return;
     }
     if (instant_sub(c->now.mono, k->up_at).us >= DUR_S(TICK_S).us) {

@@ -16,6 +16,11 @@ static uint32_t rate_cap(const struct core_cfg *cfg)
     return MIN(MAX(cfg->trans_cap, 1024u), 65536u);
 }
 
+static uint32_t fraud_identities(const struct core_cfg *cfg)
+{
+    return cfg->fraud_identities ? cfg->fraud_identities : 64;
+}
+
 static uint32_t pending_cap(const struct core_cfg *cfg)
 {
     return MIN(cfg->pending_cap, 65535u); /* 16 bits of an ask's id */
@@ -43,6 +48,7 @@ size_t core_bytes(const struct core_cfg *cfg)
            round64(sizeof(struct ports)) + round64(ports_bytes(cfg->ports_cap_pairs)) +
            round64(rate_bytes(rate_cap(cfg))) + round64(exchange_bytes(cfg)) +
            round64(upstream_bytes(cfg)) + round64(quiet_bytes()) + round64(shield_bytes(cfg)) +
+           round64(fraud_bytes(fraud_identities(cfg))) +
            round64(cfg->blocks_bytes / 2) * 2 + 64;
 }
 
@@ -166,6 +172,9 @@ static void memory_init(struct core *c, void *mem)
     c->upstream = upstream_init(carve(&at, upstream_bytes(cfg)), c);
     quiet_init(c, carve(&at, quiet_bytes()));
     shield_init(c, carve(&at, shield_bytes(cfg)));
+    uint32_t rows = fraud_identities(cfg);
+    c->env.fraud =
+        fraud_init(carve(&at, fraud_bytes(rows)), rows, &cfg->policy->fraud, &cfg->ledger_key);
     size_t half = round64(cfg->blocks_bytes / 2);
     blocks_init(&c->small, carve(&at, half), cfg->blocks_bytes / 2, SMALL_BLOCK);
     blocks_init(&c->large, carve(&at, half), cfg->blocks_bytes / 2, LARGE_BLOCK);
@@ -198,6 +207,10 @@ struct core *core_init(void *mem, const struct core_cfg *cfg, struct now now)
                                .rng = &c->rng,
                                .nonce_key = cfg->nonce_key,
                                .hash_key = cfg->hash_key,
+                               .ledger = cfg->ledger.own ? &c->cfg.ledger : NULL,
+                               .ledger_key = cfg->ledger_key,
+                               .rates = cfg->rates,
+                               .certs = cfg->certs,
                                .calls_cap = cfg->calls_cap,
                                .trans_cap = cfg->trans_cap,
                                .engine = cfg->engine};
@@ -356,8 +369,15 @@ void core_policy(struct core *c, const struct policy *p, struct now now)
     c->policies++;
     c->policy = c->env.policy = c->registrar.policy = p;
     shield_policy(c);
+    if (c->env.fraud)
+        fraud_policy_set(c->env.fraud, &p->fraud);
     peers_start(c);
     upstream_policy(c);
+}
+
+void core_rates(struct core *c, const struct rates *r)
+{
+    c->env.rates = r;
 }
 
 void core_directory(struct core *c, const struct directory *d)

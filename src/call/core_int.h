@@ -103,6 +103,24 @@ enum serves {
     FOR_STIR, /* a signature, ASK_STIR: stir_answer */
 };
 
+/* What a leg to the outside costs, and who pays: it goes where the leg goes. */
+struct pay {
+    struct ledger_hold hold; /* its rate holds without a ledger too */
+    struct str who;     /* "alice@example.com" or a peer's name; in the text of the leg's call */
+    struct instant at;  /* when it was answered */
+    int64_t told_micro; /* of its price, in the record of a call that it left */
+    uint32_t told_s;
+    uint32_t next_s;    /* seconds since then at which the ledger wants to be asked */
+    uint32_t end_s;     /* no more after that, as of now */
+    uint16_t end_why;   /* enum reason, of the cap that is reached then; or NONE */
+    uint16_t country;   /* of the number */
+    uint8_t kind;       /* enum number_class */
+    uint8_t warned;     /* how often, by tone */
+    bool on, up, loose; /* there is something to pay; it was answered; its leg is out of the race */
+    bool emergency, cut;         /* cut: it is to end at the next turn of the clock */
+    char number[NUMBER_MAX + 1]; /* E.164, terminated */
+};
+
 struct call;
 struct leg {
     struct call *call;
@@ -135,6 +153,7 @@ struct leg {
     uint8_t zone, peer, target; /* policy indices; POLICY_NONE */
     uint8_t ident;              /* A: how it proved itself */
     struct str identity;        /* B: our Identity header field, in the call's text */
+    struct pay pay;
 };
 
 enum call_state {
@@ -216,16 +235,14 @@ struct call {
     uint8_t n_forks;
     bool emergency, started /* FACT_CALL_START went out */;
     struct number called; /* E.164 and class, as the right gate saw it */
-    struct ledger_hold hold;
-    int64_t cost_micro; /* of what was released (money_end) */
+    int64_t cost_micro;   /* of what was released (money_end) */
     uint32_t cost_s;
     bool priced;      /* it left by somebody who is paid, or wanted to */
     struct str shown; /* the number that callees see, if not the one that was asked for */
-    uint8_t hold_peer;
+    bool broke;       /* who pays has reached a cap: no other trunk helps */
     uint16_t verstat; /* of a peer's call */
     uint8_t attest;
-    bool warned; /* of a cap that is near */
-    void *step;  /* stepup.c's; NULL */
+    void *step; /* stepup.c's; NULL */
     uint64_t device_id;
     uint64_t aor_hash, number; /* who calls whom, for the shield; 0: by user and dialled */
 };
@@ -270,6 +287,7 @@ struct core {
     struct ports *ports;
     struct rng rng;
     struct gate_env env;
+    const struct proof *proof; /* of the message under way; NULL: none */
     struct registrar registrar;
     struct quiet quiet;
     struct shield shield;
@@ -287,7 +305,6 @@ struct core {
     uint32_t policies; /* how many there were: indices of an older one mean nothing */
     uint64_t session_next, fact_seq, calls_total, registrations_total;
     struct sip_msg msg;            /* of the input being handled */
-    const struct proof *proof; /* of the message under way; NULL: none */
     bool parsed;                   /* and it could be read whole */
     const struct sip_msg *parting; /* BYE or CANCEL whose call is just being ended; NULL */
     struct request req;            /* the same */
@@ -599,14 +616,27 @@ void parting_failed(struct core *c, uint64_t user, enum reason why);
 void parting_retry(struct core *c, struct handle h, struct str authorization);
 
 /* --- money.c: what a call costs --- */
-/* The call is about to leave by that peer (POLICY_NONE: to a user here): reserves. */
-enum reason money_begin(struct call *k, uint8_t peer);
+/* b, a leg with its peer, is about to leave: reserves, or takes over what a leg holds that is out
+ * of the race (pay.loose). */
+enum reason money_begin(struct leg *b);
 void money_answered(struct call *k);
 struct instant money_next(const struct call *k); /* when money_timer wants to be asked */
 enum reason money_timer(struct call *k);         /* not NONE: the call is to be cut */
-void money_end(struct call *k);                  /* idempotent */
-/* A leg goes from one call to another: who caused it pays on. */
-void money_moves(struct call *from, struct call *to);
+/* A leg ends: what it holds is spent or given back. Idempotent; leg_free does it for all. */
+void money_leg_end(struct leg *l, uint16_t code);
+void money_end(struct call *k, uint16_t code); /* of all legs, so that the record has the price */
+/* t goes to another call: the others of its own are over, and who caused t pays on. */
+void money_moves(struct leg *t);
+/* Somebody named another number (3xx): that is what is paid for from now on. */
+void money_dialled(struct call *k, struct str dialled);
+/* What the fraud gate found is told and done: log, cut, lock. */
+void money_judged(struct core *c, const struct request *r, enum reason why);
+/* learn.c: what is only learned from. b: a phone that a call from a trunk is about to reach; by:
+ * who redirected it. */
+void money_inbound(const struct leg *b);
+void money_forwarded(struct call *k, struct str by);
+void money_registered(struct core *c, const struct request *r);
+bool money_cut(const struct call *k); /* one of its legs is to end though nobody has answered */
 
 /* --- choice.c: order of peers --- */
 uint8_t choice_peer(const struct call *k, unsigned nth); /* nth to try of the call's rule */

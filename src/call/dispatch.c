@@ -327,6 +327,8 @@ static void on_register(struct core *c, struct incoming *in)
         for (uint8_t k = 0; k < c->reg.n_facts; k++)
             is_new |= c->reg.facts[k].kind == FACT_REGISTERED;
         shield_registered(c, in->r, is_new);
+        if (is_new)
+            money_registered(c, in->r);
     }
     reply(c, in->m, &in->r->flow, in->t, c->reg.code, out_str(&fields));
 }
@@ -423,6 +425,7 @@ void verdict_apply(struct core *c, struct incoming *in, const struct verdict *v)
     if (!in->r->in_dialog)
         fact_verdict(c, in->r, v);
     shield_request(c, in->r, v);
+    money_judged(c, in->r, v->reason);
     if (v->kind == VERDICT_PASS) {
         let_in(c, in);
         return;
@@ -555,18 +558,18 @@ void core_message(struct core *c, const struct flow *f, struct str bytes, bool t
     c->now = now;
     if (shield_before(c, f, bytes) && worth_reading(c, f, bytes))
         message_in(c, f, bytes, tls_verified);
-}
-
-void core_forwarded(struct core *c, const struct flow *f, struct str bytes, bool tls_verified,
     c->proof = NULL;
 }
 
 void core_proof(struct core *c, const struct proof *p)
 {
     c->proof = p;
+}
+
+void core_forwarded(struct core *c, const struct flow *f, struct str bytes, bool tls_verified,
                     struct now now)
 {
     c->now = now;
     message_in(c, f, bytes, tls_verified);
-}
     c->proof = NULL;
+}

@@ -64,7 +64,9 @@ static enum reason start(struct call *k, const struct target *g)
     else if (e != OK)
         why = e == ERR_FULL ? REASON_capacity_memory : REASON_sip_uri_too_long;
     if (why == REASON_NONE)
-        why = money_begin(k, b->peer);
+        why = money_begin(b);
+    if (why == REASON_NONE)
+        money_inbound(b);
     if (why == REASON_NONE)
         why = stir_due(b) ? stir_ask(b) : invite(b, STR_NONE);
     if (why != REASON_NONE) {
@@ -118,7 +120,7 @@ enum reason fork_next(struct call *k)
             why = target_peer(c, peer, t, k->user, k->dialled, &g);
             if (why == REASON_NONE)
                 why = start(k, &g);
-            if (why == REASON_NONE)
+            if (why == REASON_NONE || k->broke)
                 return why;
         }
     }
@@ -207,6 +209,7 @@ static void out_of_race(struct leg *b, bool retry, uint16_t code, enum reason wh
     remember(k, code, why);
     leg_part(b, false, REASON_NONE, 0);
     b->ict = HANDLE_NONE;
+    b->pay.loose = true;
     if (k->best_code / 100 == 6)
         fork_release(k, b);
     else if (retry)
@@ -268,6 +271,7 @@ static void refused(struct leg *b, const struct sip_msg *m)
     if (peer)
         peers_heard_at(c, b->peer, &b->flow.peer, m->code != 503, REASON_peer_refused);
     uint16_t code = hide_code(m->code, peer, &why);
+    b->pay.loose = true;
     if (m->code / 100 == 3)
         why = redirect_take(b, m);
     if (why == REASON_NONE) {

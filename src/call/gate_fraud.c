@@ -1,11 +1,141 @@
-/* Fraud: caps of calls, attempts, minutes and money, and behaviour; the ledger is written when the
- * call is made (money.c), the gate only looks. */
+/* Fraud: caps of calls, attempts, minutes and money, and behaviour, of calls that somebody is paid
+ * for. The ledger is written when the call is made (money.c); here it is only looked at, so that
+ * what would be refused there is refused before anything rings. Whoever wants to look without being
+ * seen (explain) gives an environment without `fraud`. */
 #include "call/gate.h"
+#include "call/payer.h"
+
+static struct str who_of(const struct gate_env *e, const struct request *r)
+{
+    if (r->user_n)
+        return str_of(r->user, r->user_n);
+    return r->peer != POLICY_NONE ? policy_text(e->policy, e->policy->peers[r->peer].name)
+                                  : STR_NONE;
+}
+
+static enum reason at_cap(struct ledger_refusal *ret, enum reason why, int64_t used, int64_t cap)
+{
+    ret->used = used;
+    ret->cap = cap;
+    return why;
+}
+
+/* Of one key; first: the least that the call would cost. */
+static enum reason reached(const struct ledger_sum *s, const struct caps *c, int64_t first,
+                           struct ledger_refusal *ret)
+{
+    if (c->calls && s->calls >= c->calls)
+        return at_cap(ret, REASON_fraud_calls, s->calls, c->calls);
+    if (c->attempts_min && s->attempts_min >= c->attempts_min)
+        return at_cap(ret, REASON_fraud_attempts, s->attempts_min, c->attempts_min);
+    if (c->call_micro && first > c->call_micro)
+        return at_cap(ret, REASON_fraud_call_money, first, c->call_micro);
+    for (unsigned i = 0; i < SPAN_COUNT; i++) {
+        if (c->seconds[i] && s->seconds[i] >= c->seconds[i])
+            return at_cap(ret, REASON_fraud_minutes, s->seconds[i], c->seconds[i]);
+        if (c->micro[i] && (s->micro[i] >= c->micro[i] || first > c->micro[i] - s->micro[i]))
+            return at_cap(ret, REASON_fraud_money, s->micro[i], c->micro[i]);
+    }
+    return REASON_NONE;
+}
+
+static bool any_cap(const struct caps *c)
+{
+    static const struct caps none;
+    return c && memcmp(c, &none, sizeof none) != 0;
+}
+
+static enum reason look(const struct gate_env *e, struct request *r, const struct payer *who,
+                        enum ledger_kind kind, struct str name, uint8_t peer)
+{
+    const struct caps *c = money_caps(e->policy, who, (uint8_t)kind, r->number_to.kind, peer);
+    if (!any_cap(c) || !name.n)
+        return REASON_NONE;
+    struct rate price = money_rate(e, peer, &r->number_to, r->now.wall);
+    uint64_t key = ledger_key_of(&e->ledger_key, kind, name);
+    struct ledger_sum s = ledger_sum(e->ledger, kind, key, r->now.wall);
+    struct ledger_refusal at = {.kind = (uint8_t)kind, .key = key};
+    enum reason why = reached(&s, c, rate_price(&price, 1), &at);
+    if (why != REASON_NONE)
+        r->cap = at;
+    return why;
+}
+
+static enum reason caps(const struct gate_env *e, struct request *r, const struct payer *who,
+                        uint8_t peer)
+{
+    const struct policy *p = e->policy;
+    struct str class = number_class_name((enum number_class)r->number_to.kind);
+    enum reason why = look(e, r, who, LEDGER_IDENTITY, who->who, peer);
+    if (why == REASON_NONE && who->role < p->n_roles)
+        why = look(e, r, who, LEDGER_ROLE, policy_text(p, p->roles[who->role].name), peer);
+    if (why == REASON_NONE)
+        why = look(e, r, who, LEDGER_CLASS, class, peer);
+    if (why == REASON_NONE)
+        why = look(e, r, who, LEDGER_SYSTEM, STR("system"), peer);
+    return why;
+}
+
+/* One trunk with room left is enough. */
+static enum reason trunks(const struct gate_env *e, struct request *r, const struct payer *who)
+{
+    const struct policy *p = e->policy;
+    enum reason first = REASON_NONE;
+    for (uint8_t i = 0; i < r->route->n_peers; i++) {
+        uint8_t peer = r->route->peers[i];
+        if (peer >= p->n_peers)
+            continue;
+        enum reason why = look(e, r, who, LEDGER_TRUNK, policy_text(p, p->peers[peer].name), peer);
+        if (why == REASON_NONE)
+            return why;
+        first = first == REASON_NONE ? why : first;
+    }
+    return first;
+}
+
+static struct verdict behaves(const struct gate_env *e, struct request *r, const struct payer *who,
+                              uint8_t peer)
+{
+    struct rate price = money_rate(e, peer, &r->number_to, r->now.wall);
+    struct fraud_event x = {.at = r->now.wall,
+                            .what = FRAUD_ATTEMPT,
+                            .identity = ledger_key_of(&e->ledger_key, LEDGER_IDENTITY, who->who),
+                            .trunk =
+                                ledger_key_of(&e->ledger_key, LEDGER_TRUNK,
+                                              policy_text(e->policy, e->policy->peers[peer].name)),
+                            .micro = rate_price(&price, 60),
+                            .country = r->number_to.country,
+                            .source_country = r->country,
+                            .kind = r->number_to.kind,
+                            .off_hours = who->off_hours};
+    memcpy(x.number, r->number_to.e164, MIN(r->number_to.n, sizeof x.number - 1));
+    fraud_step(e->fraud, &x, &r->fraud);
+    if (r->fraud.dry || r->fraud.act <= FRAUD_NOTIFY)
+        return gate_pass();
+    /* Who has no code to give cannot be asked for one. */
+    if (r->fraud.act == FRAUD_STEP_UP && r->known && r->known->flags & DIRECTORY_SECOND_FACTOR)
+        return gate_step_up(REASON_right_step_up);
+    return gate_refuse(r->fraud.act == FRAUD_LOCK ? REASON_fraud_locked : REASON_fraud_behaviour);
+}
 
 struct verdict gate_fraud(const struct gate_env *e, struct request *r, struct ask *ask)
 {
-    (void)e;
-    (void)r;
     (void)ask;
-    return gate_pass();
+    const struct policy_route *t = r->route;
+    if (r->in_dialog || r->m->method != SIP_INVITE || gate_joins(r) || r->emergency || !t ||
+        t->to != ROUTE_PEERS || !t->n_peers ||
+        !money_outside(e->policy, t->peers[0], r->number_to.kind))
+        return gate_pass();
+    struct payer who = money_payer(e, who_of(e, r), r->now.wall);
+    if (money_locked(e, who.who, r->now.wall))
+        return gate_refuse(REASON_fraud_locked);
+    enum reason why = REASON_NONE;
+    if (e->ledger) {
+        why = caps(e, r, &who, t->peers[0]);
+        if (why == REASON_NONE)
+            why = trunks(e, r, &who);
+    }
+    if (why != REASON_NONE)
+        return gate_refuse(why);
+    return e->fraud ? behaves(e, r, &who, t->peers[0]) : gate_pass();
 }

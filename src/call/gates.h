@@ -67,6 +67,8 @@ struct request {
     uint64_t nonce_id;
     uint64_t aor_hash, device, number, agent; /* for the shield; 0: none */
     uint64_t evidence;                        /* of it, once it is kept; 0: it is not */
+    struct ledger_refusal cap;                /* that the fraud gate saw reached */
+    struct fraud_verdict fraud;               /* what behaviour says; signs 0: nothing */
     uint16_t country;
     uint8_t who_n;
     char who[OBS_WHO]; /* whom aor_hash names, cut */
@@ -106,8 +108,9 @@ struct gate_env {
     const struct rules_scanner *scanner;
     struct gate_hits *hits;
     struct ledger *ledger;          /* NULL: nothing is capped */
+    struct sipkey ledger_key;       /* of its keys */
     const struct rates *rates;      /* NULL: prices by class */
-    struct fraud *fraud;            /* NULL: behaviour is not judged */
+    struct fraud *fraud;            /* NULL: behaviour is not judged; it learns from each look */
     const struct cert_board *certs; /* certificates of signers; NULL: none */
 };
 void request_init(struct request *r, const struct sip_msg *m, const struct flow *f, struct now now);

@@ -34,6 +34,7 @@ void leg_free(struct leg *l)
     struct core *c = k->core;
     struct handle h = leg_handle(l);
     *ended_slot(c, h) = (struct ended){h, instant_add(c->now.mono, DUR_MS(ENDED_MS)).us};
+    money_leg_end(l, 0);
     timer_stop(&c->wheel, &l->resend);
     timer_stop(&c->wheel, &l->session);
     if (k->a && k->a->ask && k->a != l && k->b != l && handle_is(l->nict) &&
@@ -71,7 +72,7 @@ enum err leg_copy(struct leg *l, struct call *to)
     n.aor = l->side == 'a' ? l->call->user : l->aor;
     bool ok = copy(&d->call_id, a) && copy(&d->local_tag, a) && copy(&d->remote_tag, a) &&
               copy(&d->local_uri, a) && copy(&d->remote_uri, a) && copy(&d->remote_target, a) &&
-              copy(&n.aor, a) && copy(&n.agent, a) && copy(&n.sdp_sent, a);
+              copy(&n.aor, a) && copy(&n.agent, a) && copy(&n.sdp_sent, a) && copy(&n.pay.who, a);
     for (uint8_t i = 0; ok && i < d->n_routes; i++)
         ok = copy(&d->routes[i], a);
     if (!ok || words_copy(l, to, &n.words) != OK)
@@ -83,6 +84,7 @@ enum err leg_copy(struct leg *l, struct call *to)
     l->sdp_sent = n.sdp_sent;
     l->sdp_room = n.sdp_room;
     l->words = n.words;
+    l->pay.who = n.pay.who;
     return OK;
 }
 

@@ -1,37 +1,348 @@
-/* What a call costs, from set-up to its end, in the ledger. */
-#include "call/core_int.h"
+/* What a call costs, from set-up to its end, in the ledger. Each leg to the outside carries what it
+ * holds there, so that it is given back wherever the leg ends (leg_free), and moves where it moves:
+ * a transfer changes nothing of who pays. A leg that takes the place of one that failed takes over
+ * what that one held: one attempt, one call at once, however many trunks are tried. */
+#include "call/money.h"
+#include "media/leg.h"
 
-enum reason money_begin(struct call *k, uint8_t peer)
+#define SOON_MS 250 /* a call ends that much before the second that would be charged besides */
+#define TONE_HZ 425
+#define TONE_MS 400
+static const uint32_t warn_s[MONEY_TONES] = {20, 5};
+
+static struct str payer_of(const struct call *k)
 {
-    (void)k;
-    (void)peer;
+    const struct policy *p = k->core->policy;
+    if (k->payer.n || k->user.n)
+        return k->payer.n ? k->payer : k->user;
+    return k->a->peer != POLICY_NONE ? policy_text(p, p->peers[k->a->peer].name) : STR("nobody");
+}
+
+/* --- keys --- */
+
+struct keys {
+    struct ledger_key v[LEDGER_KEYS];
+    uint8_t n;
+};
+
+static void key(struct keys *x, const struct core *c, enum ledger_kind kind, struct str name)
+{
+    if (name.n)
+        x->v[x->n++] = (struct ledger_key){.kind = (uint8_t)kind,
+                                           .key = ledger_key_of(&c->cfg.ledger_key, kind, name)};
+}
+
+/* Caps as they are now; an emergency call has none. */
+static void cap_all(struct keys *x, const struct leg *b, const struct payer *who)
+{
+    const struct policy *p = b->call->core->policy;
+    for (uint8_t i = 0; i < x->n; i++)
+        x->v[i].caps =
+            b->pay.emergency ? NULL : money_caps(p, who, x->v[i].kind, b->pay.kind, b->peer);
+}
+
+static void keys_of(const struct leg *b, const struct payer *who, const struct rate *r,
+                    struct keys *ret_x)
+{
+    const struct call *k = b->call;
+    const struct core *c = k->core;
+    const struct policy *p = c->policy;
+    struct str digits = str_c(b->pay.number);
+    char device[16], country[2] = {(char)(b->pay.country >> 8), (char)b->pay.country};
+    ret_x->n = 0;
+    key(ret_x, c, LEDGER_IDENTITY, who->who);
+    if (k->device_id && !k->payer.n) {
+        hex_encode((const uint8_t *)&k->device_id, sizeof k->device_id, device);
+        key(ret_x, c, LEDGER_DEVICE, str_of(device, sizeof device));
+    }
+    if (who->role < p->n_roles)
+        key(ret_x, c, LEDGER_ROLE, policy_text(p, p->roles[who->role].name));
+    key(ret_x, c, LEDGER_CLASS, number_class_name((enum number_class)b->pay.kind));
+    if (b->pay.country)
+        key(ret_x, c, LEDGER_COUNTRY, str_of(country, sizeof country));
+    if (digits.n && r->prefix_n)
+        key(ret_x, c, LEDGER_PREFIX, str_head(str_skip(digits, 1), r->prefix_n));
+    key(ret_x, c, LEDGER_TRUNK, policy_text(p, p->peers[b->peer].name));
+    key(ret_x, c, LEDGER_SYSTEM, STR("system"));
+    cap_all(ret_x, b, who);
+}
+
+/* Of a leg that holds something: the names behind them are not needed again. */
+static void keys_held(const struct leg *b, const struct payer *who, struct keys *ret_x)
+{
+    ret_x->n = MIN(b->pay.hold.n, LEDGER_KEYS);
+    for (uint8_t i = 0; i < ret_x->n; i++)
+        ret_x->v[i] = (struct ledger_key){.kind = b->pay.hold.kind[i], .key = b->pay.hold.key[i]};
+    cap_all(ret_x, b, who);
+}
+
+/* --- telling --- */
+
+static void tell(const struct leg *b, enum money_act act, enum reason why,
+                 const struct ledger_refusal *at)
+{
+    struct core *c = b->call->core;
+    const struct policy *p = c->policy;
+    struct fact *f = fact_begin(c, FACT_MONEY, why, reason_info(why)->code);
+    f->u.money.act = (uint8_t)act;
+    f->u.money.session = b->call->session;
+    f->u.money.number_class = b->pay.kind;
+    f->u.money.country = b->pay.country;
+    TEXT_SET(f->u.money.who, b->pay.who);
+    TEXT_SET(f->u.money.to, str_c(b->pay.number));
+    if (b->peer != POLICY_NONE)
+        TEXT_SET(f->u.money.trunk, policy_text(p, p->peers[b->peer].name));
+    f->u.money.cap_kind = at ? at->kind : LEDGER_KINDS;
+    f->u.money.used = at ? at->used : b->pay.hold.spent_micro;
+    f->u.money.cap = at ? at->cap : 0;
+    fact_end(c);
+}
+
+/* --- set-up --- */
+
+static struct leg *loose(const struct call *k)
+{
+    for (struct leg *b = k->forks; b; b = b->next)
+        if (b->pay.on && b->pay.loose)
+            return b;
+    return NULL;
+}
+
+/* The next trunk of the same call: what the one before it held passes on. */
+static bool take_over(struct leg *b, const struct keys *x, const struct rate *r,
+                      enum reason *ret_why)
+{
+    struct leg *was = loose(b->call);
+    struct core *c = b->call->core;
+    if (!was || !was->pay.hold.n)
+        return false;
+    if (!str_eq(was->pay.who, b->pay.who) ||
+        !str_eq(str_c(was->pay.number), str_c(b->pay.number))) {
+        money_leg_end(was, 0);
+        return false;
+    }
+    struct rate old = was->pay.hold.rate;
+    was->pay.hold.rate = *r; /* what is held besides is asked for when it is answered */
+    *ret_why = ledger_move(&c->cfg.ledger, &was->pay.hold, x->v, x->n, c->now.wall);
+    if (*ret_why != REASON_NONE) {
+        was->pay.hold.rate = old;
+        return true;
+    }
+    b->pay.hold = was->pay.hold;
+    was->pay = (struct pay){0};
+    return true;
+}
+
+static void broke(struct leg *b, enum reason why, const struct ledger_refusal *at)
+{
+    b->call->broke = !at || at->kind != LEDGER_TRUNK;
+    tell(b, MONEY_REFUSED, why, at);
+    b->pay = (struct pay){0};
+}
+
+enum reason money_begin(struct leg *b)
+{
+    struct call *k = b->call;
+    struct core *c = k->core;
+    if (!money_outside(c->policy, b->peer, k->called.kind))
+        return REASON_NONE;
+    struct rate r = money_rate(&c->env, b->peer, &k->called, c->now.wall);
+    struct str who_text = arena_str(&k->text, payer_of(k)); /* a peer's name goes with a reload */
+    if (!who_text.p)
+        return REASON_capacity_memory;
+    b->pay = (struct pay){.who = who_text,
+                          .kind = k->called.kind,
+                          .country = k->called.country,
+                          .emergency = k->emergency,
+                          .on = true};
+    memcpy(b->pay.number, k->called.e164, MIN(k->called.n, NUMBER_MAX));
+    b->pay.hold.rate = r;
+    k->priced = true;
+    if (!c->cfg.ledger.own)
+        return REASON_NONE;
+    struct payer who = money_payer(&c->env, b->pay.who, c->now.wall);
+    struct ledger_refusal at = {.kind = LEDGER_TRUNK};
+    enum reason why = REASON_NONE;
+    struct keys x;
+    keys_of(b, &who, &r, &x);
+    if (!take_over(b, &x, &r, &why)) {
+        why = ledger_reserve(&c->cfg.ledger, x.v, x.n, &r, c->now.wall, &b->pay.hold, &at);
+        if (why == REASON_capacity_ledger && k->emergency)
+            why = REASON_NONE;
+    }
+    if (why != REASON_NONE)
+        broke(b, why, &at);
+    return why;
+}
+
+void money_dialled(struct call *k, struct str dialled)
+{
+    const struct core *c = k->core;
+    struct payer who = money_payer(&c->env, payer_of(k), c->now.wall);
+    struct dial_plan plan = policy_plan(c->policy, who.site);
+    k->broke = false;
+    if (number_of(&plan, dialled, &k->called) != OK)
+        k->called = (struct number){.kind = CLASS_UNKNOWN};
+}
+
+/* --- while it runs --- */
+
+static uint32_t talked(const struct leg *l)
+{
+    int64_t us = l->pay.up ? instant_sub(l->call->core->now.mono, l->pay.at).us : 0;
+    return (uint32_t)((us + 999999) / 1000000);
+}
+
+static void warn(struct leg *l, uint32_t left)
+{
+    struct core *c = l->call->core;
+    struct leg *to = leg_other(l);
+    bool due = false;
+    while (l->pay.warned < MONEY_TONES && left <= warn_s[l->pay.warned]) {
+        l->pay.warned++;
+        due = true;
+    }
+    if (!due)
+        return;
+    if (to && to->media)
+        media_warn(c->media, to->media, TONE_HZ, TONE_MS);
+    if (l->pay.warned == 1 || left <= warn_s[MONEY_TONES - 1])
+        tell(l, MONEY_WARNED, (enum reason)l->pay.end_why, NULL);
+}
+
+/* The ledger is asked for the next slice. REASON_NONE: the call goes on. */
+static enum reason slice(struct leg *l)
+{
+    struct core *c = l->call->core;
+    struct pay *y = &l->pay;
+    uint32_t s = talked(l), next = UINT32_MAX;
+    if (!y->hold.n) {
+        y->next_s = y->end_s = UINT32_MAX;
+        return REASON_NONE;
+    }
+    struct payer who = money_payer(&c->env, y->who, c->now.wall);
+    struct keys x;
+    keys_held(l, &who, &x);
+    enum reason why = ledger_run(&c->cfg.ledger, x.v, x.n, &y->hold, s, c->now.wall, &next);
+    y->end_why = (uint16_t)why;
+    y->end_s = why != REASON_NONE ? next : y->hold.left_s;
+    y->next_s = MAX(next, s + 1);
+    if (why != REASON_NONE && next <= s) {
+        tell(l, MONEY_CUT, why, NULL);
+        return REASON_fraud_cut;
+    }
+    if (y->end_s != UINT32_MAX)
+        warn(l, y->end_s - MIN(s, y->end_s));
+    if (y->warned < MONEY_TONES && y->end_s != UINT32_MAX && y->end_s > warn_s[y->warned] + s)
+        y->next_s = MIN(y->next_s, y->end_s - warn_s[y->warned]);
     return REASON_NONE;
+}
+
+static struct leg *paid_first(const struct call *k)
+{
+    return k->a->pay.up ? k->a : k->forks;
+}
+
+static struct leg *paid_next(const struct call *k, const struct leg *l)
+{
+    return l == k->a ? k->forks : l->next;
 }
 
 void money_answered(struct call *k)
 {
-    (void)k;
+    struct core *c = k->core;
+    struct leg *b = k->b;
+    if (!b || !b->pay.on || b->pay.up)
+        return;
+    b->pay.up = true;
+    b->pay.at = c->now.mono;
+    b->pay.loose = false;
+    if (slice(b) != REASON_NONE)
+        b->pay.next_s = 0; /* the timer cuts it, once the caller has its answer */
+    money_learn(b, FRAUD_ANSWERED, 0, 0, 200);
 }
 
 struct instant money_next(const struct call *k)
 {
-    (void)k;
-    return INSTANT_NEVER;
+    struct instant next = INSTANT_NEVER;
+    for (const struct leg *l = paid_first(k); l; l = paid_next(k, l)) {
+        if (!l->pay.up || l->pay.next_s == UINT32_MAX)
+            continue;
+        struct instant due = instant_add(l->pay.at, DUR_S((int64_t)l->pay.next_s));
+        due = instant_add(due, DUR_MS(-SOON_MS));
+        if (instant_before(due, next))
+            next = due;
+    }
+    return next;
+}
+
+bool money_cut(const struct call *k)
+{
+    for (const struct leg *b = k->forks; b; b = b->next)
+        if (b->pay.cut)
+            return true;
+    return false;
 }
 
 enum reason money_timer(struct call *k)
 {
-    (void)k;
+    struct core *c = k->core;
+    for (struct leg *l = paid_first(k); l; l = paid_next(k, l)) {
+        if (!l->pay.up || l->pay.emergency)
+            continue;
+        if (l->pay.cut || money_locked(&c->env, l->pay.who, c->now.wall)) {
+            tell(l, MONEY_CUT, REASON_fraud_locked, NULL);
+            return REASON_fraud_cut;
+        }
+        enum reason why = slice(l);
+        if (why != REASON_NONE)
+            return why;
+    }
     return REASON_NONE;
 }
 
-void money_end(struct call *k)
+/* --- its end --- */
+
+void money_leg_end(struct leg *l, uint16_t code)
 {
-    (void)k;
+    struct call *k = l->call;
+    struct core *c = k->core;
+    struct pay *y = &l->pay;
+    if (!y->on)
+        return;
+    uint32_t s = talked(l);
+    struct rate r = y->hold.rate;
+    int64_t cost =
+        y->hold.n ? ledger_release(&c->cfg.ledger, &y->hold, s, c->now.wall) : rate_price(&r, s);
+    k->cost_micro += cost - y->told_micro;
+    k->cost_s += s - MIN(s, y->told_s);
+    money_learn(l, FRAUD_ENDED, s, cost, code);
+    *y = (struct pay){0};
 }
 
-void money_moves(struct call *from, struct call *to)
+void money_end(struct call *k, uint16_t code)
 {
-    (void)from;
-    (void)to;
+    for (struct leg *b = k->forks; b; b = b->next)
+        money_leg_end(b, code);
+    money_leg_end(k->a, code);
+}
+
+void money_moves(struct leg *t)
+{
+    struct call *k = t->call;
+    struct pay *y = &t->pay;
+    if (k->a != t)
+        money_leg_end(k->a, 200);
+    for (struct leg *b = k->forks; b; b = b->next)
+        if (b != t)
+            money_leg_end(b, 200);
+    if (!y->on)
+        return;
+    /* What it has cost until now stands in the record of the call that it leaves. */
+    uint32_t s = talked(t);
+    int64_t cost = rate_price(&y->hold.rate, s);
+    k->cost_micro += cost - y->told_micro;
+    k->cost_s += s - MIN(s, y->told_s);
+    y->told_micro = cost;
+    y->told_s = s;
 }

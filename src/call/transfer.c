@@ -120,8 +120,10 @@ enum reason transfer_allowed(const struct leg *as, const struct sip_msg *m, stru
         struct verdict v = asked[i].run(&c->env, r, NULL);
         r->trace.gate[asked[i].id].verdict = v.kind;
         r->trace.gate[asked[i].id].reason = (uint16_t)v.reason;
-        if (v.kind != VERDICT_PASS)
+        if (v.kind != VERDICT_PASS) {
+            money_judged(c, r, v.reason);
             return v.reason;
+        }
     }
     return room_for(c, r);
 }

@@ -114,6 +114,11 @@ void media_pair(struct media *m, struct media_leg *a,
                 struct media_leg *b);                    /* stops earlier pairings of both */
 void media_unpair(struct media *m, struct media_leg *l); /* nothing is relayed either way */
 
+/* Mixes a tone into what l hears from now on, for so long: in place of half the loudness of the
+ * packets that come from the other side, so numbers, times and SRTP stay as they are. Only G.711
+ * (payload types 0 and 8): in other codecs, and while nothing comes, it is not heard. */
+void media_warn(struct media *m, struct media_leg *l, uint32_t hz, uint32_t ms);
+
 /* For CDR and status. stream < MEDIA_STREAMS; false if the stream does not exist. */
 struct media_view {
     enum srtp_suite suite;

@@ -99,6 +99,39 @@ static enum reason send_rtp(struct stream *d, struct pkt *pk)
     return REASON_NONE;
 }
 
+#define TONE_PEAK 8000
+
+void media_warn(struct media *m, struct media_leg *l, uint32_t hz, uint32_t ms)
+{
+    for (unsigned i = 0; i < MEDIA_STREAMS; i++) {
+        struct stream *s = leg_stream(m, l, i);
+        if (!s || !s->on || s->opaque)
+            continue;
+        tone_init(&s->tone, hz, TONE_PEAK);
+        s->tone_left = ms * (TONE_RATE_HZ / 1000);
+    }
+}
+
+/* The packet is plain here; it keeps its length. */
+static void mix_tone(struct stream *d, struct pkt *pk, const struct rtp *r)
+{
+    if (r->pt != G711_ULAW && r->pt != G711_ALAW)
+        return;
+    enum g711 law = (enum g711)r->pt;
+    size_t n = pk->len - r->header_bytes;
+    n -= r->padded ? MIN((size_t)pk->data[pk->len - 1], n) : 0;
+    n = MIN(n, (size_t)d->tone_left);
+    uint8_t *p = pk->data + r->header_bytes, sound[TONE_FRAME];
+    for (size_t at = 0; at < n; at += TONE_FRAME) {
+        size_t some = MIN(n - at, (size_t)TONE_FRAME);
+        tone_frame(&d->tone, law, sound, some);
+        for (size_t i = 0; i < some; i++)
+            p[at + i] = g711_encode(
+                law, (int16_t)(g711_decode(law, p[at + i]) / 2 + g711_decode(law, sound[i])));
+    }
+    d->tone_left -= (uint32_t)n;
+}
+
 static enum reason relay_rtp(struct media *m, struct stream *s, struct pkt *pk, struct instant now)
 {
     struct rtp r;
@@ -122,7 +155,10 @@ static enum reason relay_rtp(struct media *m, struct stream *s, struct pkt *pk, 
     if (!metered(s, now))
         return REASON_rtp_rate;
     reception_packet(&s->in, &r, pk->len, clock_rate(s, r.pt), now);
-    return send_rtp(far_side(m, s), pk);
+    struct stream *d = far_side(m, s);
+    if (UNLIKELY(d != NULL && d->tone_left != 0))
+        mix_tone(d, pk, &r);
+    return send_rtp(d, pk);
 }
 
 /* T.38 (RFC 3362): datagrams as they are, from the peer's address alone. */

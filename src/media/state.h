@@ -4,6 +4,7 @@
 #define MEDIA_STATE_H
 #include "media/stats.h"
 #include "media/suite.h"
+#include "media/tone.h"
 #include "wire/sdp/sdp.h"
 
 #define CLOCKS_MAX 8u
@@ -47,6 +48,8 @@ struct stream {
     uint8_t n_clocks;
     bool offered, offered_secure; /* by us, in the last offer */
     uint8_t offered_kind, offered_ptime_ms;
+    struct tone tone;         /* that is mixed into what goes out */
+    uint32_t tone_left;       /* samples of it */
     uint64_t pts[2];          /* payload types of the last offer on it that passed, a bit each */
     int64_t resumed_us;       /* when the last hold ended */
     struct remote said, next; /* in force; of an offer not yet answered */

@@ -1,0 +1,79 @@
+/* Who pays for a call, by which caps and prices, and whether he is locked. */
+#include "call/payer.h"
+
+#define LOCK_SALT UINT64_C(0x6d6f6e65796c6f63)
+
+uint64_t money_lock_key(const struct sipkey *hash_key, struct str who)
+{
+    return (location_hash(hash_key, who) ^ LOCK_SALT) | 1;
+}
+
+bool money_locked(const struct gate_env *e, struct str who, struct wall now)
+{
+    static const struct addr nowhere;
+    struct ban_view v;
+    return e->bans_cap && who.n &&
+           ban_of_party(e->bans, e->bans_cap, &nowhere, money_lock_key(&e->hash_key, who), 0, 0,
+                        now, &v) &&
+           v.treat == TREAT_LOCK;
+}
+
+struct payer money_payer(const struct gate_env *e, struct str who, struct wall now)
+{
+    const struct policy *p = e->policy;
+    struct payer x = {.who = who, .role = POLICY_NONE, .site = policy_site(p, STR_NONE)};
+    struct str user, host = str_cut(who, '@', &user);
+    const struct directory_user *u = host.n ? directory_find(e->directory, user, host) : NULL;
+    if (!host.n)
+        return x; /* a peer: its own caps are the trunk's */
+    x.user = true;
+    x.role = 0;
+    if (!u)
+        return x;
+    x.site = policy_site(p, str_c(u->site_name));
+    for (uint8_t i = 0; i < p->n_roles; i++)
+        if (str_eq(policy_text(p, p->roles[i].name), str_c(u->role_name)))
+            x.role = i;
+    x.off_hours = !rights_open(x.site, now);
+    return x;
+}
+
+const struct caps *money_caps(const struct policy *p, const struct payer *x, uint8_t kind,
+                              uint8_t number_class, uint8_t peer)
+{
+    switch ((enum ledger_kind)kind) {
+    case LEDGER_IDENTITY:
+        if (x->role >= p->n_roles)
+            return NULL;
+        return x->off_hours ? &p->roles[x->role].off_caps : &p->roles[x->role].caps;
+    case LEDGER_ROLE:
+        return x->role < p->n_roles ? &p->roles[x->role].whole : NULL;
+    case LEDGER_CLASS:
+        return number_class < CLASS_COUNT ? &p->class_caps[number_class] : NULL;
+    case LEDGER_TRUNK:
+        return peer < p->n_peers ? &p->peers[peer].caps : NULL;
+    case LEDGER_SYSTEM:
+        return &p->system;
+    case LEDGER_DEVICE:
+    case LEDGER_COUNTRY:
+    case LEDGER_PREFIX:
+    case LEDGER_KINDS:
+        break;
+    }
+    return NULL; /* only counted */
+}
+
+bool money_outside(const struct policy *p, uint8_t peer, uint8_t number_class)
+{
+    return peer < p->n_peers && (p->peers[peer].trunk || number_class != CLASS_INTERNAL);
+}
+
+struct rate money_rate(const struct gate_env *e, uint8_t peer, const struct number *to,
+                       struct wall now)
+{
+    struct rate r;
+    uint8_t deck = e->policy->peers[peer].deck;
+    if (deck && to->n && e->rates && rates_find(e->rates, deck, str_of(to->e164, to->n), now, &r))
+        return r;
+    return rate_of_class(to->kind);
+}

@@ -1,0 +1,26 @@
+/* Who pays, by which caps and prices: shared by money.c and the fraud gate, so that what the gate
+ * looks at is what the ledger will be asked. Not for other floors. */
+#ifndef CALL_PAYER_H
+#define CALL_PAYER_H
+#include "call/gates.h"
+
+struct payer {
+    struct str who;                 /* "alice@example.com", or a peer's name */
+    const struct rights_site *site; /* never NULL */
+    uint8_t role;                   /* policy's; POLICY_NONE of a peer */
+    bool user, off_hours;
+};
+struct payer money_payer(const struct gate_env *e, struct str who, struct wall now);
+/* NULL: only counted. */
+const struct caps *money_caps(const struct policy *p, const struct payer *x, uint8_t kind,
+                              uint8_t number_class, uint8_t peer);
+/* Somebody has to be paid for that: by a trunk always, by a PBX what is not its own. */
+bool money_outside(const struct policy *p, uint8_t peer, uint8_t number_class);
+struct rate money_rate(const struct gate_env *e, uint8_t peer, const struct number *to,
+                       struct wall now);
+
+/* A lock for fraud stands on the board of bans under a key of its own: whoever it is for may
+ * register and call within, and no other ban hides it or takes its place. */
+uint64_t money_lock_key(const struct sipkey *hash_key, struct str who);
+bool money_locked(const struct gate_env *e, struct str who, struct wall now);
+#endif
