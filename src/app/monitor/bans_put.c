@@ -382,6 +382,15 @@ static struct wall later(struct monitor *m, uint32_t seconds)
     return (struct wall){m->loop.now.wall.us + DUR_S((int64_t)seconds).us};
 }
 
+/* A lock for fraud is as long as its policy says, 0: until somebody releases it. */
+static struct wall ends(struct monitor *m, const struct ban *b)
+{
+    const struct policy *p = &m->conf->policy;
+    if (b->reason != REASON_fraud_locked)
+        return later(m, ban_seconds(&p->guard, b->times, b->forgeable));
+    return p->fraud.lock_s ? later(m, p->fraud.lock_s) : (struct wall){0};
+}
+
 /* Somebody who is banned already does it again: longer, harder, but not a time more. */
 static enum err extend(struct monitor *m, struct ban *r, const struct ban *x)
 {
@@ -393,7 +402,7 @@ static enum err extend(struct monitor *m, struct ban *r, const struct ban *x)
         if (r->by == BY_ADMIN || (x->forgeable && !r->forgeable))
             return ERR_STATE;
         b.times = r->forgeable && !x->forgeable ? times_of(m, x) : r->times;
-        b.until = later(m, ban_seconds(g, b.times, b.forgeable));
+        b.until = ends(m, &b);
         b.until.us = r->until.us ? MAX(r->until.us, b.until.us) : 0;
         b.treat = MAX(r->treat, x->treat);
         if (b.until.us == r->until.us && b.treat == r->treat && b.forgeable == r->forgeable)
@@ -419,7 +428,7 @@ enum err bans_add(struct monitor *m, const struct ban *x, uint32_t *ret_slot)
         b.since = m->loop.now.wall;
         b.times = b.forgeable || b.by == BY_ADMIN ? 1 : times_of(m, &b);
         if (b.by != BY_ADMIN)
-            b.until = later(m, ban_seconds(&m->conf->policy.guard, b.times, b.forgeable));
+            b.until = ends(m, &b);
         enum err e = bans_slot(m, &b, &slot);
         if (e != OK)
             return e;
