@@ -24,6 +24,7 @@
 #define FORKS_MAX     8u
 #define DIALLED_MAX   128u
 #define ASK_LIFE_MS   2000  /* a vault that has not answered by then is unavailable */
+#define CERT_LIFE_MS  4000  /* a certificate is fetched, redirects included */
 #define ENDED_MS      32000 /* how long a BYE to an ended leg still gets its 200 (64*T1) */
 #define SUPPORTED     "100rel, timer, replaces, norefersub"
 #define ALLOW         "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REFER, MESSAGE, REGISTER"
@@ -154,6 +155,7 @@ struct leg {
     uint8_t ident;              /* A: how it proved itself */
     struct str identity;        /* B: our Identity header field, in the call's text */
     struct pay pay;
+    struct str shown; /* B, to a trunk: the caller's number as it is shown; empty: as it came */
 };
 
 enum call_state {
@@ -232,6 +234,8 @@ struct call {
     enum reason close_why; /* CLOSING */
     struct str parting;    /* the same: Reason of the side that hung up */
     uint8_t state, route, next_peer, next_target;
+    uint8_t consult; /* consult.c's */
+    uint8_t order[POLICY_ROUTE_PEERS]; /* of the rule's peers, as they are tried */
     uint8_t n_forks;
     bool emergency, started /* FACT_CALL_START went out */;
     struct number called; /* E.164 and class, as the right gate saw it */
@@ -267,6 +271,7 @@ struct peer {
     struct peer_target target[LOCATE_ENTRIES];
     uint32_t cseq;
     uint32_t version; /* of its list of addresses */
+    uint16_t failing; /* of its calls lately, thousandths (choice.c) */
 };
 
 /* Legs that ended lately, in a table by their handle where newer ones push out older ones. */
@@ -638,9 +643,24 @@ void money_forwarded(struct call *k, struct str by);
 void money_registered(struct core *c, const struct request *r);
 bool money_cut(const struct call *k); /* one of its legs is to end though nobody has answered */
 
+/* --- consult.c: a third party is asked first --- */
+struct target;
+bool consult_due(const struct call *k);
+bool consult_is(const struct leg *b);
+/* Where the question goes. Anything but REASON_NONE: it cannot be asked. */
+enum reason consult_begin(struct call *k, struct target *ret_g);
+void consult_timer(struct leg *b);
+bool consult_lets(struct call *k, uint16_t code); /* its answer; 0: none came */
+
+/* --- caller.c: whose number is shown --- */
+/* To a trunk the number that the caller owns or was granted; empty: what came may go. right_caller:
+ * none that may be shown. */
+enum reason caller_shown(const struct leg *b, const struct sip_msg *m, struct str *ret_shown);
+
 /* --- choice.c: order of peers --- */
-uint8_t choice_peer(const struct call *k, unsigned nth); /* nth to try of the call's rule */
-bool choice_goes_on(const struct leg *b, uint16_t code); /* another peer is tried after that */
+uint8_t choice_peer(struct call *k, unsigned nth); /* nth to try of the call's rule */
+bool choice_goes_on(const struct leg *b, const struct sip_msg *m); /* after that answer */
+void choice_heard(struct core *c, uint8_t peer, bool good); /* a call got through there, or not */
 
 /* --- stepup.c: calls that Ringwall answers to ask for a one-time code --- */
 void stepup_begin(struct core *c, struct incoming *in);

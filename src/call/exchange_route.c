@@ -90,7 +90,7 @@ enum reason exchange_users(struct exchange *x)
     struct core *c = x->core;
     const struct sip_msg *m = x->held->m;
     size_t n = 0;
-    enum reason why = target_users(c, m, sip_text(m, m->uri), x->dialled, &n);
+    enum reason why = target_users(c, m, POLICY_NONE, sip_text(m, m->uri), x->dialled, &n);
     for (size_t i = 0; i < n; i++) {
         struct target g;
         why = target_phone(c, &c->bindings[i], &g);

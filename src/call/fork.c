@@ -52,30 +52,35 @@ static enum reason start(struct call *k, const struct target *g)
     leg_here(b);
     struct media_policy mp = policy_media(c->policy, g->zone, &g->flow, c->now.wall);
     b->media = media_leg_open(c->media, &mp, k->session);
-    enum err e = hide_dialog(b, k->a->held->m, g->uri);
-    enum reason why = REASON_NONE;
+    enum reason why = caller_shown(b, k->a->held->m, &b->shown);
+    enum err e = why == REASON_NONE ? hide_dialog(b, k->a->held->m, g->uri) : OK;
     if (e == OK && g->path.n) { /* until its answer brings routes of its own */
         b->d.routes[0] = arena_str(&k->text, g->path);
         b->d.n_routes = 1;
         e = b->d.routes[0].p ? OK : ERR_FULL;
     }
-    if (!b->media)
+    if (why != REASON_NONE)
+        ;
+    else if (!b->media)
         why = REASON_capacity_ports;
     else if (e != OK)
         why = e == ERR_FULL ? REASON_capacity_memory : REASON_sip_uri_too_long;
-    if (why == REASON_NONE)
+    bool question = consult_is(b);
+    if (why == REASON_NONE && !question)
         why = money_begin(b);
-    if (why == REASON_NONE)
+    if (why == REASON_NONE && !question)
         money_inbound(b);
     if (why == REASON_NONE)
-        why = stir_due(b) ? stir_ask(b) : invite(b, STR_NONE);
+        why = !question && stir_due(b) ? stir_ask(b) : invite(b, STR_NONE);
     if (why != REASON_NONE) {
         core_count(c, why);
         leg_free(b);
         return why;
     }
     k->n_forks++;
-    if (b->peer != POLICY_NONE)
+    if (question)
+        consult_timer(b);
+    else if (b->peer != POLICY_NONE)
         timer_arm(&c->wheel, &b->session, instant_add(c->now.mono, DUR_MS(FIRST_WORD_MS)));
     return REASON_NONE;
 }
@@ -86,7 +91,7 @@ static enum reason start_users(struct call *k, struct str uri)
 {
     struct core *c = k->core;
     size_t n = 0;
-    enum reason why = target_users(c, k->a->held->m, uri, k->dialled, &n);
+    enum reason why = target_users(c, k->a->held->m, k->a->peer, uri, k->dialled, &n);
     for (size_t i = 0; i < n; i++) {
         struct target g;
         enum reason one = target_phone(c, &c->bindings[i], &g);
@@ -100,6 +105,18 @@ static enum reason start_users(struct call *k, struct str uri)
 
 /* --- peers --- */
 
+/* The third party is asked, or the answer for when it cannot be is taken. */
+static enum reason consult(struct call *k)
+{
+    struct target g;
+    enum reason why = consult_begin(k, &g);
+    if (why == REASON_NONE)
+        why = start(k, &g);
+    if (why == REASON_NONE)
+        return why;
+    return consult_lets(k, 0) ? fork_next(k) : REASON_fraud_asked;
+}
+
 enum reason fork_next(struct call *k)
 {
     struct core *c = k->core;
@@ -107,6 +124,8 @@ enum reason fork_next(struct call *k)
     enum reason why = REASON_route_peer_down;
     if (k->route == POLICY_NONE || p->routes[k->route].to != ROUTE_PEERS)
         return why;
+    if (consult_due(k))
+        return consult(k);
     const struct policy_route *r = &p->routes[k->route];
     for (; k->next_peer < r->n_peers; k->next_peer++, k->next_target = 0) {
         uint8_t peer = choice_peer(k, k->next_peer);
@@ -225,9 +244,31 @@ static void out_of_race(struct leg *b, bool retry, uint16_t code, enum reason wh
         leg_free(b);
 }
 
+/* What the third party says, 0: nothing. Its leg goes, and the call goes on or ends. */
+static void consulted(struct leg *b, uint16_t code)
+{
+    struct call *k = b->call;
+    bool lets = consult_lets(k, code);
+    leg_part(b, false, REASON_NONE, 0);
+    leg_free(b);
+    k->n_forks--;
+    enum reason why = lets ? fork_next(k) : REASON_fraud_asked;
+    if (why == REASON_NONE)
+        return;
+    core_count(k->core, why);
+    remember(k, reason_info(why)->code, why);
+    call_step(k, CALL_EV_FAIL, NULL, NULL, why);
+}
+
 void fork_failed(struct leg *b, enum reason why)
 {
     struct core *c = b->call->core;
+    if (consult_is(b)) {
+        if (why == REASON_sip_timeout || why == REASON_sip_transport_failed)
+            peers_heard_at(c, b->peer, &b->flow.peer, false, why);
+        consulted(b, 0);
+        return;
+    }
     bool peer = b->peer != POLICY_NONE,
          dead = why == REASON_sip_timeout || why == REASON_sip_transport_failed;
     uint16_t code = reason_info(why)->code;
@@ -283,7 +324,10 @@ static void refused(struct leg *b, const struct sip_msg *m)
         code = reason_info(why)->code;
     }
     core_count(c, why);
-    out_of_race(b, peer && choice_goes_on(b, m->code), code, why);
+    bool next = peer && choice_goes_on(b, m);
+    if (peer)
+        choice_heard(c, b->peer, !next);
+    out_of_race(b, next, code, why);
 }
 
 void fork_response(struct leg *b, const struct sip_msg *m)
@@ -293,12 +337,23 @@ void fork_response(struct leg *b, const struct sip_msg *m)
         b->flags |= LEG_HEARD;
         timer_stop(&c->wheel, &b->session);
     }
+    if (consult_is(b)) {
+        if (m->code < 200)
+            return;
+        b->ict = HANDLE_NONE;
+        if (m->code < 300) /* it was asked, not called */
+            stray_answer(c, m, &b->flow);
+        consulted(b, m->code);
+        return;
+    }
     if (m->code >= 300) {
         refused(b, m);
         return;
     }
     if (b->peer != POLICY_NONE)
         peers_heard_at(c, b->peer, &b->flow.peer, true, REASON_NONE);
+    if (m->code >= 200 && b->peer != POLICY_NONE)
+        choice_heard(c, b->peer, true);
     if (m->code >= 200)
         call_step(b->call, CALL_EV_ANSWER, m, b, REASON_NONE);
     else if (m->code > 100)

@@ -158,13 +158,13 @@ static bool identity_put(const struct leg *b, const struct sip_msg *m, struct ou
     struct out escaped = out_of(buf, sizeof buf);
     if (trusted(k->a) && sip_list_next(m, HDR_P_ASSERTED_IDENTITY, &it, &v) &&
         sip_nameaddr_parse(v, &na) == OK) {
-        party_put(o, na.display, user_of(na.uri, buf), host_for(b));
+        party_put(o, na.display, b->shown.n ? b->shown : user_of(na.uri, buf), host_for(b));
         return true;
     }
     if (!k->user.n)
         return false;
     str_cut(k->user, '@', &user);
-    sip_escape_user(&escaped, user);
+    sip_escape_user(&escaped, b->shown.n ? b->shown : user);
     if (gate_anonymous(sip_text(m, m->from_uri)) ||
         sip_nameaddr_parse(sip_get(m, HDR_FROM), &na) != OK)
         na.display = STR_NONE;
@@ -185,7 +185,7 @@ enum err hide_dialog(struct leg *b, const struct sip_msg *invite, struct str tar
     if ((wants & PRIVACY_USER) || ((wants & PRIVACY_ID) && !trusted(b)))
         OUT_LIT(&of, "\"Anonymous\" <sip:anonymous@anonymous.invalid>");
     else
-        party_put(&of, na.display, user_of(na.uri, user), host_for(b));
+        party_put(&of, na.display, b->shown.n ? b->shown : user_of(na.uri, user), host_for(b));
     party_put(&ot, STR_NONE, k->dialled, host_for(b));
     token_mint(&c->cfg.token_keys, (struct token){TOKEN_CALL_ID, c->cfg.engine, leg_handle(b)}, id);
     tag_of(c, leg_handle(b), tag);

@@ -116,10 +116,10 @@ static bool money_ok(const struct policy *p)
 {
     if (p->n_sites > RIGHTS_SITES || p->n_decks > RATES_DECKS ||
         !spans_ok(p, p->decks, p->n_decks) || !spans_ok(p, &p->currency, 1) ||
-        !spans_ok(p, &p->service_number, 1) || fraud_policy_valid(&p->fraud) != OK ||
-        stir_policy_valid(&p->stir) != OK || !spans_ok(p, p->stir.allow, p->stir.n_allow) ||
-        !spans_ok(p, &p->stir.x5u, 1) || !spans_ok(p, &p->stir.private_name, 1) ||
-        token_policy_valid(&p->tokens) != OK)
+        !spans_ok(p, &p->service_number, 1) || (p->consult.on && p->consult.peer >= p->n_peers) ||
+        fraud_policy_valid(&p->fraud) != OK || stir_policy_valid(&p->stir) != OK ||
+        !spans_ok(p, p->stir.allow, p->stir.n_allow) || !spans_ok(p, &p->stir.x5u, 1) ||
+        !spans_ok(p, &p->stir.private_name, 1) || token_policy_valid(&p->tokens) != OK)
         return false;
     for (unsigned i = 0; i < RIGHTS_SITES; i++) { /* 0 is used whatever n_sites says */
         const struct rights_site *s = &p->sites[i];
@@ -128,7 +128,9 @@ static bool money_ok(const struct policy *p)
             return false;
     }
     for (unsigned i = 0; i < p->n_peers; i++)
-        if (!spans_ok(p, &p->peers[i].site, 1) || p->peers[i].deck > p->n_decks)
+        if (!spans_ok(p, &p->peers[i].site, 1) || p->peers[i].n_callers > POLICY_CALLERS ||
+            !spans_ok(p, p->peers[i].callers, p->peers[i].n_callers) ||
+            p->peers[i].deck > p->n_decks)
             return false;
     return true;
 }
@@ -223,6 +225,14 @@ struct dial_plan policy_plan(const struct policy *p, const struct rights_site *s
                               .international = policy_text(p, s->international),
                               .national = policy_text(p, s->national),
                               .outside = policy_text(p, s->outside)};
+}
+
+const struct policy_role *policy_role_named(const struct policy *p, struct str name)
+{
+    for (unsigned i = 0; i < p->n_roles; i++)
+        if (str_eq(policy_text(p, p->roles[i].name), name))
+            return &p->roles[i];
+    return &p->roles[0];
 }
 
 const struct caps *policy_caps(const struct policy *p, uint8_t role, const struct rights_site *s,

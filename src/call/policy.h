@@ -28,6 +28,7 @@
 #define POLICY_ROUTE_PEERS  4u
 #define POLICY_ROLES        16u
 #define POLICY_ZONE_CODECS  16u
+#define POLICY_CALLERS      8u
 #define POLICY_TEXT         32768u
 #define POLICY_NONE         0xffu
 
@@ -119,7 +120,9 @@ struct policy_peer {
     bool sign;           /* calls to it carry a PASSporT of ours (RFC 8224) */
     bool verify;         /* those from it are verified */
     struct caps caps;    /* of the trunk as a whole */
-    struct span site;    /* whose dial plan numbers from it follow; empty: the first */
+    uint8_t n_callers;   /* 0: numbers that it asserts are believed */
+    struct span callers[POLICY_CALLERS]; /* patterns of numbers it may show, with '+' */
+    struct span site; /* whose dial plan numbers from it follow; empty: the first */
 };
 enum route_to { ROUTE_USERS, ROUTE_PEERS, ROUTE_REFUSE };
 struct policy_route {
@@ -157,6 +160,8 @@ struct policy_dns {    /* how the fetch program looks names up */
 struct policy_role {
     struct span name;
     bool outbound; /* may use routes to peers */
+    bool
+        strict_caller; /* who asks for a number that is not his is refused, else his own is shown */
     struct rights_role rights;
     struct caps caps, off_caps; /* an identity's; off hours */
     struct caps whole;          /* of all who have this role, together */
@@ -190,6 +195,11 @@ struct policy {
     uint8_t password_min; /* characters of one that is typed or imported */
     uint16_t password_grace_days;
     struct span breach_list; /* file in the vault's folder; empty: none */
+    struct policy_consult {
+        bool on, fails_open; /* no answer: the call goes (else it is refused) */
+        uint8_t peer;
+        uint32_t wait_ms;
+    } consult;                  /* who is asked before a call leaves by a trunk */
     struct span service_number; /* dialled to approve a device by one-time code; empty: none */
     uint32_t text_n;
     char text[POLICY_TEXT];
@@ -219,6 +229,8 @@ const struct policy_route *policy_route(const struct policy *p, uint8_t from_zon
 /* The site of that name; the first if there is none or no name. Never NULL. */
 const struct rights_site *policy_site(const struct policy *p, struct str name);
 struct dial_plan policy_plan(const struct policy *p, const struct rights_site *s);
+/* The role of that name; "user" if there is none. Never NULL. */
+const struct policy_role *policy_role_named(const struct policy *p, struct str name);
 /* The caps of one with that role, as the hour is at its site. */
 const struct caps *policy_caps(const struct policy *p, uint8_t role, const struct rights_site *s,
                                struct wall now);

@@ -104,6 +104,10 @@ static void no_word(struct leg *b)
     const struct call *k = b->call;
     if (k->route == POLICY_NONE || !handle_is(b->ict))
         return;
+    if (consult_is(b)) {
+        fork_failed(b, REASON_sip_timeout);
+        return;
+    }
     const struct policy_route *r = &c->policy->routes[k->route];
     bool more =
         k->next_peer + 1u < r->n_peers ||

@@ -11,7 +11,7 @@ struct target {
 };
 /* The phones of the user that dialled (escaped) names in the domain of uri: so many are in
  * c->bindings, best first, no more than m may fork to. REASON_NONE: at least one. */
-enum reason target_users(struct core *c, const struct sip_msg *m, struct str uri,
+enum reason target_users(struct core *c, const struct sip_msg *m, uint8_t from_peer, struct str uri,
                          struct str dialled, size_t *ret_n);
 /* ret_g lasts as long as b. */
 enum reason target_phone(const struct core *c, const struct binding *b, struct target *ret_g);

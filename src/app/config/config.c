@@ -10,8 +10,8 @@
 
 struct top { /* the file's keys; NULL: not there */
     struct fy_node *domains, *state, *engines, *media, *certificates, *listeners, *zones, *waivers,
-        *peers, *roles, *routes, *limits, *dns, *guard, *sites, *rates, *fraud, *stir, *tokens,
-        *passwords, *second_factor, *authority, *administrators, *notify;
+        *peers, *roles, *routes, *limits, *dns, *guard, *sites, *rates, *fraud, *consult, *stir,
+        *tokens, *passwords, *second_factor, *authority, *administrators, *notify;
 };
 #define KEY(k)                                                                                     \
     {                                                                                              \
@@ -22,12 +22,11 @@ struct top { /* the file's keys; NULL: not there */
 #k, rd_node, offsetof(struct top, k), true, 0, 0, NULL                                     \
     }
 static const struct field TOP[] = {
-    KEY_MUST(domains),  KEY(state),     KEY(engines),        KEY(media),
-    KEY(certificates),  KEY(listeners), KEY(zones),          KEY(peers),
-    KEY(roles),         KEY(routes),    KEY(waivers),        KEY(limits),
-    KEY(dns),           KEY(guard),     KEY(sites),          KEY(rates),
-    KEY(fraud),         KEY(stir),      KEY(tokens),         KEY(passwords),
-    KEY(second_factor), KEY(authority), KEY(administrators), KEY(notify)};
+    KEY_MUST(domains), KEY(state),         KEY(engines),   KEY(media),          KEY(certificates),
+    KEY(listeners),    KEY(zones),         KEY(peers),     KEY(roles),          KEY(routes),
+    KEY(waivers),      KEY(limits),        KEY(dns),       KEY(guard),          KEY(sites),
+    KEY(rates),        KEY(fraud),         KEY(consult),   KEY(stir),           KEY(tokens),
+    KEY(passwords),    KEY(second_factor), KEY(authority), KEY(administrators), KEY(notify)};
 
 static void read_state(struct load *l, struct fy_node *n)
 {
@@ -82,6 +81,7 @@ static void read_sections(struct load *l, const struct top *t)
         {offsetof(struct top, routes), read_routes},
         {offsetof(struct top, dns), read_dns},
         {offsetof(struct top, guard), read_guard},
+        {offsetof(struct top, consult), read_consult},
         {offsetof(struct top, fraud), read_fraud},
         {offsetof(struct top, stir), read_stir},
         {offsetof(struct top, tokens), read_tokens},

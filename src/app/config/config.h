@@ -21,7 +21,7 @@ struct config_problem {
     uint32_t line, column; /* from 1; 0 = the file as a whole */
     bool warning;          /* may run; else the file is refused */
     char text[192];        /* what is wrong; file bytes in it are made printable */
-    char hint[160];        /* what to do; "" = none */
+    char hint[288];        /* what to do; "" = none */
 };
 struct config_errors {
     uint32_t n, n_errors, n_warnings, n_lost; /* n_lost: found after the table was full */
@@ -40,6 +40,8 @@ struct config {
     char stir_trusted[CONFIG_PATH]; /* PEM of authorities of signers of calls; "" = none */
     char stir_ca[CONFIG_PATH];      /* PEM for the servers that hold certificates; "" = the system's */
     char stir_key[CONFIG_NAME];     /* name of the key in the vault that signs calls; "" = none */
+    char authority_ca[CONFIG_PATH];  /* certificates of another authority; "" = none */
+    char authority_crl[CONFIG_PATH]; /* its revocation list; "" = none */
     uint8_t n_certs;
     struct config_cert certs[CONFIG_CERTS];
     struct config_admins admins;

@@ -54,7 +54,7 @@ static void yaml_itself(void **state)
          "f:1:1: error: YAML directives (%) are not read; take the line out\n"},
         {D "\"\\e[2J\": 1\n", "f:2:1: error: unknown key \"?[2J\" in the file; known are: domains, "
                               "state, engines, media, certificates, listeners, "
-                              "zones, peers, roles, routes, waivers, limits, dns, guard, sites, rates, fraud, stir, tokens, passwords, second_factor, authority, administrators, notify\n"},
+                              "zones, peers, roles, routes, waivers, limits, dns, guard, sites, rates, fraud, consult, stir, tokens, passwords, second_factor, authority, administrators, notify\n"},
     };
     (void)state;
     check_rows(ROWS, ARRAY_LEN(ROWS));

@@ -256,7 +256,7 @@ static void rd_steps(struct load *l, const struct field *f, struct fy_node *n, v
     }
 }
 
-static void rd_ms(struct load *l, const struct field *f, struct fy_node *n, void *dst)
+void rd_ms(struct load *l, const struct field *f, struct fy_node *n, void *dst)
 {
     struct str s;
     uint32_t v = 0;

@@ -85,6 +85,7 @@ field_fn rd_chars;              /* dst: char[max + 1] */
 field_fn rd_bool;               /* dst: bool */
 field_fn rd_u8, rd_u16, rd_u32; /* min..max */
 field_fn rd_seconds, rd_seconds16;
+field_fn rd_ms;                 /* dst: uint32_t; "800ms", "2s" */
 field_fn rd_word;        /* dst: uint8_t; more: struct word[], ended by NULL */
 field_fn rd_addr, rd_ip; /* dst: struct addr; port 0 if there is none */
 field_fn rd_date;        /* dst: struct wall */
@@ -108,6 +109,7 @@ void read_routes(struct load *l, struct fy_node *n);
 void read_limits(struct load *l, struct fy_node *n);
 void read_dns(struct load *l, struct fy_node *n);
 void read_guard(struct load *l, struct fy_node *n);
+void read_consult(struct load *l, struct fy_node *n);
 void read_sites(struct load *l, struct fy_node *n);
 void read_rates(struct load *l, struct fy_node *n);
 void read_fraud(struct load *l, struct fy_node *n);
@@ -118,8 +120,10 @@ void read_second_factor(struct load *l, struct fy_node *n);
 void read_authority(struct load *l, struct fy_node *n);
 void read_administrators(struct load *l, struct fy_node *n);
 void read_notify(struct load *l, struct fy_node *n);
+field_fn rd_caps;                 /* dst: struct caps, which keeps what the file does not name */
 field_fn rd_access;               /* dst: struct policy_zone */
 void judge_guard(struct load *l); /* called by judge */
+void judge_stir(struct load *l);  /* called by judge */
 void dns_default(struct load *l); /* what the file does not say */
 void limits_default(struct policy_limits *lim);
 void role_user_first(struct load *l); /* role 0 is "user", made if the file has none */
