@@ -116,7 +116,7 @@ static void unknown_key(struct load *l, struct fy_node *k, struct str key, const
 {
     unsigned d = 99;
     const char *best = NULL;
-    char hint[160];
+    char hint[288];
     for (size_t i = 0; i < n; i++)
         best = nearest(key, best, &d, str_c(fields[i].key));
     struct out o = out_of(hint, sizeof hint - 1);
