@@ -97,7 +97,7 @@ static bool add_ext(X509 *x, X509 *issuer, int nid, const char *value)
     return ok;
 }
 
-static bool add_rights(X509 *x, X509 *issuer, bool authority)
+static bool add_rights(X509 *x, X509 *issuer, bool authority, bool user)
 {
     bool ok = add_ext(x, issuer, NID_subject_key_identifier, "hash") &&
               add_ext(x, issuer, NID_authority_key_identifier, "keyid");
@@ -107,7 +107,7 @@ static bool add_rights(X509 *x, X509 *issuer, bool authority)
     /* A gateway is a client of its trunks as well. */
     return ok && add_ext(x, issuer, NID_basic_constraints, "critical,CA:FALSE") &&
            add_ext(x, issuer, NID_key_usage, "critical,digitalSignature") &&
-           add_ext(x, issuer, NID_ext_key_usage, "serverAuth,clientAuth");
+           add_ext(x, issuer, NID_ext_key_usage, user ? "clientAuth" : "serverAuth,clientAuth");
 }
 
 static bool add_identity(X509 *x, const struct cert_spec *spec, X509 *issuer)
@@ -158,7 +158,7 @@ enum err cert_make(const struct cert_spec *spec, const struct key *key, struct s
         e = ERR_AUTH;
     X509 *from = by ? by : x;
     if (e == OK && !(add_identity(x, spec, from) && X509_set_pubkey(x, key_evp(key)) == 1 &&
-                     add_rights(x, from, spec->authority)))
+                     add_rights(x, from, spec->authority, spec->user)))
         e = ERR_SYSTEM;
     if (e == OK)
         e = add_sans(x, spec);
@@ -212,6 +212,12 @@ enum err cert_read(struct str pem, struct cert_facts *ret_f)
     put_sans(x, f.sans, sizeof(f.sans));
     if (X509_digest(x, EVP_sha256(), md, &n) == 1 && n == 32)
         hex_encode(md, n, f.sha256);
+    BIGNUM *bn = ASN1_INTEGER_to_BN(X509_get0_serialNumber(x), NULL);
+    char *hex = bn ? BN_bn2hex(bn) : NULL;
+    for (size_t i = 0; hex && hex[i] && i < CERT_SERIAL_MAX; i++)
+        f.serial[i] = ascii_lower(hex[i]);
+    OPENSSL_free(hex);
+    BN_free(bn);
     X509_free(x);
     *ret_f = f;
     return OK;

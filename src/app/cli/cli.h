@@ -15,6 +15,7 @@ enum cli_exit {
     EXIT_NOT_PERMITTED = 4,
     EXIT_NOT_FOUND = 5, /* no such call, user or peer */
     EXIT_LATE = 6,      /* the gateway or a program of it does not answer */
+    EXIT_WAITS = 7,     /* taken down: a second person has to approve it */
 };
 
 #define CLI_WORDS 8u
@@ -29,6 +30,7 @@ struct cli { /* what the command line says; strings borrow from argv */
     const char *last, *call_id, *user, *since, *until, *aor, *role, *md5_owner, *md5_reason,
         *md5_expires;
     const char *domain, *pbx, *owner, *programs, *ready_fd;
+    const char *reason;                                            /* of changing commands */
     const char *against, *eve;                                     /* of replay */
     const char *scope, *by, *lasts, *why, *treat, *sid, *detector; /* of bans and alerts */
     const char *site, *must_change, *second_factor, *format;       /* of user */
@@ -47,6 +49,8 @@ command_fn cmd_init, cmd_check, cmd_run, cmd_selftest, cmd_phone, cmd_verify_log
 command_fn cmd_status, cmd_calls, cmd_peers, cmd_bindings, cmd_cdr, cmd_explain, cmd_events;
 command_fn cmd_replay, cmd_top;
 command_fn cmd_bans, cmd_alerts;
+command_fn cmd_cert;
+command_fn cmd_approvals, cmd_break_glass, cmd_audit, cmd_notify; /* admin.c */
 command_fn cmd_user, cmd_peer_secret, cmd_reload, cmd_drain, cmd_stop;
 
 /* -- asking the gateway (ask.c) -- */
@@ -77,6 +81,8 @@ int explain_who(struct cli *c, const char *word);
 
 /* -- helpers of setup (start.c) -- */
 bool find_program(const struct cli *c, const char *name, const char *folder, char *ret, size_t cap);
+/* Runs the vault program with these words and the options that were said (gateway.c). */
+int vault_offline(struct cli *c, const char *const *words, unsigned n_words);
 bool rules_pack(char *ret, size_t cap);    /* rules.c: folder of the signatures that come with us */
 int run_program(const char *const argv[]); /* waits; its exit code, 127 if it cannot be started */
 

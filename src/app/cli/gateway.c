@@ -340,7 +340,8 @@ static const char *domain_of(const struct cli *c, char buf[256])
 /* "alice" means alice of the first domain; the lines of an import may say less than they need. */
 static bool wants_domain(const struct cli *c, const char *const *words, unsigned n_words)
 {
-    if (n_words < 3 || strcmp(words[0], "user") != 0 || strcmp(words[1], "list") == 0)
+    bool people = strcmp(words[0], "user") == 0 || strcmp(words[0], "cert") == 0;
+    if (n_words < 3 || !people || strcmp(words[1], "list") == 0)
         return false;
     return strcmp(words[1], "import") == 0 ? access(c->config, F_OK) == 0 : !strchr(words[2], '@');
 }
@@ -363,7 +364,7 @@ static int config_refused(const struct cli *c)
 }
 
 /* By the vault program itself. */
-static int offline(struct cli *c, const char *const *words, unsigned n_words)
+int vault_offline(struct cli *c, const char *const *words, unsigned n_words)
 {
     static const int EXITS[] = {EXIT_OK, EXIT_REFUSED, EXIT_USAGE, EXIT_NOT_FOUND, EXIT_LATE};
     char path[600], domain[256];
@@ -434,7 +435,7 @@ int cmd_user(struct cli *c)
         const char *words[4] = {"user"};
         for (unsigned k = 0; k < c->n_words; k++)
             words[k + 1] = c->words[k];
-        return offline(c, words, c->n_words + 1);
+        return vault_offline(c, words, c->n_words + 1);
     }
     (void)fprintf(stderr, "usage: ringwall user add|set|passwd|del|md5 USER, role USER ROLE, list "
                           "[TEXT], import FILE (see --help)\n");
@@ -447,7 +448,7 @@ int cmd_peer_secret(struct cli *c)
     const char *cmd = c->n_words == 0 ? "peer-list" : c->off ? "peer-del" : "peer-secret";
     if (!gateway_runs(c)) {
         const char *words[] = {cmd, c->n_words ? c->words[0] : NULL};
-        return offline(c, words, 1 + c->n_words);
+        return vault_offline(c, words, 1 + c->n_words);
     }
     struct out o = out_of(text, sizeof text);
     request_begin(&o, cmd);
@@ -500,7 +501,7 @@ int cmd_reload(struct cli *c)
     else
         (void)fprintf(stderr, "ringwall: the old configuration stays in force\n");
     reply_done(&r);
-    return e == EXIT_OK ? EXIT_OK : EXIT_REFUSED;
+    return e == EXIT_OK || e == EXIT_NOT_PERMITTED || e == EXIT_WAITS ? e : EXIT_REFUSED;
 }
 
 static void show_drain(FILE *to, const struct cli *c, const json_t *doc)

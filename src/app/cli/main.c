@@ -53,7 +53,8 @@ enum opt {
     O_REGENERATE,
     O_FORMAT,
     O_OUT,
-    O_DAYS
+    O_DAYS,
+    O_REASON
 };
 static const struct option OPTIONS[] = {
     {"state", required_argument, NULL, O_STATE},
@@ -104,11 +105,12 @@ static const struct option OPTIONS[] = {
     {"format", required_argument, NULL, O_FORMAT},
     {"out", required_argument, NULL, O_OUT},
     {"days", required_argument, NULL, O_DAYS},
+    {"reason", required_argument, NULL, O_REASON},
     {NULL, 0, NULL, 0}};
 __extension__ typedef unsigned __int128 options_t;
 #define OPTIONS_MAX 128
 #define BIT(o)      ((options_t)1 << (o))
-#define ASKS        (BIT(O_STATE) | BIT(O_CONFIG) | BIT(O_JSON))
+#define ASKS        (BIT(O_STATE) | BIT(O_CONFIG) | BIT(O_JSON) | BIT(O_REASON))
 
 struct command {
     const char *name;
@@ -235,12 +237,48 @@ static const struct command COMMANDS[] = {
      "  --password-stdin  one line of standard input is the password\n\n"
      "USER without @ is of the first domain. Works with and without a running gateway. Only "
      "digests are stored.\n"},
+    {"cert", cmd_cert, 1, 2,
+     ASKS | BIT(O_DAYS) | BIT(O_FORMAT) | BIT(O_OUT) | BIT(O_DOMAIN) | BIT(O_PROGRAMS),
+     "authority | issue USER | renew USER | revoke USER-OR-SERIAL | list [TEXT]",
+     "client certificates of users, by the local authority",
+     "  authority       whose certificate it is, how many are valid\n"
+     "  issue USER      a key and a certificate that names the user (SAN sip:USER)\n"
+     "  renew USER      another one; what was issued before stays valid until it ends or is "
+     "revoked\n"
+     "  revoke USER     all of the user; revoke SERIAL: that one. Connections that use it end\n"
+     "  list [TEXT]     of users that hold TEXT\n\n"
+     "  --days N        how long it is valid (397)\n"
+     "  --format F      pem (key and certificate), or p12 for phones, with a fresh passphrase\n"
+     "  --out FILE      a new file, readable by its owner only; else PEM goes to standard "
+     "output\n\n"
+     "Zones take them by `client_certificate: required` and `authenticate: certificate` (instead "
+     "of a password)\nor `both`. Works with and without a running gateway.\n"},
     {"peer-secret", cmd_peer_secret, 0, 1, ASKS | BIT(O_OFF) | BIT(O_PROGRAMS), "[PEER] [--off]",
      "password for the challenges of a peer",
      "Reads one line of standard input (not shown on a terminal). --off forgets it. Without PEER: "
      "whose are known.\n"},
-    {"reload", cmd_reload, 0, 0, ASKS, "[--json]",
-     "take the changed configuration, or tell why not", ""},
+    {"reload", cmd_reload, 0, 0, ASKS, "[--reason TEXT] [--json]",
+     "take the changed configuration, or tell why not",
+     "A change that lets more out or keeps less in (a class or country opened, a cap raised, a "
+     "waiver, an\nexemption) wants --reason, and where the configuration says four_eyes a second "
+     "person: ringwall approvals.\n"},
+    {"approvals", cmd_approvals, 0, 2, ASKS, "[list | approve ID | deny ID] [--reason TEXT] [--json]",
+     "risky changes that wait for a second person",
+     "approve ID carries the change out; it takes another user than the one who asked, of role "
+     "security-officer or\nadministrator. What nobody approves expires (an hour, unless "
+     "administrators.approval says otherwise).\n"},
+    {"break-glass", cmd_break_glass, 0, 1, ASKS, "[ID] --reason TEXT [--json]",
+     "carry a risky change out without the second person, loudly",
+     "Without ID: reloads the configuration, risky or not. With the number of an approval: what "
+     "waits there.\nAn alert in the event log, a notification, and a line of `ringwall status` for "
+     "a day.\n"},
+    {"audit", cmd_audit, 0, 0, ASKS | BIT(O_LAST), "[--last N] [--json]",
+     "what administrators did: who, what, why, before and after, newest first",
+     "From the newest file of the event log, whose chain `ringwall verify-log` checks. --last N at "
+     "most N (50).\n"},
+    {"notify", cmd_notify, 0, 1, ASKS, "[test] [--reason TEXT] [--json]",
+     "who is told of what, and what came of it",
+     "test: sends a test message to every target that listens for \"test\".\n"},
     {"drain", cmd_drain, 0, 0, ASKS | BIT(O_OFF), "[--off]",
      "refuse new calls and let running ones end", ""},
     {"stop", cmd_stop, 0, 0, ASKS | BIT(O_NO_WAIT) | BIT(O_DRAIN), "[--drain] [--no-wait]",
@@ -365,6 +403,7 @@ static bool text_option(struct cli *c, int o)
         int o;
         const char **at;
     } TEXTS[] = {{O_STATE, &c->state},
+                 {O_REASON, &c->reason},
                  {O_CONFIG, &c->config},
                  {O_LAST, &c->last},
                  {O_CALL_ID, &c->call_id},

@@ -264,15 +264,18 @@ static enum err add_pem(struct monitor *m, const char *path, bool must, char *te
     return OK;
 }
 
-static enum err pem(struct monitor *m, const char *const path[2], bool must, struct shared *ret_s)
+#define PEM_FILES 5u
+static enum err pem(struct monitor *m, const char *const path[PEM_FILES], bool must,
+                    struct shared *ret_s)
 {
     char *text = malloc(CHAIN_MAX);
     size_t n = 0;
     if (!text)
         return ERR_FULL;
     enum err e = add_pem(m, path[0], must, text, &n);
-    if (e == OK && path[1])
-        e = add_pem(m, path[1], false, text, &n);
+    for (unsigned i = 1; i < PEM_FILES && path[i] && e == OK; i++)
+        if (*path[i])
+            e = add_pem(m, path[i], false, text, &n);
     if (e == OK && n > 0) {
         e = memfd_sealed("ringwall-pem", text, n, &ret_s->fd);
         ret_s->n = n;
@@ -282,24 +285,45 @@ static enum err pem(struct monitor *m, const char *const path[2], bool must, str
 }
 
 enum err boot_certs(struct monitor *m, const struct config *c,
+enum err boot_authorities(struct monitor *m, const struct config *c, struct shared *ret_ca)
+{
+    char ca[CONFIG_PATH + 16], trusted[CONFIG_PATH + 16], crl[CONFIG_PATH + 16];
+    (void)snprintf(ca, sizeof ca, "%s/ca.pem", m->state);
+    (void)snprintf(trusted, sizeof trusted, "%s/trusted.pem",
+                   m->state); /* the operator's: authorities of trunks */
+    (void)snprintf(crl, sizeof crl, "%s/vault/ca.crl", m->state);
+    return pem(m, (const char *[PEM_FILES]){ca, trusted, crl, c->authority_ca, c->authority_crl},
+               false, ret_ca);
+}
+
+bool boot_revoked(struct monitor *m)
+{
+    static struct timespec last;
+    char crl[CONFIG_PATH + 16];
+    struct stat st;
+    (void)snprintf(crl, sizeof crl, "%s/vault/ca.crl", m->state);
+    if (stat(crl, &st) != 0 ||
+        (st.st_mtim.tv_sec == last.tv_sec && st.st_mtim.tv_nsec == last.tv_nsec))
+        return false;
+    last = st.st_mtim;
+    return true;
+}
+
                     struct shared ret_chain[CONFIG_CERTS], struct shared *ret_ca,
                     struct shared *ret_names)
 {
     enum err e = OK;
-    char names[CONFIG_CERTS * IPC_KEY_NAME] = {0}, ca[CONFIG_PATH + 16], trusted[CONFIG_PATH + 16];
+    char names[CONFIG_CERTS * IPC_KEY_NAME] = {0};
     for (uint32_t i = 0; i < CONFIG_CERTS; i++)
         ret_chain[i] = (struct shared){-1, 0};
     *ret_ca = *ret_names = (struct shared){-1, 0};
     for (uint32_t i = 0; i < c->n_certs && e == OK; i++) {
-        e = pem(m, (const char *[2]){c->certs[i].chain, NULL}, true, &ret_chain[i]);
+        e = pem(m, (const char *[PEM_FILES]){c->certs[i].chain}, true, &ret_chain[i]);
         (void)snprintf(names + i * IPC_KEY_NAME, IPC_KEY_NAME, "%.*s", (int)IPC_KEY_NAME - 1,
                        c->certs[i].key);
     }
-    (void)snprintf(ca, sizeof ca, "%s/ca.pem", m->state);
-    (void)snprintf(trusted, sizeof trusted, "%s/trusted.pem",
-                   m->state); /* the operator's: authorities of trunks */
     if (e == OK)
-        e = pem(m, (const char *[2]){ca, trusted}, false, ret_ca);
+        e = boot_authorities(m, c, ret_ca);
     if (e == OK && c->n_certs) {
         e = memfd_sealed("ringwall-keys", names, (size_t)c->n_certs * IPC_KEY_NAME, &ret_names->fd);
         ret_names->n = (uint64_t)c->n_certs * IPC_KEY_NAME;

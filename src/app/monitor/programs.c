@@ -368,6 +368,12 @@ static void on_directory(struct monitor *m, struct program *p)
     m->directory = (struct shared){m->msg.fds[0], n};
     m->msg.fds[0] = -1;
     supply_all(m, ATTACH_DIRECTORY, 0);
+    struct shared ca = {-1, 0};
+    if (boot_revoked(m) && boot_authorities(m, m->conf, &ca) == OK) { /* the vault revoked */
+        shared_close(&m->ca);
+        m->ca = ca;
+        supply_all(m, ATTACH_CA, 0);
+    }
 }
 
 static void on_msg(struct monitor *m, struct program *p)

@@ -159,6 +159,10 @@ void supply_all(struct monitor *m, enum attach_kind kind,
 
 /* programs.c */
 MUST_CHECK enum err program_init(struct monitor *m, uint32_t slot, enum role role, uint8_t engine);
+/* What peers' certificates are judged by: authorities and revocation lists, as the files are. */
+MUST_CHECK enum err boot_authorities(struct monitor *m, const struct config *c,
+                                     struct shared *ret_ca);
+bool boot_revoked(struct monitor *m); /* has the vault's revocation list changed since? */
 bool program_wanted(const struct monitor *m,
                     const struct program *p); /* false: a fetch program without a name or feed */
 void programs_turn(struct monitor *m);        /* start, restart, ping, give up: whatever is due */

@@ -1,4 +1,5 @@
 #include "app/vault/admin.h"
+#include "app/vault/authority.h"
 #include "crypto/password.h"
 #include <jansson.h>
 
@@ -455,6 +456,16 @@ static void peer_list(struct job *j)
     out_ch(&j->o, ']');
 }
 
+/* Commands of the local authority answer at length. */
+static void certs(struct job *j)
+{
+    char why[AUTHORITY_WHY] = "";
+    size_t cap = 0;
+    enum control_code code = authority_do(j->a, j->req, &j->r->text, &cap, &j->o, why);
+    if (code != CONTROL_OK)
+        refuse(j, code, why, STR_NONE);
+}
+
 static const struct {
     const char *name;
     void (*fn)(struct job *j);
@@ -502,6 +513,10 @@ static bool members_fit(struct job *j, size_t cmd)
 static void dispatch(struct job *j)
 {
     struct str cmd = member(j, "cmd");
+    if (str_starts(cmd, STR("cert-"))) {
+        certs(j);
+        return;
+    }
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
         if (!str_eq(cmd, str_c(commands[i].name)))
             continue;

@@ -109,6 +109,16 @@ static enum err load(struct disk *d, const char *name, char **ret_p, size_t *ret
     return OK;
 }
 
+enum err disk_text_load(struct disk *d, const char *name, char **ret_p, size_t *ret_n)
+{
+    return load(d, name, ret_p, ret_n);
+}
+
+enum err disk_text_save(struct disk *d, const char *name, struct str text)
+{
+    return save(d, name, text);
+}
+
 /* Inside the sandbox the folder is ".": people know it by its name. */
 static const char *shown(const struct disk *d)
 {

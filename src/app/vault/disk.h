@@ -25,3 +25,6 @@ MUST_CHECK enum err disk_key_load(struct disk *d, struct str name, struct key **
 /* ERR_EXISTS: never overwrites a key. */
 MUST_CHECK enum err disk_key_save(struct disk *d, struct str name, const struct key *k);
 #endif
+/* Another file of the folder, whole. *ret_p: the caller's to free, NULL where there is no file. */
+MUST_CHECK enum err disk_text_load(struct disk *d, const char *name, char **ret_p, size_t *ret_n);
+MUST_CHECK enum err disk_text_save(struct disk *d, const char *name, struct str text);

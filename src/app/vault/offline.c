@@ -2,6 +2,7 @@
 #include "app/vault/admin.h"
 #include "app/vault/import.h"
 #include "app/vault/setup.h"
+#include "crypto/cert.h"
 #include "crypto/hash.h"
 #include "crypto/password.h"
 #include "io/clock.h"
@@ -529,6 +530,33 @@ static void close_desk(struct desk *d)
     mem_wipe(d, sizeof(*d));
 }
 
+/* The reply is JSON: `ringwall cert` asks for it and writes the files. */
+static int cert_words(struct desk *d, char **w, int n)
+{
+    const struct args *a = d->args;
+    char text[REQUEST_MAX], cmd[32];
+    struct out o = out_of(text, sizeof(text));
+    uint32_t days = 0;
+    const char *word = n == 3 ? w[2] : NULL;
+    bool revoke = strcmp(w[1], "revoke") == 0;
+    if (n > 3 || (a->days && str_u32(str_c(a->days), 3650, &days) != OK))
+        return usage("cert authority|issue USER|renew USER|revoke USER-OR-SERIAL|list [TEXT]", "");
+    (void)snprintf(cmd, sizeof(cmd), "cert-%.20s", w[1]);
+    out_ch(&o, '{');
+    out_json_kstr(&o, STR("cmd"), str_c(cmd));
+    if (word)
+        out_json_kstr(&o,
+                      strcmp(w[1], "list") == 0                 ? STR("match")
+                      : revoke && cert_serial_text(str_c(word)) ? STR("serial")
+                                                                : STR("user"),
+                      str_c(word));
+    if (a->days)
+        out_json_ku64(&o, STR("days"), days);
+    if (a->format)
+        out_json_kstr(&o, STR("format"), str_c(a->format));
+    return ask(d, &o);
+}
+
 static int user_words(struct desk *d, char **w, int n)
 {
     static const struct {
@@ -549,8 +577,8 @@ static int run(struct args *a)
 {
     static struct desk d;
     char **w = a->words;
-    bool init = strcmp(w[0], "init") == 0, cert = strcmp(w[0], "cert") == 0;
-    if ((init || cert) && a->n_words != 1)
+    bool init = strcmp(w[0], "init") == 0, cert = strcmp(w[0], "cert") == 0 && a->n_words == 1;
+    if (init && a->n_words != 1)
         return usage("too many words after", w[0]);
     int code = init || cert ? certs_command(a, cert) : OFFLINE_OK;
     if (cert || code != OFFLINE_OK)
@@ -559,6 +587,8 @@ static int run(struct args *a)
     if (code == OFFLINE_OK) {
         if (init)
             code = init_users(&d);
+        else if (strcmp(w[0], "cert") == 0)
+            code = cert_words(&d, w, a->n_words);
         else if (strcmp(w[0], "user") == 0)
             code = user_words(&d, w, a->n_words);
         else if (a->n_words == 1 && strcmp(w[0], "peer-list") == 0)

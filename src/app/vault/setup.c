@@ -162,12 +162,17 @@ static enum err certs(struct setup *s, struct disk *d, struct key **ca_key, stru
     enum err e = pem_of(s, ca_path, ca_buf, &ca);
     if (e == OK)
         e = pem_of(s, path, buf, &pem);
+    /* The vault sees nothing but its own folder: it issues by this copy. */
+    if (e == OK && ca.n > 0 && disk_text_save(d, "ca.pem", ca) != OK)
+        return fail(s, ERR_SYSTEM, "%s", d->why);
     if (e == OK && pem.n > 0 && !s->renew)
         return OK; /* maybe another authority's: then no CA of ours is wanted */
     if (e == OK)
         e = key_of(s, d, STR("ca"), ca.n > 0, ca_key);
     if (e == OK && ca.n == 0)
         e = make_ca(s, ca_path, *ca_key, ca_buf, &ca);
+    if (e == OK && s->made_ca && disk_text_save(d, "ca.pem", ca) != OK)
+        return fail(s, ERR_SYSTEM, "%s", d->why);
     if (e == OK)
         e = key_of(s, d, STR("server"), false, key);
     return e == OK ? make_server(s, path, *key, ca, *ca_key) : e;
