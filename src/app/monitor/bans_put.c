@@ -394,7 +394,6 @@ static struct wall ends(struct monitor *m, const struct ban *b)
 /* Somebody who is banned already does it again: longer, harder, but not a time more. */
 static enum err extend(struct monitor *m, struct ban *r, const struct ban *x)
 {
-    const struct guard_policy *g = &m->conf->policy.guard;
     struct ban b = *x;
     b.id = r->id;
     b.since = r->since;
