@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #define RESPONSE_HEAD_MAX 32u
+#define CONTROL_MEMBERS   64u
 
 static enum err ask_errno(void)
 {
@@ -108,7 +109,7 @@ static enum err exchange(int fd, struct str request, uint32_t *ret_code, char **
     enum err e = send_all(fd, request);
     if (e == OK)
         e = send_all(fd, STR("\n"));
-    if (e == OK)
+    if (e == OK || e == ERR_CLOSED) /* a stranger is refused before he has asked */
         e = recv_head(fd, &code, &n);
     if (e != OK)
         return e;
@@ -213,5 +214,37 @@ struct str control_member(struct str json, const char *key)
         if (!json.n || *json.p != ',')
             return STR_NONE;
         json = str_skip(json, 1);
+    }
+}
+
+bool control_sound(struct str json)
+{
+    struct str names[CONTROL_MEMBERS];
+    size_t n = 0;
+    json = str_trim(json);
+    if (!json.n || *json.p != '{')
+        return false;
+    json = skip_blank(str_skip(json, 1));
+    if (str_eq(json, STR("}")))
+        return true;
+    for (;; n++) {
+        struct str value;
+        if (n == CONTROL_MEMBERS || !json.n || *json.p != '"')
+            return false;
+        json = skip_blank(take_string(str_skip(json, 1), &names[n]));
+        if (!json.n || *json.p != ':' || str_find(names[n], '\\') < names[n].n)
+            return false;
+        for (size_t i = 0; i < n; i++)
+            if (str_eq(names[i], names[n]))
+                return false;
+        json = take_value(skip_blank(str_skip(json, 1)), &value);
+        json = json.p ? skip_blank(json) : json;
+        if (!json.p || !json.n)
+            return false;
+        if (*json.p == '}')
+            return str_skip(json, 1).n == 0;
+        if (*json.p != ',')
+            return false;
+        json = skip_blank(str_skip(json, 1));
     }
 }

@@ -39,6 +39,8 @@ enum control_code {
     CONTROL_REFUSED = 3,     /* understood, and not done: invalid, exists, not allowed */
     CONTROL_UNAVAILABLE = 4, /* the program that answers is down or late */
     CONTROL_FAILED = 5,      /* tried and failed: disk, kernel */
+    CONTROL_FORBIDDEN = 6,   /* the asker's role does not hold it */
+    CONTROL_WAITS = 7,       /* taken down: a second person has to approve it */
 };
 /* Sends the request (one JSON object, no LF) and gives code and document. *ret_json is malloced,
  * NUL-terminated: the caller frees it. ERR_NOT_FOUND: no gateway runs there; ERR_AUTH: not
@@ -49,4 +51,7 @@ MUST_CHECK enum err control_ask(const char *socket_path, struct str request, uin
  * true/false as their text. STR_NONE if absent. Enough for requests that the CLI builds; the
  * monitor reads only "cmd", "off" and "engine" by it. */
 struct str control_member(struct str json, const char *key);
+/* The request is one object, read to its end, without a name twice and without an escape in a name:
+ * only then do all that read it, by whatever parser, see the same command. */
+bool control_sound(struct str json);
 #endif

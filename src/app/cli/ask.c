@@ -37,14 +37,31 @@ static int cannot_ask(const struct cli *c, enum err e)
     }
 }
 
+/* The request with --reason TEXT, in characters that need no escape. */
+static struct str with_reason(const struct cli *c, struct str request, char *buf, size_t cap)
+{
+    char why[512];
+    size_t n = 0;
+    if (!c->reason || request.n < 2 || request.p[request.n - 1] != '}')
+        return request;
+    for (const char *p = c->reason; *p && n < sizeof why; p++)
+        why[n++] = *p == '"' ? '\'' : *p == '\\' ? '/' : *p > 0 && *p < 0x20 ? ' ' : *p;
+    struct out o = out_of(buf, cap);
+    out_put(&o, str_head(request, request.n - 1));
+    out_json_kstr(&o, STR("reason"), str_of(why, n));
+    out_ch(&o, '}');
+    return o.full ? request : out_str(&o);
+}
+
 int gateway_ask(const struct cli *c, struct str request, struct reply *ret_r)
 {
-    char path[600], *text = NULL;
+    char path[600], *text = NULL, buf[CONTROL_REQUEST_MAX];
     size_t n = 0;
     uint32_t code = 0;
     if (!socket_path(c, path, sizeof path))
         return cannot_ask(c, ERR_LIMIT);
-    enum err e = control_ask(path, request, &code, &text, &n);
+    enum err e = control_ask(path, with_reason(c, request, buf, sizeof buf), &code, &text, &n);
+    mem_wipe(buf, sizeof buf); /* may hold a password */
     if (e != OK)
         return cannot_ask(c, e);
     json_error_t why;
@@ -85,9 +102,20 @@ int reply_judge(const struct reply *r)
                                 [CONTROL_NOT_FOUND] = EXIT_NOT_FOUND,
                                 [CONTROL_REFUSED] = EXIT_REFUSED,
                                 [CONTROL_UNAVAILABLE] = EXIT_LATE,
-                                [CONTROL_FAILED] = EXIT_REFUSED};
+                                [CONTROL_FAILED] = EXIT_REFUSED,
+                                [CONTROL_FORBIDDEN] = EXIT_NOT_PERMITTED,
+                                [CONTROL_WAITS] = EXIT_WAITS};
     if (r->code == CONTROL_OK)
         return EXIT_OK;
+    if (r->code == CONTROL_WAITS) {
+        (void)fprintf(stderr, "ringwall: approval %lld is wanted from ",
+                      (long long)number(r->doc, "approval"));
+        put_safe(stderr, str_c(member(r->doc, "waits_for") ? member(r->doc, "waits_for") : "?"));
+        (void)fprintf(stderr, ": ");
+        put_safe(stderr, str_c(member(r->doc, "what") ? member(r->doc, "what") : "?"));
+        (void)fputc('\n', stderr);
+        return EXIT_WAITS;
+    }
     const char *error = member(r->doc, "error");
     (void)fprintf(stderr, "ringwall: ");
     put_safe(stderr, str_c(error ? error : "refused without a reason"));

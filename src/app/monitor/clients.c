@@ -1,5 +1,6 @@
 /* The control socket (ipc/control.h): few clients, one request each, answered here or by a child.
  */
+#include "app/monitor/notify.h"
 #include "app/monitor/shield.h"
 #include <errno.h>
 #include <grp.h>
@@ -61,10 +62,31 @@ static void push(struct monitor *m, struct client *c)
     client_free(m, c);
 }
 
+/* The audit's line of a changing command, whoever answered it. A program may say in its answer what
+ * was and what is. */
+static void act_done(struct monitor *m, struct client *c, uint32_t code, struct str text)
+{
+    if (!c->command || !(c->command->changes || code == CONTROL_FORBIDDEN) || c->act.told)
+        return;
+    struct str before = control_member(text, "before"), after = control_member(text, "after");
+    if (before.n)
+        (void)snprintf(c->act.before, sizeof c->act.before, "%.*s", (int)MIN(before.n, 190u),
+                       before.p);
+    if (after.n)
+        (void)snprintf(c->act.after, sizeof c->act.after, "%.*s", (int)MIN(after.n, 190u), after.p);
+    c->act.told = true;
+    enum reason why = code == CONTROL_FORBIDDEN                      ? REASON_admin_right
+                      : code == CONTROL_WAITS                        ? REASON_admin_second
+                      : strcmp(c->command->name, "break-glass") == 0 ? REASON_admin_break_glass
+                                                                     : REASON_NONE;
+    act_tell(m, &c->by, &c->act, c->command->name, code, why);
+}
+
 /* head and text now; a body in a memfd follows from the socket's events. body is taken. */
 static void answer(struct monitor *m, struct client *c, uint32_t code, struct str text, int body,
                    uint64_t n_body)
 {
+    act_done(m, c, code, text);
     char head[48];
     uint64_t n = body >= 0 ? n_body : text.n;
     int len = snprintf(head, sizeof head, "%u %llu\n",
@@ -100,6 +122,24 @@ static void answer_error(struct monitor *m, struct client *c, enum control_code 
     answer(m, c, code, out_str(&o), -1, 0);
 }
 
+void client_answer(struct monitor *m, struct client *c, uint32_t code, struct str json)
+{
+    answer(m, c, code, json, -1, 0);
+}
+
+void client_sorry(struct monitor *m, struct client *c, enum control_code code, enum reason why,
+                  const char *error)
+{
+    char text[RISKS_TEXT + 1024];
+    struct out o = out_of(text, sizeof text);
+    out_ch(&o, '{');
+    out_json_kstr(&o, STR("error"), str_c(error));
+    if (why != REASON_NONE)
+        out_json_kstr(&o, STR("reason"), reason_info(why)->name);
+    out_ch(&o, '}');
+    answer(m, c, code, out_str(&o), -1, 0);
+}
+
 static void answer_document(struct monitor *m, struct client *c,
                             void (*put)(const struct monitor *, struct out *))
 {
@@ -126,40 +166,6 @@ static void cmd_metrics(struct monitor *m, struct client *c, struct str req)
 {
     (void)req;
     answer_document(m, c, metrics_put);
-}
-
-static void reload_failed_put(const struct monitor *m, struct out *o)
-{
-    out_ch(o, '{');
-    out_json_kstr(o, STR("error"), str_c(m->reload_problem));
-    out_json_ku64(o, STR("generation"), m->generation);
-    if (m->errors->n) {
-        OUT_LIT(o, ",\"problems\":");
-        config_errors_json(o, m->errors);
-    }
-    out_ch(o, '}');
-}
-
-static void reloaded_put(const struct monitor *m, struct out *o)
-{
-    out_ch(o, '{');
-    out_json_ku64(o, STR("generation"), m->generation);
-    out_ch(o, '}');
-}
-
-static void cmd_reload(struct monitor *m, struct client *c, struct str req)
-{
-    (void)req;
-    if (monitor_reload(m) == OK) {
-        answer_document(m, c, reloaded_put);
-        return;
-    }
-    char *text = malloc(DOCUMENT_MAX);
-    struct out o = out_of(text, text ? DOCUMENT_MAX : 0);
-    if (text)
-        reload_failed_put(m, &o);
-    answer(m, c, CONTROL_REFUSED, out_str(&o), -1, 0);
-    free(text);
 }
 
 static void cmd_bans(struct monitor *m, struct client *c, struct str req)
@@ -249,32 +255,87 @@ static void cmd_engines(struct monitor *m, struct client *c, struct str req)
         answer_error(m, c, CONTROL_NOT_FOUND, STR("no such engine"));
 }
 
+static void cmd_notify(struct monitor *m, struct client *c, struct str req)
+{
+    (void)req;
+    answer_document(m, c, notify_put);
+}
+
+static void cmd_notify_test(struct monitor *m, struct client *c, struct str req)
+{
+    (void)req;
+    notify_event(m, NOTE_TEST, c->by.name, "a test", c->act.why, "this is only a test");
+    answer_document(m, c, notify_put);
+}
+
 static const struct command {
-    const char *name; /* with a '-' at its end: all that begin so */
+    const char *name;
     void (*run)(struct monitor *, struct client *, struct str);
 } commands[] = {
-    {"status", cmd_status},   {"metrics", cmd_metrics}, {"reload", cmd_reload},
-    {"drain", cmd_drain},     {"stop", cmd_stop},       {"user-", cmd_vault},
-    {"peer-", cmd_vault},     {"key-", cmd_vault},      {"vault-", cmd_vault},
-    {"cdr", cmd_store},       {"explain", cmd_store},   {"bindings", cmd_store},
-    {"events", cmd_store},    {"facts", cmd_store},     {"store-", cmd_store},
-    {"calls", cmd_engines},   {"peers", cmd_engines},   {"transactions", cmd_engines},
-    {"engine-", cmd_engines}, {"bans", cmd_bans},       {"bans-", cmd_bans},
-    {"shield-", cmd_engines}, {"alerts", cmd_store},    {"evidence", cmd_store},
+    /* those of the monitor itself; rights.c has all */
+    {"status", cmd_status},
+    {"metrics", cmd_metrics},
+    {"reload", cmd_reload},
+    {"drain", cmd_drain},
+    {"stop", cmd_stop},
+    {"bans", cmd_bans},
+    {"bans-show", cmd_bans},
+    {"bans-add", cmd_bans},
+    {"bans-release", cmd_bans},
+    {"approvals", cmd_approvals},
+    {"approvals-approve", cmd_approve},
+    {"approvals-deny", cmd_deny},
+    {"break-glass", cmd_break_glass},
+    {"notify", cmd_notify},
+    {"notify-test", cmd_notify_test},
 };
 
-static void run(struct monitor *m, struct client *c, struct str req)
+void client_run(struct monitor *m, struct client *c, const struct admin_command *k, struct str req)
 {
-    struct str cmd = control_member(req, "cmd");
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-        struct str name = str_c(commands[i].name);
-        bool family = name.p[name.n - 1] == '-';
-        if (family ? str_starts(cmd, name) : str_eq(cmd, name)) {
+    switch ((enum admin_to)k->to) {
+    case TO_VAULT:
+        cmd_vault(m, c, req);
+        return;
+    case TO_STORE:
+        cmd_store(m, c, req);
+        return;
+    case TO_ENGINES:
+        cmd_engines(m, c, req);
+        return;
+    case TO_MONITOR:
+        break;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        if (strcmp(commands[i].name, k->name) == 0) {
             commands[i].run(m, c, req);
             return;
         }
-    }
     answer_error(m, c, CONTROL_BAD_REQUEST, STR("no such command"));
+}
+
+/* The one place where a request meets the asker's role. */
+static void run(struct monitor *m, struct client *c, struct str req)
+{
+    struct str name = control_member(req, "cmd");
+    const struct admin_command *k = control_sound(req) ? admin_command(name) : NULL;
+    if (!k) {
+        answer_error(m, c, CONTROL_BAD_REQUEST,
+                     control_sound(req) ? STR("no such command")
+                                        : STR("the request is not one plain object"));
+        return;
+    }
+    c->command = k;
+    act_begin(c, req);
+    if (!admin_may(c->by.role, k->right)) {
+        char with[128], text[256];
+        admin_roles_with(k->right, with, sizeof with);
+        (void)snprintf(text, sizeof text, "%s is %s and may not \"%.*s\"; %s may", c->by.name,
+                       admin_role_name(c->by.role), (int)MIN(name.n, 40u), name.p, with);
+        client_sorry(m, c, CONTROL_FORBIDDEN, REASON_admin_right, text);
+        return;
+    }
+    if (approval_gate(m, c, req))
+        client_run(m, c, k, req);
 }
 
 /* -- replies -- */
@@ -417,24 +478,29 @@ static void on_client(void *ctx, int fd, uint32_t events)
     }
 }
 
-/* The folder and mode of the socket keep others out; this is the second look. */
-static bool may_ask(int fd)
+/* Who has no role is told so, and takes no place of those who have one. */
+static void turn_away(struct monitor *m, int fd, const struct asker *by)
 {
-    struct ucred cred;
-    socklen_t n = sizeof cred;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) != 0)
-        return false;
-    const struct group *g = getgrnam(ADMIN_GROUP);
-    if (cred.uid == 0 || cred.uid == geteuid() || (g && cred.gid == g->gr_gid))
-        return true;
-    gid_t groups[64];
-    n = sizeof groups;
-    if (!g || getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &n) != 0)
-        return false;
-    for (size_t i = 0; i < n / sizeof groups[0]; i++)
-        if (groups[i] == g->gr_gid)
-            return true;
-    return false;
+    char body[256], all[320], with[128];
+    admin_roles_with(RIGHT_SEE, with, sizeof with);
+    struct out o = out_of(body, sizeof body);
+    char text[160];
+    (void)snprintf(text, sizeof text,
+                   "%s (uid %u) has no role here; see administrators: in the "
+                   "configuration",
+                   by->name, (unsigned)by->uid);
+    out_ch(&o, '{');
+    out_json_kstr(&o, STR("error"), str_c(text));
+    out_json_kstr(&o, STR("reason"), reason_info(REASON_admin_unknown)->name);
+    out_ch(&o, '}');
+    int n =
+        snprintf(all, sizeof all, "%u %zu\n%.*s", (unsigned)CONTROL_FORBIDDEN, o.n, (int)o.n, body);
+    if (n > 0 && (size_t)n < sizeof all &&
+        send(fd, all, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+        errno = 0; /* he went */
+    (void)close(fd);
+    struct act none = {0};
+    act_tell(m, by, &none, "connect", CONTROL_FORBIDDEN, REASON_admin_unknown);
 }
 
 static void on_socket(void *ctx, int fd, uint32_t events)
@@ -445,16 +511,34 @@ static void on_socket(void *ctx, int fd, uint32_t events)
     if (peer < 0)
         return;
     struct client *c = NULL;
+    struct asker by;
+    if (!asker_of(m, peer, &by) || by.role == ADMIN_NONE) {
+        turn_away(m, peer, &by);
+        return;
+    }
     for (size_t i = 0; i < CONTROL_CLIENTS_MAX && !c; i++)
         c = m->client[i].fd < 0 ? &m->client[i] : NULL;
-    char *in = c && may_ask(peer) ? malloc(CONTROL_REQUEST_MAX) : NULL;
+    char *in = c ? malloc(CONTROL_REQUEST_MAX) : NULL;
     if (!in || loop_add(&m->loop, peer, EPOLLIN, on_client, m) != OK) {
         free(in);
         (void)close(peer);
         return;
     }
-    *c = (struct client){
-        .fd = peer, .body = -1, .in = in, .due = instant_add(m->loop.now.mono, READ_LIMIT)};
+    *c = (struct client){.fd = peer,
+                         .by = by,
+                         .body = -1,
+                         .in = in,
+                         .due = instant_add(m->loop.now.mono, READ_LIMIT)};
+}
+
+/* Where the file names who may ask, everybody may knock: the kernel says who it is. Else the mode
+ * of the socket keeps others out, and this program looks again. */
+void clients_policy(struct monitor *m)
+{
+    char path[CONFIG_PATH + 32];
+    (void)snprintf(path, sizeof path, "%s/run/control.sock", m->state);
+    if (m->control_fd >= 0 && chmod(path, m->conf->admins.said ? 0666 : 0660) != 0)
+        monitor_log(m, SEV_WARN, "mode of %s: %s", path, strerror(errno));
 }
 
 enum err clients_open(struct monitor *m)
@@ -478,6 +562,7 @@ enum err clients_open(struct monitor *m)
     if (ok && g && geteuid() == 0)
         ok = lchown(a.sun_path, 0, g->gr_gid) == 0;
     ok = ok && listen(m->control_fd, 16) == 0;
+    clients_policy(m);
     if (ok && loop_add(&m->loop, m->control_fd, EPOLLIN, on_socket, m) == OK)
         return OK;
     monitor_log(m, SEV_ALERT, "control socket %s: %s", a.sun_path, strerror(errno));
@@ -486,6 +571,7 @@ enum err clients_open(struct monitor *m)
 
 void clients_turn(struct monitor *m)
 {
+    approvals_turn(m);
     if (m->stop_drained && !m->stopping && status_drained(m))
         m->stopping = true;
     for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {

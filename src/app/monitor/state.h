@@ -2,7 +2,10 @@
 #ifndef APP_MONITOR_STATE_H
 #define APP_MONITOR_STATE_H
 #include "app/config/config.h"
+#include "app/monitor/approve.h"
 #include "app/monitor/monitor.h"
+#include "app/monitor/rights.h"
+#include "app/monitor/risky.h"
 #include "call/targets.h"
 #include "io/loop.h"
 #include "io/spawn.h"
@@ -53,6 +56,9 @@ struct shared { /* a memfd of ours */
 };
 struct client { /* of the control socket */
     int fd;     /* -1: free */
+    struct asker by;
+    const struct admin_command *command; /* NULL: none yet */
+    struct act act;
     struct instant due;
     char *in;
     size_t n_in;
@@ -118,10 +124,19 @@ struct monitor {
     struct shared ports;      /* media ports with a session: the kernel's map, or fd -1 */
     struct shared geo, rules; /* fd -1: none */
     struct file_mark geo_mark;
+    struct shared ledger[IPC_ENGINES_MAX], ledger_ro[IPC_ENGINES_MAX], rates;
+    struct ledger_shard *ledger_view[IPC_ENGINES_MAX]; /* read-only once engines run */
+    struct instant ledger_due;
+    uint64_t ledger_kept, rates_mark; /* what was written or given last */
+    bool ledger_failed;
     struct instant feed_due[GUARD_FEEDS]; /* files of feeds: opened again */
     int feed_error[GUARD_FEEDS];          /* errno that was told */
     struct feed_news feed_news[GUARD_FEEDS];
     struct client client[CONTROL_CLIENTS_MAX];
+    struct tokens refusals; /* told as facts */
+    struct approvals approvals;
+    struct risks risks;    /* of the last reload that was judged */
+    struct notify *notify; /* notify.c */
     uint32_t next_query;
     struct fact_waiting facts[FACTS_WAITING]; /* ring of the newest */
     uint32_t first_fact, n_facts, sent_facts; /* of these the store was told so many */
@@ -144,6 +159,10 @@ void program_label(const struct program *p, char ret[24]); /* "engine 1" */
 MUST_CHECK enum err boot_config(struct monitor *m);
 MUST_CHECK enum err boot_all(struct monitor *m);
 void boot_undo(struct monitor *m);
+/* What peers' certificates are judged by: authorities and revocation lists, as the files are. */
+MUST_CHECK enum err boot_authorities(struct monitor *m, const struct config *c,
+                                     struct shared *ret_ca);
+bool boot_revoked(struct monitor *m); /* has the vault's revocation list changed since? */
 MUST_CHECK enum err boot_certs(struct monitor *m, const struct config *c,
                                struct shared ret_chain[CONFIG_CERTS], struct shared *ret_ca,
                                struct shared *ret_names);
@@ -159,10 +178,6 @@ void supply_all(struct monitor *m, enum attach_kind kind,
 
 /* programs.c */
 MUST_CHECK enum err program_init(struct monitor *m, uint32_t slot, enum role role, uint8_t engine);
-/* What peers' certificates are judged by: authorities and revocation lists, as the files are. */
-MUST_CHECK enum err boot_authorities(struct monitor *m, const struct config *c,
-                                     struct shared *ret_ca);
-bool boot_revoked(struct monitor *m); /* has the vault's revocation list changed since? */
 bool program_wanted(const struct monitor *m,
                     const struct program *p); /* false: a fetch program without a name or feed */
 void programs_turn(struct monitor *m);        /* start, restart, ping, give up: whatever is due */
@@ -189,16 +204,48 @@ bool tokens_take(struct tokens *t, struct instant now, int64_t rate);
 void connect_for(struct monitor *m, struct program *p); /* answers the CONNECT in m->msg */
 
 /* reload.c */
-enum err monitor_reload(struct monitor *m); /* logs; keeps the old one on any error; m->errors and
-                                               m->reload_problem say why */
+/* On whose word a reload is: a risky one wants a reason; where four_eyes is on, a second person who
+ * has seen this very text. NULL: a signal, nobody's word. */
+struct reload_word {
+    bool reason, second;
+    struct text_digest of; /* with second; empty: any */
+};
+/* Logs; keeps the old one on any error; m->errors and m->reload_problem say why. ERR_AUTH: risky
+ * (m->risks), and the word does not do; *ret_digest then names the text. */
+enum err monitor_reload(struct monitor *m, const struct reload_word *w,
+                        struct text_digest *ret_digest);
 
 /* clients.c */
 MUST_CHECK enum err clients_open(struct monitor *m);
+void clients_policy(struct monitor *m); /* who may knock */
 void clients_turn(struct monitor *m);
 struct instant clients_due(const struct monitor *m);
 void clients_reply(struct monitor *m, uint32_t slot, struct msg *reply); /* takes its descriptor */
 void clients_lost(struct monitor *m, uint32_t slot); /* a program died: its replies will not come */
 void clients_close(struct monitor *m);
+void client_answer(struct monitor *m, struct client *c, uint32_t code, struct str json);
+/* A refusal by name. */
+void client_sorry(struct monitor *m, struct client *c, enum control_code code, enum reason why,
+                  const char *text);
+void client_run(struct monitor *m, struct client *c, const struct admin_command *k,
+                struct str request); /* whatever it needs, it has */
+
+/* acts.c: who asked, and what the log is told of it */
+bool asker_of(const struct monitor *m, int fd, struct asker *ret_a);
+void act_begin(struct client *c, struct str request);
+void act_tell(struct monitor *m, const struct asker *by, const struct act *a, const char *command,
+              uint32_t code, enum reason why);
+
+/* approve.c */
+void cmd_reload(struct monitor *m, struct client *c, struct str req);
+void cmd_approvals(struct monitor *m, struct client *c, struct str req);
+void cmd_approve(struct monitor *m, struct client *c, struct str req);
+void cmd_deny(struct monitor *m, struct client *c, struct str req);
+void cmd_break_glass(struct monitor *m, struct client *c, struct str req);
+/* A risky command: true if it may run now; else the client has been answered. */
+bool approval_gate(struct monitor *m, struct client *c, struct str req);
+void approvals_turn(struct monitor *m);
+void approvals_put(const struct monitor *m, struct out *o); /* members of the status */
 
 /* status.c: documents of the commands that the monitor answers itself */
 void status_put(const struct monitor *m, struct out *o);

@@ -174,6 +174,7 @@ void status_put(const struct monitor *m, struct out *o)
     out_ch(o, ']');
     listeners_put(m, o);
     waivers_put(m, o);
+    approvals_put(m, o);
     OUT_LIT(o, ",\"shield\":{");
     shield_put(m, o);
     OUT_LIT(o, "},\"feeds\":");
