@@ -13,32 +13,6 @@ static struct str who_of(const struct gate_env *e, const struct request *r)
                                   : STR_NONE;
 }
 
-static enum reason at_cap(struct ledger_refusal *ret, enum reason why, int64_t used, int64_t cap)
-{
-    ret->used = used;
-    ret->cap = cap;
-    return why;
-}
-
-/* Of one key; first: the least that the call would cost. */
-static enum reason reached(const struct ledger_sum *s, const struct caps *c, int64_t first,
-                           struct ledger_refusal *ret)
-{
-    if (c->calls && s->calls >= c->calls)
-        return at_cap(ret, REASON_fraud_calls, s->calls, c->calls);
-    if (c->attempts_min && s->attempts_min >= c->attempts_min)
-        return at_cap(ret, REASON_fraud_attempts, s->attempts_min, c->attempts_min);
-    if (c->call_micro && first > c->call_micro)
-        return at_cap(ret, REASON_fraud_call_money, first, c->call_micro);
-    for (unsigned i = 0; i < SPAN_COUNT; i++) {
-        if (c->seconds[i] && s->seconds[i] >= c->seconds[i])
-            return at_cap(ret, REASON_fraud_minutes, s->seconds[i], c->seconds[i]);
-        if (c->micro[i] && (s->micro[i] >= c->micro[i] || first > c->micro[i] - s->micro[i]))
-            return at_cap(ret, REASON_fraud_money, s->micro[i], c->micro[i]);
-    }
-    return REASON_NONE;
-}
-
 static bool any_cap(const struct caps *c)
 {
     static const struct caps none;
@@ -55,7 +29,7 @@ static enum reason look(const struct gate_env *e, struct request *r, const struc
     uint64_t key = ledger_key_of(&e->ledger_key, kind, name);
     struct ledger_sum s = ledger_sum(e->ledger, kind, key, r->now.wall);
     struct ledger_refusal at = {.kind = (uint8_t)kind, .key = key};
-    enum reason why = reached(&s, c, rate_price(&price, 1), &at);
+    enum reason why = money_reached(&s, c, rate_price(&price, 1), &at);
     if (why != REASON_NONE)
         r->cap = at;
     return why;

@@ -133,6 +133,21 @@ static bool take_over(struct leg *b, const struct keys *x, const struct rate *r,
     return true;
 }
 
+/* A trunk that is known to take no more is passed over without an attempt: it would count for who
+ * calls. */
+static enum reason trunk_full(const struct core *c, const struct keys *x, const struct rate *r,
+                              struct ledger_refusal *ret_at)
+{
+    for (uint8_t i = 0; i < x->n; i++) {
+        if (x->v[i].kind != LEDGER_TRUNK || !x->v[i].caps)
+            continue;
+        struct ledger_sum s = ledger_sum(&c->cfg.ledger, LEDGER_TRUNK, x->v[i].key, c->now.wall);
+        *ret_at = (struct ledger_refusal){.kind = LEDGER_TRUNK, .key = x->v[i].key};
+        return money_reached(&s, x->v[i].caps, rate_price(r, 1), ret_at);
+    }
+    return REASON_NONE;
+}
+
 static void broke(struct leg *b, enum reason why, const struct ledger_refusal *at)
 {
     b->call->broke = !at || at->kind != LEDGER_TRUNK;
@@ -166,7 +181,9 @@ enum reason money_begin(struct leg *b)
     struct keys x;
     keys_of(b, &who, &r, &x);
     if (!take_over(b, &x, &r, &why)) {
-        why = ledger_reserve(&c->cfg.ledger, x.v, x.n, &r, c->now.wall, &b->pay.hold, &at);
+        why = trunk_full(c, &x, &r, &at);
+        if (why == REASON_NONE)
+            why = ledger_reserve(&c->cfg.ledger, x.v, x.n, &r, c->now.wall, &b->pay.hold, &at);
         if (why == REASON_capacity_ledger && k->emergency)
             why = REASON_NONE;
     }

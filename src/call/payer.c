@@ -77,3 +77,28 @@ struct rate money_rate(const struct gate_env *e, uint8_t peer, const struct numb
         return r;
     return rate_of_class(to->kind);
 }
+
+static enum reason at_cap(struct ledger_refusal *ret, enum reason why, int64_t used, int64_t cap)
+{
+    ret->used = used;
+    ret->cap = cap;
+    return why;
+}
+
+enum reason money_reached(const struct ledger_sum *s, const struct caps *c, int64_t first,
+                          struct ledger_refusal *ret)
+{
+    if (c->calls && s->calls >= c->calls)
+        return at_cap(ret, REASON_fraud_calls, s->calls, c->calls);
+    if (c->attempts_min && s->attempts_min >= c->attempts_min)
+        return at_cap(ret, REASON_fraud_attempts, s->attempts_min, c->attempts_min);
+    if (c->call_micro && first > c->call_micro)
+        return at_cap(ret, REASON_fraud_call_money, first, c->call_micro);
+    for (unsigned i = 0; i < SPAN_COUNT; i++) {
+        if (c->seconds[i] && s->seconds[i] >= c->seconds[i])
+            return at_cap(ret, REASON_fraud_minutes, s->seconds[i], c->seconds[i]);
+        if (c->micro[i] && (s->micro[i] >= c->micro[i] || first > c->micro[i] - s->micro[i]))
+            return at_cap(ret, REASON_fraud_money, s->micro[i], c->micro[i]);
+    }
+    return REASON_NONE;
+}

@@ -19,6 +19,11 @@ bool money_outside(const struct policy *p, uint8_t peer, uint8_t number_class);
 struct rate money_rate(const struct gate_env *e, uint8_t peer, const struct number *to,
                        struct wall now);
 
+/* Which cap of one key is reached already, if another call begins; first: the least that it would
+ * cost. Fills used and cap of *ret. */
+enum reason money_reached(const struct ledger_sum *s, const struct caps *c, int64_t first,
+                          struct ledger_refusal *ret);
+
 /* A lock for fraud stands on the board of bans under a key of its own: whoever it is for may
  * register and call within, and no other ban hides it or takes its place. */
 uint64_t money_lock_key(const struct sipkey *hash_key, struct str who);
