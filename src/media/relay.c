@@ -156,6 +156,8 @@ static enum reason relay_rtp(struct media *m, struct stream *s, struct pkt *pk, 
         return REASON_rtp_rate;
     reception_packet(&s->in, &r, pk->len, clock_rate(s, r.pt), now);
     struct stream *d = far_side(m, s);
+    if (UNLIKELY(d == NULL && s->leg->voice.on)) /* ours, back to where it came from */
+        return voice_packet(m, s, pk, &r) ? send_rtp(s, pk) : REASON_NONE;
     if (UNLIKELY(d != NULL && d->tone_left != 0))
         mix_tone(d, pk, &r);
     return send_rtp(d, pk);

@@ -4,6 +4,8 @@
 #define MEDIA_STATE_H
 #include "media/stats.h"
 #include "media/suite.h"
+#include "media/voice.h"
+#include "wire/rtp/rtp.h"
 #include "media/tone.h"
 #include "wire/sdp/sdp.h"
 
@@ -75,6 +77,7 @@ struct media_leg {
     uint8_t offer_mask;     /* of the last offer taken: which m-lines passed */
     uint64_t offer_hash;    /* and its text; chained in media.offers while not 0 */
     struct media_leg *offer_next;
+    struct voice voice;
 };
 /* Codec lists of zones, shared by their legs; a reload may leave old ones in use. */
 #define CODECS_LISTS_MAX 64u
@@ -97,7 +100,8 @@ struct media {
     struct codec_list lists[CODECS_LISTS_MAX]; /* number 1 is lists[0] */
     uint32_t by_port[65536];                   /* stream of a local port, RTP and RTCP */
     struct media_note notes[MEDIA_NOTES];
-    uint32_t n_notes;
+    uint32_t n_notes, n_digits;
+    struct media_digit digits[MEDIA_DIGITS];
 };
 
 static inline struct stream *leg_stream(struct media *m, const struct media_leg *l, unsigned i)
@@ -128,6 +132,11 @@ void stream_describe(struct stream *s, const struct sdp *sdp, struct str text,
 /* The highest rate that kind allows, by the shorter of the intervals that both sides ask for. */
 void stream_meter(struct stream *s, uint8_t kind, uint8_t ptime_a_ms, uint8_t ptime_b_ms);
 void legs_link(struct media *m, struct media_leg *l); /* streams of l and of its pair */
+
+/* --- voice.c --- */
+/* A packet, plain by now, of a leg that Ringwall itself speaks with: turned into our own, which goes
+ * back (true), or heard. */
+bool voice_packet(struct media *m, struct stream *s, struct pkt *pk, const struct rtp *r);
 
 /* --- codecs.c: lists of encoding names --- */
 #define CODECS_FULL 0xffu
