@@ -37,7 +37,10 @@ enum err ask_valid(const struct ask *a, size_t bytes)
         /* SHA-256 and SHA-384 digests; the TLS profile offers no other hash for our keys. */
         return a->sign == 0 && (a->ha2.len == 32 || a->ha2.len == 48) ? OK : ERR_UNSUPPORTED;
     case ASK_OTP:
-        return a->user.len && a->response.len ? OK : ERR_SYNTAX;
+        return a->user.len && a->response.len && (!a->nonce.len || a->nonce.len == 16) ? OK
+                                                                                       : ERR_SYNTAX;
+    case ASK_DEVICE:
+        return a->user.len && a->nonce.len == 16 && a->alg ? OK : ERR_SYNTAX;
     case ASK_STIR:
         return a->ha2.len == 32 ? OK : ERR_UNSUPPORTED;
     case ASK_CERT:

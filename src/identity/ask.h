@@ -10,9 +10,12 @@ enum ask_kind {
     ASK_RESPOND,    /* compute the response for a peer's challenge with the peer's secret (trunk
                        credentials) */
     ASK_SIGN,       /* TLS: sign this digest with key number key */
-    ASK_OTP,        /* is this a one-time code of that user now? user, response: the digits */
+    ASK_OTP,        /* is this a one-time code of that user now? user, response: the digits; nonce:
+                       16 digits of the device that a right one approves, or empty */
     ASK_STIR,       /* sign a PASSporT's digest (ha2, 32 bytes) with STIR key number key */
     ASK_CERT,       /* to the fetch program: bring the certificate chain of the URL in user */
+    ASK_DEVICE,     /* no question: a registration came from this device. user; nonce: its 16
+                       digits; realm: User-Agent; alg: enum device_by. Nothing is answered */
     ASK_KIND_COUNT
 };
 #define ASK_TEXT_MAX 1400u

@@ -14,10 +14,15 @@ enum err vault_new(const struct sipkey *nonce_key, const uint8_t seed[32], struc
     rng_init(&rng, seed);
     rng_bytes(&rng, &v->hash_key, sizeof(v->hash_key));
     rng_bytes(&rng, v->dummy_ha1, sizeof(v->dummy_ha1));
-    mem_wipe(&rng, sizeof(rng));
     v->nonce_key = *nonce_key;
     v->nonces = nc_init(mem, VAULT_NONCES);
+    struct otp_seed dummy = {.alg = OTP_SHA1, .digits = OTP_DIGITS_MIN, .n = 20};
+    rng_bytes(&rng, dummy.seed, dummy.n);
     users_init(&v->users, &v->hash_key);
+    otps_init(&v->otps, &v->hash_key, &dummy);
+    devices_init(&v->devices, &v->hash_key);
+    mem_wipe(&rng, sizeof(rng));
+    mem_wipe(&dummy, sizeof(dummy));
     for (unsigned i = 0; i < VAULT_ENGINES; i++)
         v->asks[i].tokens_milli = v->signs[i].tokens_milli = INT64_MAX;
     for (unsigned i = 0; i < VAULT_UNKNOWN_SLOTS; i++)
@@ -31,6 +36,8 @@ void vault_free(struct vault *v)
     if (!v)
         return;
     users_done(&v->users);
+    otps_done(&v->otps);
+    devices_done(&v->devices);
     for (unsigned i = 0; i < VAULT_KEYS; i++)
         key_free(v->keys[i]), key_free(v->keys_before[i]);
     free(v->nonces);
@@ -230,6 +237,40 @@ static void sign(struct vault *v, const struct vault_env *env, const struct ask 
     v->signed_++;
 }
 
+/* A right code approves the device that it was dialled from: nothing else an engine says does. */
+static void one_time(struct vault *v, const struct vault_env *env, const struct ask *q,
+                     struct answer *a)
+{
+    struct str text = str_of(q->text, q->n), aor = span_str(text, q->user);
+    uint64_t id;
+    enum otp_verdict right = otps_check(&v->otps, aor, span_str(text, q->response), env->now);
+    a->reason = right == OTP_RIGHT     ? REASON_NONE
+                : right == OTP_LIMITED ? REASON_auth_limited
+                                       : REASON_auth_otp;
+    if (right != OTP_RIGHT || !q->nonce.len || !device_parse(span_str(text, q->nonce), &id))
+        return;
+    enum err e = devices_seen(&v->devices, aor, id, DEVICE_BY_PLACE, STR_NONE, env->now.wall);
+    struct device *x = e == OK || e == ERR_EXISTS ? devices_find(&v->devices, aor, id) : NULL;
+    if (!x || x->state == DEVICE_REVOKED ||
+        devices_decide(&v->devices, x, DEVICE_APPROVED, STR("one-time code"), env->now.wall) != OK)
+        a->reason = REASON_right_revoked;
+    else
+        v->told = true;
+}
+
+void vault_device(struct vault *v, const struct vault_env *env, const struct ask *q)
+{
+    struct str text = str_of(q->text, q->n), aor = span_str(text, q->user), name;
+    struct str domain = str_cut(aor, '@', &name);
+    uint64_t id;
+    if (!bucket_take(&v->asks[env->engine], env->now.mono, VAULT_ASK_RATE) ||
+        q->alg > DEVICE_BY_PLACE || !device_parse(span_str(text, q->nonce), &id) ||
+        !users_find(&v->users, name, domain))
+        return;
+    (void)!devices_seen(&v->devices, aor, id, (enum device_by)q->alg, span_str(text, q->realm),
+                        env->now.wall);
+}
+
 _Static_assert(KEY_SIGNATURE_MAX <= ANSWER_BYTES_MAX, "a signature fits an answer");
 
 void vault_answer(struct vault *v, const struct vault_env *env, const struct ask *q,
@@ -245,4 +286,6 @@ void vault_answer(struct vault *v, const struct vault_env *env, const struct ask
         respond(v, env, q, ret_a);
     else if (q->kind == ASK_SIGN)
         sign(v, env, q, ret_a);
+    else if (q->kind == ASK_OTP)
+        one_time(v, env, q, ret_a);
 }

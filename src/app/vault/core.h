@@ -4,6 +4,8 @@
  */
 #ifndef APP_VAULT_CORE_H
 #define APP_VAULT_CORE_H
+#include "app/vault/devices.h"
+#include "app/vault/otp.h"
 #include "app/vault/peers.h"
 #include "app/vault/users.h"
 #include "crypto/key.h"
@@ -25,6 +27,9 @@ struct bucket {
 struct vault {
     struct users users;
     struct peers peers;
+    struct otps otps;
+    struct devices devices;
+    bool told;                    /* what the directory holds of devices has changed */
     struct key *keys[VAULT_KEYS]; /* NULL: not given */
     /* Of the configuration before: handshakes that began with its certificates end with its keys.
      * generation: low byte of the configuration's that keys belongs to. */
@@ -54,6 +59,8 @@ struct vault_env {
     vault_peer_fn *peer;
     void *arg;
 };
+/* A registration came from a device (ASK_DEVICE): it stands in the table afterwards. */
+void vault_device(struct vault *v, const struct vault_env *env, const struct ask *q);
 /* q passed ask_valid. Always fills *ret_a. About 2 us; SIGN 30 us. */
 void vault_answer(struct vault *v, const struct vault_env *env, const struct ask *q,
                   struct answer *ret_a);

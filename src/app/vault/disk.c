@@ -193,6 +193,60 @@ enum err disk_peers_save(struct disk *d, const struct peers *p)
     return e;
 }
 
+enum err disk_otps_load(struct disk *d, struct otps *o)
+{
+    char *p = NULL;
+    size_t n = 0;
+    uint32_t line = 0;
+    const char *why = "";
+    enum err e = load(d, "otp", &p, &n);
+    if (e == OK && p && otps_parse(o, str_of(p, n), &line, &why) != OK)
+        e = refuse(d, "otp", line, why);
+    drop(p, n);
+    return e;
+}
+
+enum err disk_otps_save(struct disk *d, const struct otps *v)
+{
+    size_t cap = otps_bytes(v);
+    char *p = malloc(cap);
+    struct out o = out_of(p, cap);
+    enum err e = p ? otps_print(v, &o) : ERR_FULL;
+    if (e == OK)
+        e = save(d, "otp", out_str(&o));
+    else
+        say(d, "no memory for the file of seeds");
+    drop(p, p ? o.n : 0);
+    return e;
+}
+
+enum err disk_devices_load(struct disk *d, struct devices *v)
+{
+    char *p = NULL;
+    size_t n = 0;
+    uint32_t line = 0;
+    const char *why = "";
+    enum err e = load(d, "devices", &p, &n);
+    if (e == OK && p && devices_parse(v, str_of(p, n), &line, &why) != OK)
+        e = refuse(d, "devices", line, why);
+    drop(p, n);
+    return e;
+}
+
+enum err disk_devices_save(struct disk *d, const struct devices *v)
+{
+    size_t cap = devices_bytes(v);
+    char *p = malloc(cap);
+    struct out o = out_of(p, cap);
+    enum err e = p ? devices_print(v, &o) : ERR_FULL;
+    if (e == OK)
+        e = save(d, "devices", out_str(&o));
+    else
+        say(d, "no memory for the file of devices");
+    drop(p, p ? o.n : 0);
+    return e;
+}
+
 static bool key_name(struct disk *d, struct str name, char ret[PATH_MAX_])
 {
     bool good = name.n > 0 && name.n <= 64 && name.p[0] != '.';

@@ -2,6 +2,8 @@
  * whom the folder belongs to. A replaced file is the old or the new one, never half of each. */
 #ifndef APP_VAULT_DISK_H
 #define APP_VAULT_DISK_H
+#include "app/vault/devices.h"
+#include "app/vault/otp.h"
 #include "app/vault/peers.h"
 #include "app/vault/users.h"
 #include "crypto/key.h"
@@ -20,11 +22,15 @@ MUST_CHECK enum err disk_users_load(struct disk *d, struct users *u);
 MUST_CHECK enum err disk_users_save(struct disk *d, const struct users *u);
 MUST_CHECK enum err disk_peers_load(struct disk *d, struct peers *p);
 MUST_CHECK enum err disk_peers_save(struct disk *d, const struct peers *p);
+MUST_CHECK enum err disk_otps_load(struct disk *d, struct otps *o);
+MUST_CHECK enum err disk_otps_save(struct disk *d, const struct otps *o);
+MUST_CHECK enum err disk_devices_load(struct disk *d, struct devices *v);
+MUST_CHECK enum err disk_devices_save(struct disk *d, const struct devices *v);
 /* name: letters, digits, - _ and inner dots. */
+/* Another file of the folder, whole. *ret_p: the caller's to free, NULL where there is no file. */
+MUST_CHECK enum err disk_text_load(struct disk *d, const char *name, char **ret_p, size_t *ret_n);
+MUST_CHECK enum err disk_text_save(struct disk *d, const char *name, struct str text);
 MUST_CHECK enum err disk_key_load(struct disk *d, struct str name, struct key **ret_k);
 /* ERR_EXISTS: never overwrites a key. */
 MUST_CHECK enum err disk_key_save(struct disk *d, struct str name, const struct key *k);
 #endif
-/* Another file of the folder, whole. *ret_p: the caller's to free, NULL where there is no file. */
-MUST_CHECK enum err disk_text_load(struct disk *d, const char *name, char **ret_p, size_t *ret_n);
-MUST_CHECK enum err disk_text_save(struct disk *d, const char *name, struct str text);

@@ -1,6 +1,7 @@
 #include "app/vault/service.h"
 #include "app/vault/admin.h"
 #include "app/vault/core.h"
+#include "app/vault/factor.h"
 #include "call/directory.h"
 #include "call/policy.h"
 #include "crypto/hash.h"
@@ -12,6 +13,7 @@
 #define BATCH      256u /* questions of one engine before the next has its turn */
 #define LOOK_TURNS 64u  /* busy turns between two looks at the control channel */
 #define SLEEP_MS   1000
+#define KEEP_US    INT64_C(5000000) /* between two writings of new devices */
 
 struct service {
     struct child c;
@@ -22,7 +24,8 @@ struct service {
     const struct policy *policy;   /* NULL: none that is valid */
     struct key *fresh[VAULT_KEYS]; /* loaded, and not yet used */
     bool has_fresh;
-    bool stop, over; /* told to end; must end */
+    struct instant saved; /* devices */
+    bool stop, over;      /* told to end; must end */
     bool told_ring[VAULT_ENGINES], told_ask[VAULT_ENGINES];
 };
 
@@ -38,23 +41,88 @@ static void take_policy(struct service *s)
     s->policy = p && policy_valid(p, s->c.policy.n) == OK ? p : NULL;
 }
 
+/* When the password of one with that role, set then, has had its time. */
+static struct wall password_until(const struct service *s, const struct user *x)
+{
+    const struct policy *p = s->policy;
+    for (uint8_t i = 0; p && i < p->n_roles; i++) {
+        int64_t days = p->roles[i].rights.password_days;
+        if (days && x->changed.us && str_eq(policy_text(p, p->roles[i].name), str_c(x->role)))
+            return (struct wall){x->changed.us + days * 86400 * INT64_C(1000000)};
+    }
+    return (struct wall){0};
+}
+
+static enum err publish_one(struct service *s, struct directory *d, const struct user *x)
+{
+    char text[USER_NUMBERS_TEXT];
+    struct out numbers = out_of(text, sizeof(text));
+    struct directory_device known[DIRECTORY_DEVICES];
+    const struct device *v;
+    uint32_t it = 0;
+    user_numbers_put(x, &numbers);
+    struct directory_entry e = {.aor = str_c(x->aor),
+                                .role = str_c(x->role),
+                                .site = str_c(x->site),
+                                .numbers = out_str(&numbers),
+                                .md5_until = x->md5 ? x->md5->until : (struct wall){0},
+                                .password_until = password_until(s, x),
+                                .devices = known};
+    if (x->second_factor || otps_find(&s->v->otps, e.aor))
+        e.flags |= DIRECTORY_SECOND_FACTOR;
+    if (x->must_change)
+        e.flags |= DIRECTORY_MUST_CHANGE;
+    while ((v = devices_next(&s->v->devices, e.aor, &it)) != NULL)
+        if (v->state != DEVICE_NEW && e.n_devices < DIRECTORY_DEVICES)
+            known[e.n_devices++] = (struct directory_device){v->id, v->state, {0}};
+    return directory_put(d, &e);
+}
+
 static enum err publish(struct service *s)
 {
     const struct users *u = &s->v->users;
-    size_t bytes = directory_bytes(u->n, u->aor_bytes);
+    uint32_t n_numbers = 0;
+    for (uint32_t i = 0; i < u->n; i++)
+        n_numbers += u->v[i]->n_numbers;
+    size_t text = u->aor_bytes + (size_t)n_numbers * 18;
+    size_t bytes = directory_bytes_of(u->n, text, s->v->devices.n_known, n_numbers);
     struct directory *d = calloc(1, bytes);
     enum err e = d ? OK : ERR_FULL;
     if (d)
-        directory_begin(d, u->n, u->aor_bytes);
-    for (uint32_t i = 0; e == OK && i < u->n; i++) {
-        const struct user *x = u->v[i];
-        struct wall md5 = x->md5 ? x->md5->until : (struct wall){0};
-        e = directory_add(d, str_c(x->aor), str_c(x->role), md5);
-    }
+        directory_begin_of(d, u->n, text, s->v->devices.n_known, n_numbers);
+    for (uint32_t i = 0; e == OK && i < u->n; i++)
+        e = publish_one(s, d, u->v[i]);
     if (e == OK)
         e = child_directory(&s->c, d, bytes);
     free(d);
     return e;
+}
+
+static void publish_again(struct service *s)
+{
+    enum err e = publish(s);
+    if (e != OK)
+        child_note(&s->c, SEV_ALERT, "vault: a change of users did not reach the engines (%s)",
+                   err_name(e));
+}
+
+/* Codes that were used and devices that were approved: at once. New devices: when there is time. */
+static void keep(struct service *s)
+{
+    if (s->v->told) {
+        s->v->told = false;
+        publish_again(s);
+        s->saved = (struct instant){0};
+    }
+    if (s->v->otps.changed && disk_otps_save(&s->disk, &s->v->otps) != OK)
+        child_note(&s->c, SEV_ALERT, "vault: %s", s->disk.why);
+    s->v->otps.changed = false;
+    if (!s->v->devices.changed || s->now.mono.us - s->saved.us < KEEP_US)
+        return;
+    s->v->devices.changed = false;
+    s->saved = s->now.mono;
+    if (disk_devices_save(&s->disk, &s->v->devices) != OK)
+        child_note(&s->c, SEV_ALERT, "vault: %s", s->disk.why);
 }
 
 /* strict: a key that is missing is an error, as when the vault starts. After a reload it leaves its
@@ -104,12 +172,19 @@ static void query(struct service *s)
     if (s->policy && s->policy->n_domains > 0)
         (void)snprintf(a.domain, sizeof(a.domain), STR_FMT,
                        STR_ARG(policy_text(s->policy, s->policy->domains[0])));
-    admin_do(&a, text, &r);
+    struct factor f = {s->v, &s->disk, &s->rng, s->now.wall, str_c(a.domain)};
+    if (factor_wants(text))
+        factor_do(&f, text, &r);
+    else
+        admin_do(&a, text, &r);
     enum err e = child_reply(&s->c, s->c.msg.u.query.id, r.code, str_of(r.text, r.n));
     admin_reply_done(&r);
     mem_wipe(s->c.msg.u.body, s->c.msg.n);
-    if (e == OK && a.users_changed)
+    if (a.users_changed)
+        factor_sweep(s->v);
+    if (e == OK && (a.users_changed || s->v->told))
         e = publish(s);
+    s->v->told = false;
     if (e != OK)
         child_note(&s->c, SEV_ALERT, "vault: a change of users did not reach the engines (%s)",
                    err_name(e));
@@ -131,6 +206,7 @@ static bool messages(struct service *s)
         if (a->kind == ATTACH_POLICY) {
             take_policy(s);
             use_keys(s);
+            publish_again(s); /* how long passwords last */
         } else if (a->kind == ATTACH_RING_ASK && a->a < VAULT_ENGINES)
             s->told_ring[a->a] = s->told_ask[a->a] = false; /* another engine */
         else if (a->kind == ATTACH_KEYS && load_keys(s, false) != OK)
@@ -172,6 +248,10 @@ static uint32_t serve(struct service *s, uint8_t engine)
             s->told_ask[engine] = true;
             continue;
         }
+        if (q.kind == ASK_DEVICE) {
+            vault_device(s->v, &env, &q);
+            continue;
+        }
         if (!vault_knows(s->v, &q)) /* the monitor told us before it told the engine */
             look(s);
         vault_answer(s->v, &env, &q, &a);
@@ -181,6 +261,7 @@ static uint32_t serve(struct service *s, uint8_t engine)
             counters_hit(&s->c.stats->reasons, REASON_ring_full);
     }
     mem_wipe(&a, sizeof(a));
+    mem_wipe(&q, sizeof(q)); /* may have held a code */
     return n;
 }
 
@@ -204,6 +285,7 @@ static int run(struct service *s)
     for (uint32_t turn = 1; !s->over; turn++) {
         uint32_t n = serve_all(s);
         stat_add(s->c.stats, STAT_turns, 1);
+        keep(s);
         if (n == 0 && child_sleep(&s->c)) {
             struct pollfd p[] = {{s->c.wake, POLLIN, 0}, {s->c.ch.fd, POLLIN, 0}};
             stat_set(s->c.stats, STAT_cpu_us, clock_cpu_us());
@@ -237,7 +319,9 @@ static int prepare(struct service *s)
     if (e != OK)
         return failed(s, "no memory", "");
     if (disk_open(&s->disk, ".") != OK || disk_users_load(&s->disk, &s->v->users) != OK ||
-        disk_peers_load(&s->disk, &s->v->peers) != OK || load_keys(s, true) != OK)
+        disk_peers_load(&s->disk, &s->v->peers) != OK ||
+        disk_otps_load(&s->disk, &s->v->otps) != OK ||
+        disk_devices_load(&s->disk, &s->v->devices) != OK || load_keys(s, true) != OK)
         return failed(s, "cannot begin", s->disk.why);
     take_policy(s);
     use_keys(s);
@@ -250,7 +334,7 @@ int service_main(const char *folder)
 {
     static struct service s;
     key_room();
-    if (crypto_init() != OK) {
+    if (crypto_init() != OK || otp_init() != OK) {
         (void)fprintf(stderr, "ringwall-vault: libcrypto does not work\n");
         return 1;
     }

@@ -1,0 +1,337 @@
+#include "app/vault/factor.h"
+#include <jansson.h>
+
+#define REPLY_ROOM 4096u
+#define SEED_BYTES 20u
+#define LISTED     512u
+
+struct job {
+    struct factor *f;
+    json_t *req;
+    struct admin_reply *r;
+    struct out o;
+    char aor_text[USER_AOR_MAX + 1];
+};
+
+static void refuse(struct job *j, enum control_code code, const char *why)
+{
+    j->o.n = 0;
+    j->o.full = false;
+    out_ch(&j->o, '{');
+    out_json_kstr(&j->o, STR("error"), str_c(why));
+    out_ch(&j->o, '}');
+    j->r->code = code;
+}
+
+static struct str member(const struct job *j, const char *key)
+{
+    const json_t *v = json_object_get(j->req, key);
+    return json_is_string(v) ? str_of(json_string_value(v), json_string_length(v)) : STR_NONE;
+}
+
+/* The user, who exists. NULL: refused. */
+static struct user *user_of(struct job *j, struct str *ret_aor)
+{
+    struct str given = member(j, "user"), name;
+    struct out o = out_of(j->aor_text, USER_AOR_MAX);
+    out_put(&o, given);
+    if (str_find(given, '@') >= given.n) {
+        out_ch(&o, '@');
+        out_put(&o, j->f->domain);
+    }
+    struct str aor = out_str(&o), domain = str_cut(aor, '@', &name);
+    struct user *x = given.n && !o.full ? users_find(&j->f->v->users, name, domain) : NULL;
+    if (!x)
+        refuse(j, CONTROL_NOT_FOUND, "there is no such user");
+    else
+        *ret_aor = str_c(x->aor);
+    return x;
+}
+
+static bool saved(struct job *j, enum err e)
+{
+    if (e != OK)
+        refuse(j, CONTROL_FAILED, j->f->disk ? j->f->disk->why : "it cannot be saved");
+    return e == OK;
+}
+
+static bool save_otps(struct job *j)
+{
+    return saved(j, j->f->disk ? disk_otps_save(j->f->disk, &j->f->v->otps) : OK);
+}
+
+/* --- codes --- */
+
+static void otp_enrol(struct job *j)
+{
+    struct str aor, alg = member(j, "alg");
+    struct otps *all = &j->f->v->otps;
+    struct otp_seed s = {.alg = OTP_SHA1, .digits = OTP_DIGITS_MIN, .n = SEED_BYTES};
+    if (!user_of(j, &aor))
+        return;
+    const struct otp_user *old = otps_find(all, aor);
+    if (old && !json_is_true(json_object_get(j->req, "replace"))) {
+        refuse(j, CONTROL_REFUSED,
+               "the user has a seed already; replace it with --replace: codes of the old one end");
+        return;
+    }
+    if (alg.n && !str_eq(alg, STR("sha1")) && !str_eq(alg, STR("sha256"))) {
+        refuse(j, CONTROL_BAD_REQUEST, "alg is sha1 or sha256");
+        return;
+    }
+    if (str_eq(alg, STR("sha256"))) {
+        s.alg = OTP_SHA256;
+        s.n = 32;
+    }
+    rng_bytes(j->f->rng, s.seed, s.n);
+    struct otp_user before = old ? *old : (struct otp_user){0};
+    if (otps_put(all, aor, &s, j->f->now, 0) != OK) {
+        refuse(j, CONTROL_FAILED, "no memory");
+    } else if (save_otps(j)) {
+        out_json_kstr(&j->o, STR("user"), aor);
+        char text[512];
+        struct out uri = out_of(text, sizeof text);
+        otp_uri(&s, j->f->domain, aor, &uri);
+        out_json_kstr(&j->o, STR("uri"), out_str(&uri));
+        uri = out_of(text, sizeof text);
+        otp_base32(s.seed, s.n, &uri);
+        out_json_kstr(&j->o, STR("secret"), out_str(&uri));
+        mem_wipe(text, sizeof text);
+        j->f->v->told = true;
+    } else if (!old || otps_put(all, aor, &before.seed, before.enrolled, before.used) != OK) {
+        (void)otps_del(all, aor);
+    }
+    mem_wipe(&s, sizeof s);
+    mem_wipe(&before, sizeof before);
+}
+
+static void otp_remove(struct job *j)
+{
+    struct str aor;
+    if (!user_of(j, &aor))
+        return;
+    if (!otps_del(&j->f->v->otps, aor)) {
+        refuse(j, CONTROL_NOT_FOUND, "the user has no seed");
+        return;
+    }
+    if (!save_otps(j))
+        return;
+    out_json_kstr(&j->o, STR("user"), aor);
+    j->f->v->told = true;
+}
+
+static bool list_room(struct job *j, size_t n)
+{
+    char *p = realloc(j->r->text, REPLY_ROOM + n * LISTED);
+    if (!p) {
+        refuse(j, CONTROL_FAILED, "no memory for the list");
+        return false;
+    }
+    j->r->text = j->o.p = p;
+    j->o.cap = REPLY_ROOM + n * LISTED;
+    return true;
+}
+
+static void otp_list(struct job *j)
+{
+    const struct otps *all = &j->f->v->otps;
+    if (!list_room(j, all->n))
+        return;
+    out_json_key(&j->o, STR("otp"));
+    out_ch(&j->o, '[');
+    for (uint32_t i = 0; i < all->n; i++) {
+        const struct otp_user *x = &all->v[i];
+        out_put(&j->o, i ? STR(",{") : STR("{"));
+        out_json_kstr(&j->o, STR("user"), str_c(x->aor));
+        out_json_ki64(&j->o, STR("enrolled"), x->enrolled.us / 1000000);
+        out_json_kstr(&j->o, STR("alg"), x->seed.alg == OTP_SHA256 ? STR("sha256") : STR("sha1"));
+        out_json_ku64(&j->o, STR("digits"), x->seed.digits);
+        out_ch(&j->o, '}');
+    }
+    out_ch(&j->o, ']');
+}
+
+/* --- devices --- */
+
+static void put_device(struct out *o, const struct device *x)
+{
+    char id[DEVICE_TEXT];
+    device_text(x->id, id);
+    out_json_kstr(o, STR("user"), str_c(x->aor));
+    out_json_kstr(o, STR("device"), str_c(id));
+    out_json_kstr(o, STR("by"), str_c(device_by_name(x->by)));
+    out_json_kstr(o, STR("name"), str_c(x->name));
+    out_json_kstr(o, STR("state"), str_c(device_state_name(x->state)));
+    out_json_ki64(o, STR("first_seen"), x->first.us / 1000000);
+    if (x->decided.us) {
+        out_json_ki64(o, STR("decided"), x->decided.us / 1000000);
+        out_json_kstr(o, STR("decided_by"), str_c(x->approved_by));
+    }
+}
+
+static void device_list(struct job *j)
+{
+    const struct devices *all = &j->f->v->devices;
+    struct str aor = STR_NONE;
+    if (member(j, "user").n && !user_of(j, &aor))
+        return;
+    if (!list_room(j, all->n))
+        return;
+    out_json_key(&j->o, STR("devices"));
+    out_ch(&j->o, '[');
+    bool first = true;
+    for (uint32_t i = 0; i < all->n; i++) {
+        if (aor.n && !str_eq(str_c(all->v[i].aor), aor))
+            continue;
+        out_put(&j->o, first ? STR("{") : STR(",{"));
+        first = false;
+        put_device(&j->o, &all->v[i]);
+        out_ch(&j->o, '}');
+    }
+    out_ch(&j->o, ']');
+}
+
+static struct device *device_of(struct job *j)
+{
+    struct str aor;
+    uint64_t id;
+    if (!user_of(j, &aor))
+        return NULL;
+    struct device *x =
+        device_parse(member(j, "device"), &id) ? devices_find(&j->f->v->devices, aor, id) : NULL;
+    if (!x)
+        refuse(j, CONTROL_NOT_FOUND, "the user has no such device: ringwall device list USER");
+    return x;
+}
+
+/* Saves what was changed of x, or takes it back. */
+static void finish(struct job *j, struct device *x, const struct device *before, uint32_t n_known)
+{
+    struct devices *all = &j->f->v->devices;
+    if (!saved(j, j->f->disk ? disk_devices_save(j->f->disk, all) : OK)) {
+        *x = *before;
+        all->n_known = n_known;
+        return;
+    }
+    all->changed = false;
+    put_device(&j->o, x);
+    j->f->v->told |= x->state != before->state;
+}
+
+static void decide(struct job *j, enum directory_state s)
+{
+    struct device *x = device_of(j);
+    struct str who = member(j, "by");
+    if (!x)
+        return;
+    struct device before = *x;
+    uint32_t n_known = j->f->v->devices.n_known;
+    if (devices_decide(&j->f->v->devices, x, s, who.n ? who : STR("administrator"), j->f->now) !=
+        OK)
+        refuse(j, CONTROL_REFUSED, "the user has 16 devices already");
+    else
+        finish(j, x, &before, n_known);
+}
+
+static void device_approve(struct job *j)
+{
+    decide(j, DEVICE_APPROVED);
+}
+
+static void device_revoke(struct job *j)
+{
+    decide(j, DEVICE_REVOKED);
+}
+
+static void device_name(struct job *j)
+{
+    struct device *x = device_of(j);
+    if (!x)
+        return;
+    struct device before = *x;
+    if (device_rename(x, member(j, "name")) != OK)
+        refuse(j, CONTROL_REFUSED, "a name has 1 to 48 printable characters");
+    else
+        finish(j, x, &before, j->f->v->devices.n_known);
+}
+
+/* --- which --- */
+
+static const struct {
+    const char *name;
+    void (*fn)(struct job *j);
+} commands[] = {
+    {"vault-otp-enrol", otp_enrol},
+    {"vault-otp-remove", otp_remove},
+    {"vault-otp-list", otp_list},
+    {"vault-device-list", device_list},
+    {"vault-device-approve", device_approve},
+    {"vault-device-revoke", device_revoke},
+    {"vault-device-rename", device_name},
+};
+
+bool factor_wants(struct str request)
+{
+    struct str cmd = control_member(request, "cmd");
+    return str_starts(cmd, STR("vault-otp-")) || str_starts(cmd, STR("vault-device-"));
+}
+
+static void dispatch(struct job *j)
+{
+    struct str cmd = member(j, "cmd");
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        if (str_eq(cmd, str_c(commands[i].name))) {
+            commands[i].fn(j);
+            return;
+        }
+    refuse(j, CONTROL_BAD_REQUEST, "the vault knows no such command");
+}
+
+void factor_do(struct factor *f, struct str request, struct admin_reply *ret_r)
+{
+    json_error_t why;
+    *ret_r = (struct admin_reply){.text = malloc(REPLY_ROOM)};
+    struct job j = {.f = f, .r = ret_r, .o = out_of(ret_r->text, REPLY_ROOM)};
+    if (!ret_r->text) {
+        ret_r->code = CONTROL_FAILED;
+        return;
+    }
+    j.req = json_loadb(request.p, request.n, JSON_REJECT_DUPLICATES, &why);
+    out_ch(&j.o, '{');
+    if (json_is_object(j.req))
+        dispatch(&j);
+    else
+        refuse(&j, CONTROL_BAD_REQUEST, "the request is not one JSON object");
+    if (ret_r->code == CONTROL_OK)
+        out_ch(&j.o, '}');
+    if (j.o.full)
+        refuse(&j, CONTROL_FAILED, "the reply does not fit");
+    ret_r->n = j.o.n;
+    json_decref(j.req);
+}
+
+static bool exists(const struct vault *v, const char *aor)
+{
+    struct str name, domain = str_cut(str_c(aor), '@', &name);
+    return users_find(&v->users, name, domain) != NULL;
+}
+
+void factor_sweep(struct vault *v)
+{
+    for (uint32_t i = v->otps.n; i-- > 0;) {
+        if (exists(v, v->otps.v[i].aor))
+            continue;
+        char aor[OTP_AOR_MAX + 1];
+        memcpy(aor, v->otps.v[i].aor, sizeof aor);
+        v->otps.changed |= otps_del(&v->otps, str_c(aor));
+    }
+    for (uint32_t i = 0; i < v->devices.n;) {
+        if (exists(v, v->devices.v[i].aor)) {
+            i++;
+            continue;
+        }
+        char aor[DEVICE_AOR_MAX + 1];
+        memcpy(aor, v->devices.v[i].aor, sizeof aor);
+        devices_forget(&v->devices, str_c(aor));
+    }
+}

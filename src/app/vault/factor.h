@@ -1,0 +1,28 @@
+/* The administrator's requests about second factors and devices; form and codes as admin.h:
+ *
+ * {"cmd":"vault-otp-enrol","user","replace"?:bool,"alg"?:"sha1|sha256"}
+ *     -> {"user","uri","secret"}: told once, and never again
+ * {"cmd":"vault-otp-remove","user"} -> {"user"}
+ * {"cmd":"vault-otp-list"} -> {"otp":[{"user","enrolled","alg","digits"}]}
+ * {"cmd":"vault-device-list","user"?} -> {"devices":[{"user","device","by","name","state",
+ *     "first_seen","decided"?,"approved_by"?}]}
+ * {"cmd":"vault-device-approve","user","device","by"?}   {"cmd":"vault-device-revoke","user",
+ * "device","by"?}   {"cmd":"vault-device-rename","user","device","name"} -> {"user","device",...}
+ */
+#ifndef APP_VAULT_FACTOR_H
+#define APP_VAULT_FACTOR_H
+#include "app/vault/admin.h"
+#include "app/vault/core.h"
+
+struct factor {
+    struct vault *v;
+    struct disk *disk; /* NULL: nothing is saved */
+    struct rng *rng;
+    struct wall now;
+    struct str domain; /* default domain, and the issuer that phones' programs show */
+};
+bool factor_wants(struct str request); /* is that one of these? */
+void factor_do(struct factor *f, struct str request, struct admin_reply *ret_r);
+/* Users have gone: nothing of theirs is kept for whoever gets the name next. */
+void factor_sweep(struct vault *v);
+#endif
