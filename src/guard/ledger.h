@@ -44,6 +44,7 @@ void caps_default(struct caps *c, struct caps *off); /* of an untouched install:
                                                         small daily sum, off-hours lower */
 struct ledger_shard;
 size_t ledger_bytes(uint32_t rows);                                               /* of a shard */
+uint32_t ledger_rows(size_t bytes);                                               /* that fit */
 void ledger_begin(struct ledger_shard *s, uint32_t rows, const struct sipkey *k); /* mem zeroed */
 /* Is it a shard of that size? ERR_SYNTAX: begin anew; ledger_adopt needs it to be one. */
 MUST_CHECK enum err ledger_valid(const struct ledger_shard *s, size_t bytes);
@@ -114,7 +115,9 @@ MUST_CHECK enum err ledger_plant(struct ledger *l, const struct ledger_seed *s, 
 /* Are both in the same hour, day or month (UTC)? */
 bool ledger_same_window(enum span_of_time t, struct wall a, struct wall b);
 uint32_t ledger_rows_used(const struct ledger_shard *s);
-/* Walks the rows of a shard: *it from 0; false at the end. */
+/* Walks the rows of a shard: *it from 0; false at the end. ledger_walk believes nothing in it. */
+bool ledger_walk(const struct ledger_shard *s, size_t bytes, uint32_t *it,
+                 struct ledger_seed *ret_row, uint32_t *ret_calls, struct wall now);
 bool ledger_next(const struct ledger_shard *s, uint32_t *it, struct ledger_seed *ret_row,
                  uint32_t *ret_calls, struct wall now);
 #endif

@@ -73,6 +73,11 @@ static uint32_t buckets_of(size_t bytes)
     return b > BUCKETS_MAX ? 0 : (uint32_t)b;
 }
 
+uint32_t ledger_rows(size_t bytes)
+{
+    return buckets_of(bytes) * LEDGER_WAYS;
+}
+
 void ledger_begin(struct ledger_shard *s, uint32_t rows, const struct sipkey *k)
 {
     s->buckets = buckets_of(ledger_bytes(rows));
@@ -276,8 +281,14 @@ uint32_t ledger_rows_used(const struct ledger_shard *s)
 bool ledger_next(const struct ledger_shard *s, uint32_t *it, struct ledger_seed *ret_row,
                  uint32_t *ret_calls, struct wall now)
 {
+    return ledger_walk(s, ledger_bytes(s->buckets * LEDGER_WAYS), it, ret_row, ret_calls, now);
+}
+
+bool ledger_walk(const struct ledger_shard *s, size_t bytes, uint32_t *it,
+                 struct ledger_seed *ret_row, uint32_t *ret_calls, struct wall now)
+{
     struct ledger_clock c = ledger_clock_of(now);
-    uint32_t buckets = MIN(s->buckets, BUCKETS_MAX);
+    uint32_t buckets = buckets_of(bytes);
     while (*it < buckets * LEDGER_WAYS) {
         uint32_t i = (*it)++;
         const struct ledger_bucket *b = &s->bucket[i / LEDGER_WAYS];

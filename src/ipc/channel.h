@@ -90,6 +90,7 @@ struct msg_setup {
     struct sipkey token_seal, token_mask; /* engines */
     struct sipkey hash;    /* engines and store: one key for tables that all of them index */
     struct sipkey nonce;   /* engines and vault */
+    struct sipkey ledger;  /* engines: names in the ledger; the same over restarts */
     uint32_t location_cap; /* bindings a shard holds */
     uint32_t restarts;     /* of this child since the gateway started */
 };
@@ -123,6 +124,9 @@ enum attach_kind {
                         (1). engines write those of their own range */
     ATTACH_FEED,     /* fetch: file of feed a, open for reading */
     ATTACH_CERTS,    /* memfd, struct cert_board: writable for fetch, read-only for engines */
+    ATTACH_LEDGER,   /* memfd, shard of the ledger of engine a: writable for its owner, read-only
+                        for other engines */
+    ATTACH_RATES,    /* sealed memfd, struct rates. engines */
     ATTACH_KIND_COUNT
 };
 struct msg_attach {

@@ -59,19 +59,21 @@ static enum err attach_ring(struct child_ring *r, const struct msg_attach *a, in
     return OK;
 }
 
-static enum err attach_location(struct child *c, const struct msg_attach *a, int fd)
+/* Shards: one an engine, its own to write. */
+static enum err attach_shard(struct child *c, struct child_map *map, void **own_slot,
+                             const struct msg_attach *a, int fd)
 {
     bool own = c->ch.role == ROLE_ENGINE && a->a == c->setup.engine;
     if (!own)
-        return attach_map(&c->location[a->a], a, fd, false);
+        return attach_map(&map[a->a], a, fd, false);
     void *p = NULL;
-    if (c->location_own || a->bytes == 0)
+    if (*own_slot || a->bytes == 0)
         return ERR_STATE; /* handlers keep pointers into it: never replaced */
     enum err e = mem_map(fd, (size_t)a->bytes, true, false, &p);
     if (e != OK)
         return e;
-    c->location_own = p;
-    c->location[a->a] = (struct child_map){p, (size_t)a->bytes};
+    *own_slot = p;
+    map[a->a] = (struct child_map){p, (size_t)a->bytes};
     return OK;
 }
 
@@ -174,7 +176,7 @@ static enum err attach_star_ring(struct child *c, struct child_ring *r, const st
     return attach_ring(r, a, fd, producer, wake);
 }
 
-/* What belongs to the shield. */
+/* What belongs to the shield, and to money. */
 static enum err attach_shield(struct child *c, const struct msg_attach *a, int *fd)
 {
     bool engine = c->ch.role == ROLE_ENGINE;
@@ -189,6 +191,11 @@ static enum err attach_shield(struct child *c, const struct msg_attach *a, int *
         return engine ? attach_map(&c->geo, a, *fd, true) : ERR_STATE;
     case ATTACH_RULES:
         return engine ? attach_map(&c->rules, a, *fd, true) : ERR_STATE;
+    case ATTACH_LEDGER: /* readers keep pointers, too: never replaced */
+        return engine && !c->ledger[a->a].p ? attach_shard(c, c->ledger, &c->ledger_own, a, *fd)
+                                            : ERR_STATE;
+    case ATTACH_RATES:
+        return engine ? attach_map(&c->rates, a, *fd, true) : ERR_STATE;
     case ATTACH_FEED:
         return c->ch.role == ROLE_FETCH && a->a < ARRAY_LEN(c->feed) ? keep_fd(&c->feed[a->a], fd)
                                                                      : ERR_STATE;
@@ -219,7 +226,7 @@ static enum err attach(struct child *c, const struct msg_attach *a, int *fd)
     case ATTACH_STATS:
         return attach_stats(c, a, *fd);
     case ATTACH_LOCATION:
-        return attach_location(c, a, *fd);
+        return attach_shard(c, c->location, &c->location_own, a, *fd);
     case ATTACH_LISTENER:
         return engine && a->a < CHILD_LISTENERS ? keep_fd(&c->listener[a->a], fd) : ERR_RANGE;
     case ATTACH_CHAIN:
@@ -253,6 +260,8 @@ static enum err attach(struct child *c, const struct msg_attach *a, int *fd)
     case ATTACH_GEO:
     case ATTACH_RULES:
     case ATTACH_FEED:
+    case ATTACH_LEDGER:
+    case ATTACH_RATES:
         return attach_shield(c, a, fd);
     case ATTACH_KIND_COUNT:
     default:

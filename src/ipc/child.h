@@ -35,6 +35,9 @@ struct child {
     struct child_map certs;            /* engines, fetch */
     void *certs_own;                   /* fetch: the same, writable */
     struct child_map bans, geo, rules; /* engines */
+    struct child_map ledger[IPC_ENGINES_MAX]; /* engines */
+    void *ledger_own;                  /* engine: its own shard, writable */
+    struct child_map rates;            /* engines */
     uint32_t *ban_hits;                /* engine: BAN_CAP of guard/ban.h, writable */
     uint8_t *ports;                    /* engine: 65536 media ports, writable; NULL: nobody looks */
     int feed[16];                      /* fetch: files of feeds; -1: none. Take one and set it -1 */

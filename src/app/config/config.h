@@ -33,13 +33,18 @@ struct config_cert { /* index = policy_listener.key = key number at the vault */
     char chain[CONFIG_PATH]; /* PEM file, leaf first; absolute, or made so from the state folder */
     char key[CONFIG_NAME];   /* name of the key in the vault */
 };
+struct config_deck { /* index as in policy.decks; what rows without such columns mean */
+    char file[CONFIG_PATH];
+    uint16_t minimum_s, increment_s;
+};
 struct config {
     struct policy policy;
+    struct config_deck decks[RATES_DECKS];
     char state[CONFIG_PATH];        /* state folder */
     char trust_anchor[CONFIG_PATH]; /* file of DNSSEC trust anchors; "" = none was found */
     char stir_trusted[CONFIG_PATH]; /* PEM of authorities of signers of calls; "" = none */
-    char stir_ca[CONFIG_PATH];      /* PEM for the servers that hold certificates; "" = the system's */
-    char stir_key[CONFIG_NAME];     /* name of the key in the vault that signs calls; "" = none */
+    char stir_ca[CONFIG_PATH];  /* PEM for the servers that hold certificates; "" = the system's */
+    char stir_key[CONFIG_NAME]; /* name of the key in the vault that signs calls; "" = none */
     char authority_ca[CONFIG_PATH];  /* certificates of another authority; "" = none */
     char authority_crl[CONFIG_PATH]; /* its revocation list; "" = none */
     uint8_t n_certs;

@@ -45,7 +45,7 @@ struct ref_kind { /* named things of the policy, whose first member is struct sp
     const char *word;
     size_t array_off, stride, count_off;
 };
-extern const struct ref_kind REF_LISTENER, REF_ZONE, REF_PEER, REF_ROLE;
+extern const struct ref_kind REF_LISTENER, REF_ZONE, REF_PEER, REF_ROLE, REF_DECK;
 
 struct pos pos_of(struct fy_node *n); /* of a mapping or list: of its first element */
 /* Reads a mapping into base; returns a bit for each field that was there (fields at most 32). what:

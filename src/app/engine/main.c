@@ -30,6 +30,36 @@ static uint32_t share(uint32_t whole, unsigned engines, uint32_t least)
     return MAX(whole / MAX(engines, 1u), least);
 }
 
+static const struct rates *rates_given(const struct engine *e)
+{
+    const struct rates *r = e->child.rates.p;
+    return r && rates_valid(r, e->child.rates.n) == OK ? r : NULL;
+}
+
+/* The own shard may be one that a dead engine left. */
+static enum err ledger_shards(struct engine *e, struct ledger *ret_l)
+{
+    const struct msg_setup *s = &e->child.setup;
+    const struct child_map *m = e->child.ledger;
+    struct ledger l = {.own = e->child.ledger_own};
+    if (!l.own || s->engines > LEDGER_SHARDS)
+        return ERR_STATE;
+    size_t n = m[s->engine].n;
+    if (ledger_valid(l.own, n) != OK) {
+        child_note(&e->child, SEV_ALERT, "ledger: the shard was damaged: begun anew");
+        memset(l.own, 0, n);
+        ledger_begin(l.own, ledger_rows(n), &s->ledger);
+    }
+    if (s->restarts)
+        ledger_adopt(l.own, e->loop.now.wall);
+    for (; l.n < s->engines; l.n++) {
+        l.shard[l.n] = m[l.n].p;
+        l.bytes[l.n] = m[l.n].n;
+    }
+    *ret_l = l;
+    return OK;
+}
+
 static enum err core_make(struct engine *e)
 {
     const struct msg_setup *s = &e->child.setup;
@@ -49,6 +79,8 @@ static enum err core_make(struct engine *e)
                            .guard_sources = GUARD_SOURCES,
                            .guard_parties = GUARD_PARTIES,
                            .token_keys = {s->token_seal, s->token_mask},
+                           .ledger_key = s->ledger,
+                           .rates = rates_given(e),
                            .hash_key = s->hash,
                            .nonce_key = s->nonce,
                            .calls_cap = share(l->calls, s->engines, 16),
@@ -61,6 +93,8 @@ static enum err core_make(struct engine *e)
     cfg.own = e->child.location_own;
     cfg.service_own = (void *)((uint8_t *)e->child.location_own + service_at(s->location_cap));
     cfg.service_cap = service_cap(s->location_cap);
+    if (ledger_shards(e, &cfg.ledger) != OK)
+        return ERR_SYNTAX;
     for (unsigned i = 0; i < s->engines; i++) { /* others' are mapped read-only */
         const struct child_map *m = &e->child.location[i];
         if (!m->p)
@@ -155,6 +189,8 @@ static void attached(struct engine *e)
         engine_rules_attached(e);
     } else if (kind == ATTACH_GEO) {
         geo_attached(e);
+    } else if (kind == ATTACH_RATES) {
+        core_rates(e->core, rates_given(e));
     } else if (kind == ATTACH_RING_ASK) {
         streams_sign_again(e);
     }

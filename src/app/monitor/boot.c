@@ -1,5 +1,6 @@
 /* What exists before any child: the configuration, folders, one instance's lock, listening sockets,
  * shared memory, keys of this boot. */
+#include "app/monitor/lists.h"
 #include "app/monitor/rules.h"
 #include "app/monitor/state.h"
 #include "call/certs.h"
@@ -284,7 +285,6 @@ static enum err pem(struct monitor *m, const char *const path[PEM_FILES], bool m
     return e;
 }
 
-enum err boot_certs(struct monitor *m, const struct config *c,
 enum err boot_authorities(struct monitor *m, const struct config *c, struct shared *ret_ca)
 {
     char ca[CONFIG_PATH + 16], trusted[CONFIG_PATH + 16], crl[CONFIG_PATH + 16];
@@ -309,6 +309,7 @@ bool boot_revoked(struct monitor *m)
     return true;
 }
 
+enum err boot_certs(struct monitor *m, const struct config *c,
                     struct shared ret_chain[CONFIG_CERTS], struct shared *ret_ca,
                     struct shared *ret_names)
 {
@@ -389,6 +390,8 @@ static enum err memory(struct monitor *m)
     if (e == OK)
         e = board(m);
     if (e == OK)
+        e = ledger_open(m);
+    if (e == OK)
         e = memfd_sealed("ringwall-policy", &m->conf->policy, sizeof m->conf->policy,
                          &m->policy.fd);
     m->policy.n = sizeof m->conf->policy;
@@ -447,11 +450,13 @@ void boot_undo(struct monitor *m)
         for (uint32_t k = 0; k < POLICY_LISTENERS; k++)
             close_fd(&m->listener[i][k]);
     }
+    ledger_close(m);
     mem_unmap(m->board, sizeof *m->board);
     m->board = NULL;
-    struct shared *rest[] = {
-        &m->targets,   &m->targets_ro, &m->policy,  &m->directory, &m->certs, &m->certs_ro, &m->ca,
-        &m->key_names, &m->bans_board, &m->bans_ro, &m->ports,     &m->geo,   &m->rules};
+    struct shared *rest[] = {&m->targets,    &m->targets_ro, &m->policy, &m->directory,
+                             &m->certs,      &m->certs_ro,   &m->ca,     &m->key_names,
+                             &m->bans_board, &m->bans_ro,    &m->ports,  &m->geo,
+                             &m->rules,      &m->rates};
     for (size_t k = 0; k < ARRAY_LEN(rest); k++)
         shared_close(rest[k]);
     for (uint32_t i = 0; i < CONFIG_CERTS; i++)

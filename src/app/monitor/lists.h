@@ -9,6 +9,15 @@
  * Engines are told. */
 void geo_policy(struct monitor *m);
 
+/* ledger.c: shards with what the file in the state folder says; then that file again every few
+ * seconds, and at the end. */
+MUST_CHECK enum err ledger_open(struct monitor *m);
+void ledger_turn(struct monitor *m);
+void ledger_keep(struct monitor *m);
+void ledger_close(struct monitor *m);
+/* Prices from the files of the decks; as geo_policy. */
+void rates_policy(struct monitor *m);
+
 /* Gives p (fetch, while it is set up or runs) every feed's file, or its authorities. */
 MUST_CHECK enum err feeds_give(struct monitor *m, struct program *p);
 void feeds_policy_changed(struct monitor *m);

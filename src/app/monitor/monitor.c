@@ -22,7 +22,9 @@ static void on_signal(void *ctx, int fd, uint32_t events)
     (void)events;
     while (read(fd, &s, sizeof s) == sizeof s) {
         if (s.ssi_signo == SIGHUP) {
-            (void)monitor_reload(m);
+            struct text_digest of;
+            struct reload_word none = {0};
+            (void)monitor_reload(m, &none, &of);
             continue;
         }
         bool again = m->stopping && m->stop_due.us != INT64_MAX;
@@ -100,14 +102,14 @@ static void nothing_open(struct monitor *m)
 {
     struct shared none = {-1, 0};
     m->lock_fd = m->signal_fd = m->control_fd = -1;
-    m->bans_board = m->bans_ro = m->ports = m->geo = m->rules = none;
+    m->bans_board = m->bans_ro = m->ports = m->geo = m->rules = m->rates = none;
     m->certs = m->certs_ro = m->targets = m->targets_ro = m->policy = m->directory = m->ca = m->key_names = none;
     for (size_t i = 0; i < CONFIG_CERTS; i++)
         m->chain[i] = none;
     for (size_t i = 0; i < IPC_ENGINES_MAX; i++) {
         m->location[i] = m->location_ro[i] = m->ask[i] = m->answer[i] = m->fact[i] = m->restore[i] =
             none;
-        m->ban_hits[i] = none;
+        m->ban_hits[i] = m->ledger[i] = m->ledger_ro[i] = none;
         for (size_t k = 0; k < IPC_ENGINES_MAX; k++)
             m->peer[i][k] = none;
         for (size_t k = 0; k < POLICY_LISTENERS; k++)
@@ -156,6 +158,7 @@ static void serve(struct monitor *m)
         bans_turn(m);
         feeds_turn(m);
         shield_turn(m);
+        ledger_turn(m);
         stop_turn(m);
         if (loop_turn(&m->loop, until(m), &calls) != OK) {
             m->failed = m->stopping = true;
@@ -189,6 +192,7 @@ static enum err prepare(struct monitor *m)
     e = boot_all(m);
     if (e == OK) {
         geo_policy(m);
+        rates_policy(m);
         e = bans_open(m);
     }
     if (e == OK)
@@ -216,6 +220,7 @@ int monitor_main(const struct monitor_cfg *cfg)
     enum err e = prepare(m);
     if (e == OK)
         serve(m);
+    ledger_keep(m); /* once more, with nobody left who writes */
     int ret = e == ERR_SYNTAX ? MONITOR_CONFIG : e != OK || m->failed ? MONITOR_FAILED : MONITOR_OK;
     clients_close(m);
     shield_close(m);

@@ -1,9 +1,11 @@
 /* Reload: the new file is judged whole; what cannot change while serving is named; only then the
  * new snapshot goes out. */
 #include "app/monitor/lists.h"
+#include "app/monitor/notify.h"
 #include "app/monitor/rules.h"
 #include "app/monitor/shield.h"
 #include "crypto/cert.h"
+#include "crypto/hash.h"
 #include "io/clock.h"
 #include "io/file.h"
 #include <stdarg.h>
@@ -225,10 +227,13 @@ static void tell(struct monitor *m)
     monitor_rules_swap(m);
     supply_all(m, ATTACH_POLICY, 0);
     geo_policy(m);
+    rates_policy(m);
     feeds_policy_changed(m);
     certs_policy_changed(m);
     bans_policy(m);
     shield_policy(m);
+    clients_policy(m);
+    notify_policy(m);
 }
 
 static enum err refuse_file(struct monitor *m, enum err e)
@@ -245,13 +250,57 @@ static enum err refuse_file(struct monitor *m, enum err e)
                   first ? (unsigned)first->line : 0, first ? first->text : "cannot be read");
 }
 
-enum err monitor_reload(struct monitor *m)
+/* The text that is judged is the text that is read once, so that an approval means the same. */
+static enum err take_text(struct monitor *m, const struct config_opts *o, struct text_digest *ret_d)
+{
+    char *text = malloc(CONFIG_BYTES + 2);
+    size_t n = 0;
+    enum err e = text ? file_read(m->cfg->config, text, CONFIG_BYTES + 1, &n) : ERR_FULL;
+    *ret_d = (struct text_digest){0};
+    if (e == OK) {
+        struct str all = str_of(text, n);
+        e = crypto_init();
+        if (e == OK)
+            e = hash_parts(HASH_SHA256, &all, 1, ret_d->sha256);
+        ret_d->n = sizeof ret_d->sha256;
+        if (e == OK)
+            e = config_load_text(all, m->cfg->config, o, m->next, m->errors);
+    } else {
+        e = config_load(m->cfg->config, o, m->next, m->errors); /* it says why */
+    }
+    free(text);
+    return e;
+}
+
+static enum err risks_judge(struct monitor *m, const struct reload_word *w,
+                            const struct text_digest *of)
+{
+    risks_find(m->conf, m->next, &m->risks);
+    if (m->risks.n == 0)
+        return OK;
+    if (!w->reason)
+        return refuse(m, ERR_AUTH,
+                      "risky, and nobody gave a reason (ringwall reload --reason TEXT): %.150s",
+                      m->risks.text);
+    if (!w->second)
+        return refuse(m, ERR_AUTH, "it waits for a second person (ringwall approvals): %.150s",
+                      m->risks.text);
+    if (w->of.n && memcmp(w->of.sha256, of->sha256, sizeof of->sha256) != 0)
+        return refuse(m, ERR_STATE,
+                      "the file has changed since its approval was asked for; "
+                      "reload it again");
+    return OK;
+}
+
+enum err monitor_reload(struct monitor *m, const struct reload_word *w,
+                        struct text_digest *ret_digest)
 {
     struct config_opts o = {.now = clock_now().wall,
                             .state = m->cfg->state,
                             .generation = m->generation + 1,
                             .cpus = m->conf->policy.engines}; /* "auto" stays what it was */
-    enum err e = config_load(m->cfg->config, &o, m->next, m->errors);
+    m->risks = (struct risks){0};
+    enum err e = take_text(m, &o, ret_digest);
     if (e != OK)
         return refuse_file(m, e);
     const char *what = cold(m->conf, m->next);
@@ -262,6 +311,9 @@ enum err monitor_reload(struct monitor *m)
         e = monitor_rules_judge(m);
     if (e != OK)
         return refuse_file(m, e);
+    e = risks_judge(m, w, ret_digest);
+    if (e != OK)
+        return e;
     e = swap(m);
     if (e != OK)
         return refuse(m, e, "certificates or memory: see the lines above");

@@ -157,6 +157,7 @@ static bool wants(enum role r, enum attach_kind k)
     case ATTACH_CA:
     case ATTACH_GEO:
     case ATTACH_RULES:
+    case ATTACH_RATES:
         return r == ROLE_ENGINE;
     case ATTACH_KEYS:
         return r == ROLE_VAULT;
@@ -177,6 +178,7 @@ static bool wants(enum role r, enum attach_kind k)
     case ATTACH_BAN_HITS:
     case ATTACH_PORTS:
     case ATTACH_FEED:
+    case ATTACH_LEDGER:
     case ATTACH_CERTS:
     case ATTACH_KIND_COUNT:
     default:
@@ -192,6 +194,7 @@ static const struct shared *blob(const struct monitor *m, enum attach_kind k, ui
            : k == ATTACH_KEYS    ? &m->key_names
            : k == ATTACH_GEO     ? &m->geo
            : k == ATTACH_RULES   ? &m->rules
+           : k == ATTACH_RATES   ? &m->rates
                                  : &m->policy;
 }
 
@@ -254,6 +257,17 @@ static enum err give_locations(struct monitor *m, struct program *p)
         e = give_shared(m, p, ATTACH_LOCATION, i, own ? &m->location[i] : &m->location_ro[i]);
     }
     return e;
+}
+
+static enum err give_money(struct monitor *m, struct program *p)
+{
+    enum err e = OK;
+    if (p->role != ROLE_ENGINE)
+        return OK;
+    for (uint8_t i = 0; i < m->n_engines && e == OK; i++)
+        e = give_shared(m, p, ATTACH_LEDGER, i,
+                        p->engine == i ? &m->ledger[i] : &m->ledger_ro[i]);
+    return e == OK ? give_shared(m, p, ATTACH_RATES, 0, &m->rates) : e;
 }
 
 /* As the file is now: a fetch that starts again reads it afresh. Without the file nothing. */
@@ -369,6 +383,7 @@ enum err supply_setup(struct monitor *m, struct program *p)
         media_part(m, p->engine, &s.media_min, &s.media_max);
         s.token_seal = m->keys.token_seal;
         s.token_mask = m->keys.token_mask;
+        s.ledger = m->keys.ledger;
     }
     if (p->role == ROLE_ENGINE || p->role == ROLE_STORE)
         s.hash = m->keys.hash;
@@ -387,6 +402,8 @@ enum err supply_setup(struct monitor *m, struct program *p)
         e = give_locations(m, p);
     if (e == OK)
         e = give_targets(m, p);
+    if (e == OK)
+        e = give_money(m, p);
     if (e == OK)
         e = give_shield(m, p);
     if (e == OK)

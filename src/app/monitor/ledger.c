@@ -1,0 +1,265 @@
+/* Money over restarts: shards of the ledger are made here, before any engine writes them, with what
+ * was spent before; then read every few seconds and kept in a file of the state folder. The key
+ * under which names are hashed is kept beside it. */
+#include "app/config/decks.h"
+#include "app/monitor/lists.h"
+#include "io/clock.h"
+#include "io/file.h"
+#include "io/rand.h"
+#include <errno.h>
+#include <sys/stat.h>
+
+#define KEEP_EVERY DUR_S(5)
+#define KEEP_SHARE 20 /* writing takes at most one part in so many of the time */
+#define ROWS_SPARE 16384u
+#define ROWS_MAX   (1u << 22)
+#define FILE_MAGIC UINT64_C(0x31524c4447574c52)
+#define SEEDS_MAX  (1u << 23)
+
+struct kept { /* head of the file; struct ledger_seed each behind it */
+    uint64_t magic, n;
+    struct wall at;
+    uint64_t check; /* siphash of the seeds and of the head with 0 here */
+};
+
+static void path_of(const struct monitor *m, const char *name, char ret[CONFIG_PATH + 32])
+{
+    (void)snprintf(ret, CONFIG_PATH + 32, "%s/%s", m->state, name);
+}
+
+static uint64_t check_of(const struct monitor *m, struct kept *k, size_t bytes)
+{
+    uint64_t was = k->check;
+    k->check = 0;
+    uint64_t h = siphash(&m->keys.ledger, str_of((const char *)k, bytes));
+    k->check = was;
+    return h;
+}
+
+static enum err key_take(struct monitor *m)
+{
+    char path[CONFIG_PATH + 32];
+    size_t n = 0;
+    path_of(m, "ledger.key", path);
+    enum err e = file_read(path, &m->keys.ledger, sizeof m->keys.ledger, &n);
+    if (e == OK && n == sizeof m->keys.ledger)
+        return OK;
+    if (e != ERR_NOT_FOUND)
+        monitor_log(m, SEV_ALERT, "%s: %s; a new key: what was spent before is forgotten", path,
+                    e == ERR_SYSTEM ? strerror(errno) : "not a key");
+    e = rand_bytes(&m->keys.ledger, sizeof m->keys.ledger);
+    if (e == OK)
+        e = file_write(path, &m->keys.ledger, sizeof m->keys.ledger, 0600);
+    if (e != OK)
+        monitor_log(m, SEV_ALERT, "%s: %s", path, strerror(errno));
+    return e;
+}
+
+static void plant(struct monitor *m, struct ledger *l, const struct kept *k, struct wall now)
+{
+    const struct ledger_seed *v = (const struct ledger_seed *)(const void *)(k + 1);
+    uint64_t lost = 0;
+    for (uint64_t i = 0; i < k->n; i++) {
+        struct ledger_seed s = v[i];
+        for (unsigned t = 0; t < SPAN_COUNT; t++) {
+            if (ledger_same_window((enum span_of_time)t, k->at, now) || now.us < k->at.us)
+                continue; /* a clock that went back gives nothing back */
+            s.seconds[t] = 0;
+            s.micro[t] = 0;
+        }
+        if (!s.micro[SPAN_MONTH] && !s.seconds[SPAN_MONTH])
+            continue;
+        l->own = m->ledger_view[i % m->n_engines];
+        lost += ledger_plant(l, &s, now) != OK;
+    }
+    if (lost)
+        monitor_log(m, SEV_ALERT, "ledger: %llu rows of %llu do not fit: limits.bindings is small",
+                    (unsigned long long)lost, (unsigned long long)k->n);
+}
+
+static struct kept *kept_read(struct monitor *m)
+{
+    char path[CONFIG_PATH + 32];
+    struct stat st;
+    size_t n = 0;
+    path_of(m, "ledger", path);
+    if (stat(path, &st) != 0 && errno == ENOENT)
+        return NULL;
+    size_t cap = st.st_size > 0 ? MIN((size_t)st.st_size,
+                                      sizeof(struct kept) + SEEDS_MAX * sizeof(struct ledger_seed))
+                                : 0;
+    struct kept *k = cap >= sizeof *k ? malloc(cap) : NULL;
+    if (k && file_read(path, k, cap, &n) == OK && n == cap && k->magic == FILE_MAGIC &&
+        k->n <= SEEDS_MAX && n == sizeof *k + k->n * sizeof(struct ledger_seed) &&
+        check_of(m, k, n) == k->check)
+        return k;
+    monitor_log(m, SEV_ALERT, "%s is damaged: what was spent before is forgotten", path);
+    free(k);
+    return NULL;
+}
+
+static uint32_t rows_of(const struct monitor *m)
+{
+    /* an identity and a device each, at 5/8 full */
+    uint64_t rows = (uint64_t)m->conf->policy.limits.bindings * 2 * 8 / 5 + ROWS_SPARE;
+    return (uint32_t)MIN(rows, ROWS_MAX);
+}
+
+static enum err shard_make(struct monitor *m, uint32_t i, uint32_t rows)
+{
+    size_t n = ledger_bytes(rows);
+    void *view = NULL;
+    enum err e = memfd_new("ringwall-ledger", n, &m->ledger[i].fd);
+    m->ledger[i].n = m->ledger_ro[i].n = n;
+    if (e == OK)
+        e = memfd_readonly(m->ledger[i].fd, &m->ledger_ro[i].fd);
+    if (e == OK)
+        e = mem_map(m->ledger[i].fd, n, true, false, &view);
+    m->ledger_view[i] = view;
+    if (e == OK)
+        ledger_begin(m->ledger_view[i], rows, &m->keys.ledger);
+    return e;
+}
+
+enum err ledger_open(struct monitor *m)
+{
+    struct wall now = clock_now().wall;
+    enum err e = key_take(m);
+    for (uint32_t i = 0; i < m->n_engines && e == OK; i++)
+        e = shard_make(m, i, rows_of(m));
+    struct kept *k = e == OK ? kept_read(m) : NULL;
+    if (k) {
+        struct ledger l = {.n = 0};
+        plant(m, &l, k, now);
+        free(k);
+    }
+    m->ledger_due = instant_add(m->loop.now.mono, KEEP_EVERY);
+    for (uint32_t i = 0; i < m->n_engines && e == OK; i++) { /* from here on engines write */
+        void *view = NULL;
+        mem_unmap(m->ledger_view[i], (size_t)m->ledger[i].n);
+        m->ledger_view[i] = NULL;
+        e = mem_map(m->ledger_ro[i].fd, (size_t)m->ledger_ro[i].n, false, false, &view);
+        m->ledger_view[i] = view;
+    }
+    return e;
+}
+
+static bool worth(const struct ledger_seed *s)
+{
+    return s->micro[SPAN_MONTH] || s->seconds[SPAN_MONTH];
+}
+
+static struct kept *collect(struct monitor *m, size_t *ret_bytes)
+{
+    struct wall now = clock_now().wall;
+    size_t n = 0, cap = 256;
+    struct kept *k = malloc(sizeof *k + cap * sizeof(struct ledger_seed));
+    for (uint32_t i = 0; i < m->n_engines && k; i++) {
+        struct ledger_seed s;
+        uint32_t it = 0, calls;
+        while (n < SEEDS_MAX &&
+               ledger_walk(m->ledger_view[i], (size_t)m->ledger[i].n, &it, &s, &calls, now)) {
+            if (!worth(&s))
+                continue;
+            if (n == cap) {
+                cap *= 2;
+                struct kept *more = realloc(k, sizeof *k + cap * sizeof(struct ledger_seed));
+                if (!more) {
+                    free(k);
+                    return NULL;
+                }
+                k = more;
+            }
+            memcpy((struct ledger_seed *)(void *)(k + 1) + n++, &s, sizeof s);
+        }
+    }
+    if (!k)
+        return NULL;
+    *k = (struct kept){FILE_MAGIC, n, now, 0};
+    *ret_bytes = sizeof *k + n * sizeof(struct ledger_seed);
+    return k;
+}
+
+void ledger_keep(struct monitor *m)
+{
+    size_t bytes = 0;
+    if (!m->ledger_view[0])
+        return;
+    struct kept *k = collect(m, &bytes);
+    if (!k)
+        return;
+    struct wall at = k->at;
+    k->at.us =
+        at.us / INT64_C(3600000000); /* the same sums of the same hour are not written twice */
+    uint64_t sums = check_of(m, k, bytes);
+    k->at = at;
+    k->check = check_of(m, k, bytes);
+    char path[CONFIG_PATH + 32];
+    path_of(m, "ledger", path);
+    if (sums != m->ledger_kept && file_write(path, k, bytes, 0600) != OK) {
+        if (!m->ledger_failed)
+            monitor_log(m, SEV_ALERT, "%s: %s: what is spent now is lost at a restart", path,
+                        strerror(errno));
+        m->ledger_failed = true;
+    } else {
+        m->ledger_kept = sums;
+        m->ledger_failed = false;
+    }
+    free(k);
+}
+
+void ledger_turn(struct monitor *m)
+{
+    struct instant began = clock_now().mono;
+    if (instant_before(began, m->ledger_due))
+        return;
+    ledger_keep(m);
+    struct instant now = clock_now().mono;
+    int64_t took = instant_sub(now, began).us;
+    m->ledger_due = instant_add(now, DUR_US(MAX(KEEP_EVERY.us, took * KEEP_SHARE)));
+}
+
+void ledger_close(struct monitor *m)
+{
+    for (uint32_t i = 0; i < IPC_ENGINES_MAX; i++) {
+        mem_unmap(m->ledger_view[i], (size_t)m->ledger[i].n);
+        m->ledger_view[i] = NULL;
+        shared_close(&m->ledger[i]);
+        shared_close(&m->ledger_ro[i]);
+    }
+}
+
+/* -- prices -- */
+
+void rates_policy(struct monitor *m)
+{
+    void *blob = NULL;
+    size_t bytes = 0;
+    static struct deck_report why;
+    struct shared s = {-1, 0};
+    enum err e = decks_load(m->conf, &blob, &bytes, &why);
+    if (e != OK) {
+        monitor_log(m, SEV_ALERT, "rates: %s:%u: %s; the prices of before stay", why.at[0].file,
+                    (unsigned)why.at[0].line, why.at[0].text);
+        return;
+    }
+    s.n = bytes;
+    uint64_t mark = siphash(&m->keys.ledger, str_of(blob, bytes));
+    if (m->rates.fd >= 0 && mark == m->rates_mark) { /* the same files as before */
+        free(blob);
+        return;
+    }
+    m->rates_mark = mark;
+    e = memfd_sealed("ringwall-rates", blob, bytes, &s.fd);
+    if (e == OK) {
+        if (rates_count(blob))
+            monitor_log(m, SEV_INFO, "rates: %u prefixes of %u decks", (unsigned)rates_count(blob),
+                        (unsigned)m->conf->policy.n_decks);
+        shared_close(&m->rates);
+        m->rates = s;
+        supply_all(m, ATTACH_RATES, 0);
+    } else {
+        monitor_log(m, SEV_ALERT, "rates: shared memory: %s", strerror(errno));
+    }
+    free(blob);
+}
