@@ -236,6 +236,8 @@ static void channel_in(void *ctx, int fd, uint32_t events)
             p->stop = true;
             break;
         case CHILD_CONNECTED:
+        case CHILD_CERT_GET:
+        case CHILD_CERT_GOT:
         case CHILD_DRAIN:
             break;
         }
