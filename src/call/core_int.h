@@ -484,6 +484,8 @@ void session_response(struct leg *l, const struct sip_msg *m);
 void hide_contact(const struct leg *l, struct out *o);
 struct str hide_sent_by(const struct core *c, const struct flow *f, char *buf, size_t cap);
 /* The leg's dialog identifiers and URIs as B will see them, from A's INVITE. */
+/* Who calls, as that peer is told besides From: "display <uri>"; false: it is not. */
+bool hide_asserted(const struct leg *b, const struct sip_msg *m, struct out *o);
 MUST_CHECK enum err hide_dialog(struct leg *b, const struct sip_msg *invite, struct str target);
 /* The whole INVITE to leg B. authorization: a header line with CRLF, or empty. */
 void hide_invite(struct leg *b, const struct sip_msg *invite, struct str branch, struct str sdp,

@@ -87,7 +87,8 @@ static bool display_ok(struct str d)
     return d.n <= 128 && dots < 3 && addr_parse(d, &a) != OK;
 }
 
-static void party_put(struct out *o, struct str display, struct str user, struct str host)
+static void party_put_as(struct out *o, struct str display, struct str user, struct str verstat,
+                         struct str host)
 {
     if (display.n && display_ok(display)) {
         out_ch(o, '"');
@@ -97,10 +98,34 @@ static void party_put(struct out *o, struct str display, struct str user, struct
     OUT_LIT(o, "<sip:");
     if (user.n) {
         out_put(o, user);
+        out_put(o, verstat);
         out_ch(o, '@');
     }
     out_put(o, host);
+    if (verstat.n)
+        OUT_LIT(o, ";user=phone");
     out_ch(o, '>');
+}
+
+static void party_put(struct out *o, struct str display, struct str user, struct str host)
+{
+    party_put_as(o, display, user, STR_NONE, host);
+}
+
+/* What verification of a peer's call has found, for who is called here (3GPP TS 24.229 7.2A.20):
+ * phones and PBXs, no trunk. Only a full attestation says that the number is the caller's. */
+static struct str verstat_of(const struct leg *b, struct str user)
+{
+    const struct call *k = b->call;
+    const struct policy *p = k->core->policy;
+    bool inside = b->peer == POLICY_NONE || !p->peers[b->peer].trunk;
+    if (!inside || b->shown.n || k->a->peer == POLICY_NONE || !p->peers[k->a->peer].verify || !p->stir.verify ||
+        !user.n || (user.p[0] != '+' && !ascii_digit(user.p[0])))
+        return STR_NONE;
+    if (k->verstat != REASON_NONE && k->verstat != REASON_stir_no_identity)
+        return STR(";verstat=TN-Validation-Failed");
+    return k->attest == 'A' ? STR(";verstat=TN-Validation-Passed")
+                            : STR(";verstat=No-TN-Validation");
 }
 
 /* What the caller wants hidden (RFC 3323, 3325, 7044). The rest of what these words ask for is
@@ -158,7 +183,8 @@ static bool identity_put(const struct leg *b, const struct sip_msg *m, struct ou
     struct out escaped = out_of(buf, sizeof buf);
     if (trusted(k->a) && sip_list_next(m, HDR_P_ASSERTED_IDENTITY, &it, &v) &&
         sip_nameaddr_parse(v, &na) == OK) {
-        party_put(o, na.display, b->shown.n ? b->shown : user_of(na.uri, buf), host_for(b));
+        user = b->shown.n ? b->shown : user_of(na.uri, buf);
+        party_put_as(o, na.display, user, verstat_of(b, user), host_for(b));
         return true;
     }
     if (!k->user.n)
@@ -170,6 +196,11 @@ static bool identity_put(const struct leg *b, const struct sip_msg *m, struct ou
         na.display = STR_NONE;
     party_put(o, na.display, out_str(&escaped), host_for(b));
     return !escaped.full;
+}
+
+bool hide_asserted(const struct leg *b, const struct sip_msg *m, struct out *o)
+{
+    return trusted(b) && identity_put(b, m, o) && !o->full;
 }
 
 enum err hide_dialog(struct leg *b, const struct sip_msg *invite, struct str target)
@@ -184,8 +215,10 @@ enum err hide_dialog(struct leg *b, const struct sip_msg *invite, struct str tar
     unsigned wants = privacy_of(invite);
     if ((wants & PRIVACY_USER) || ((wants & PRIVACY_ID) && !trusted(b)))
         OUT_LIT(&of, "\"Anonymous\" <sip:anonymous@anonymous.invalid>");
-    else
-        party_put(&of, na.display, b->shown.n ? b->shown : user_of(na.uri, user), host_for(b));
+    else {
+        struct str shown = b->shown.n ? b->shown : user_of(na.uri, user);
+        party_put_as(&of, na.display, shown, verstat_of(b, shown), host_for(b));
+    }
     party_put(&ot, STR_NONE, k->dialled, host_for(b));
     token_mint(&c->cfg.token_keys, (struct token){TOKEN_CALL_ID, c->cfg.engine, leg_handle(b)}, id);
     tag_of(c, leg_handle(b), tag);

@@ -90,7 +90,8 @@ static struct pending *pending_open(struct core *c, enum ask_kind kind, struct h
     p->kind = (uint8_t)kind;
     p->policies = c->policies;
     p->timer.owner = OWNER_PENDING;
-    timer_arm(&c->wheel, &p->timer, instant_add(c->now.mono, DUR_MS(ASK_LIFE_MS)));
+    int64_t life = kind == ASK_CERT ? CERT_LIFE_MS : ASK_LIFE_MS;
+    timer_arm(&c->wheel, &p->timer, instant_add(c->now.mono, DUR_MS(life)));
     return p;
 }
 
@@ -112,6 +113,19 @@ static void pending_take(struct core *c, struct pending *p, struct incoming *in)
     pending_close(c, p);
 }
 
+/* The policy says what becomes of a call whose signer's certificate cannot be had. */
+static void uncertified(struct core *c, struct incoming *in, bool same_policy)
+{
+    const struct answer none = {.kind = ASK_CERT, .reason = REASON_stir_bad_info};
+    struct verdict v = {VERDICT_REFUSE, GATE_IDENTITY, REASON_auth_unavailable, 503};
+    c->env.calls_used = c->calls.used;
+    c->env.trans_used = trans_used(c->trans);
+    if (same_policy)
+        v = gates_resume(&c->env, in->r, &none);
+    verdict_apply(c, in, &v);
+    held_free(&in->held);
+}
+
 /* A call for help does not fail because nobody can be asked who calls. */
 static void unasked(struct core *c, struct incoming *in)
 {
@@ -126,7 +140,12 @@ static void unasked(struct core *c, struct incoming *in)
 static void pending_give_up(struct core *c, struct pending *p, enum reason why)
 {
     struct incoming in;
+    bool cert = p->kind == ASK_CERT, same_policy = p->policies == c->policies;
     pending_take(c, p, &in);
+    if (cert) {
+        uncertified(c, &in, same_policy);
+        return;
+    }
     if (in.r->emergency && !in.r->in_dialog) {
         unasked(c, &in);
         return;
@@ -248,6 +267,8 @@ static void verified(struct core *c, struct pending *p, const struct answer *a)
     struct incoming in;
     struct verdict v = {VERDICT_CHALLENGE, GATE_IDENTITY, REASON_auth_stale, 401};
     bool same_policy = p->policies == c->policies;
+    if (p->kind == ASK_CERT) /* nobody who could be challenged again */
+        v = (struct verdict){VERDICT_REFUSE, GATE_IDENTITY, REASON_auth_unavailable, 503};
     pending_take(c, p, &in);
     c->env.calls_used = c->calls.used;
     c->env.trans_used = trans_used(c->trans);

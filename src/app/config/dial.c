@@ -83,7 +83,9 @@ enum {
     P_TRUST,
     P_DNSSEC,
     P_FRONTS,
-    P_REGISTER
+    P_REGISTER,
+    P_SIGN,
+    P_VERIFY
 };
 static const struct field PEER[] = {
     [P_NAME] = {"name", rd_name, AT(policy_peer, name), true, 1, 30, NULL},
@@ -100,6 +102,8 @@ static const struct field PEER[] = {
     [P_DNSSEC] = {"dnssec", rd_bool, AT(policy_peer, dnssec), false, 0, 0, NULL},
     [P_FRONTS] = {"fronts", rd_fronts, AT(policy_peer, fronts), false, 1, POLICY_ZONES, NULL},
     [P_REGISTER] = {"register", rd_seconds, AT(policy_peer, register_s), false, 60, 86400, NULL},
+    [P_SIGN] = {"sign", rd_bool, AT(policy_peer, sign), false, 0, 0, NULL},
+    [P_VERIFY] = {"verify", rd_bool, AT(policy_peer, verify), false, 0, 0, NULL},
 };
 
 static void peer_begin(void *entry)

@@ -261,4 +261,5 @@ void judge(struct load *l)
     judge_media(l);
     judge_files(l);
     judge_guard(l);
+    judge_stir(l);
 }
