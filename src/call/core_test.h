@@ -111,6 +111,7 @@ static inline void test_policy(struct policy *p, unsigned engines)
     struct policy_role *role = &p->roles[p->n_roles++];
     role->name = test_text(p, "user");
     role->outbound = true;
+    rights_role_default(&role->rights);
     test_route(p, "numbers", "X.", ROUTE_PEERS);
     test_route(p, "people", "*", ROUTE_USERS);
     guard_policy_default(&p->guard);

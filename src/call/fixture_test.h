@@ -99,6 +99,8 @@ static inline void fixture_policy(struct policy *p)
     p->n_roles = 2;
     p->roles[0] = (struct policy_role){.name = fixture_text(p, "user"), .outbound = true};
     p->roles[1] = (struct policy_role){.name = fixture_text(p, "internal")};
+    rights_role_default(&p->roles[0].rights);
+    rights_role_default(&p->roles[1].rights);
     fixture_routes(p);
     p->limits = (struct policy_limits){.calls = 100,
                                        .bindings = 100,

@@ -1,5 +1,6 @@
 /* Right: what the routing rules and the caller's role allow; nothing is allowed that no rule names.
  */
+#include "call/called.h"
 #include "call/event.h"
 #include "call/gate.h"
 
@@ -7,6 +8,38 @@
 static bool as_dialled(const struct policy *p, const struct policy_route *route)
 {
     return !route->strip && (route->to != ROUTE_USERS || !policy_text(p, route->prefix).n);
+}
+
+/* A code helps who has one. */
+static struct verdict by_code(const struct request *r)
+{
+    bool can =
+        r->m->method == SIP_INVITE && r->known && (r->known->flags & DIRECTORY_SECOND_FACTOR) != 0;
+    return can ? gate_step_up(REASON_right_step_up) : gate_refuse(REASON_right_class);
+}
+
+/* A user's call to a peer: what his role says of that class of numbers, country and hour. */
+static struct verdict may_leave(const struct gate_env *e, struct request *r)
+{
+    const struct policy *p = e->policy;
+    if (r->role >= p->n_roles || !p->roles[r->role].outbound)
+        return gate_refuse(REASON_right_denied);
+    const struct rights_role *role = &p->roles[r->role].rights;
+    if (r->m->method != SIP_INVITE && r->m->method != SIP_MESSAGE)
+        return gate_pass();
+    if (called_trunk(p, r->route) && !(role->features & FEATURE_ANONYMOUS) && called_private(r->m))
+        return gate_refuse(REASON_right_anonymous);
+    enum reason why = rights_call(role, r->site, &r->number_to, r->now.wall);
+    if (why == REASON_right_step_up)
+        return by_code(r);
+    return why == REASON_NONE ? gate_pass() : gate_refuse(why);
+}
+
+static const struct rights_site *site_of(const struct policy *p, const struct request *r)
+{
+    if (r->known)
+        return policy_site(p, str_c(r->known->site_name));
+    return policy_site(p, r->peer < p->n_peers ? policy_text(p, p->peers[r->peer].site) : STR_NONE);
 }
 
 static struct verdict may_call(const struct gate_env *e, struct request *r)
@@ -29,9 +62,12 @@ static struct verdict may_call(const struct gate_env *e, struct request *r)
         return gate_refuse(REASON_right_barred);
     if (r->unproven && !as_dialled(e->policy, r->route))
         return gate_refuse(REASON_emergency_unrouted);
-    if (r->route->to == ROUTE_PEERS && r->ident == IDENT_USER && !r->emergency &&
-        (r->role == POLICY_NONE || !e->policy->roles[r->role].outbound))
-        return gate_refuse(REASON_right_denied);
+    r->site = site_of(e->policy, r);
+    r->number_to = called_number(e->policy, e->directory, r->site, r->route, str_of(text, n));
+    if (r->emergency)
+        r->number_to = (struct number){.kind = CLASS_EMERGENCY};
+    if (r->route->to == ROUTE_PEERS && r->ident == IDENT_USER && !r->emergency)
+        return may_leave(e, r);
     return gate_pass();
 }
 

@@ -1,4 +1,4 @@
-/* peers, roles, routes, limits. */
+/* peers, routes, limits. */
 #include "app/config/values.h"
 #include "app/config/yaml.h"
 #include "base/lex.h"
@@ -151,39 +151,6 @@ void read_peers(struct load *l, struct fy_node *n)
     struct list d = {"peer",       PEER,       ARRAY_LEN(PEER), &REF_PEER,
                      POLICY_PEERS, l->peer_at, peer_begin,      peer_end};
     list_read(l, n, "peers", &d);
-}
-
-static const struct field ROLE[] = {
-    {"name", rd_name, AT(policy_role, name), true, 1, 20, NULL},
-    {"outbound", rd_bool, AT(policy_role, outbound), false, 0, 0, NULL},
-};
-
-void read_roles(struct load *l, struct fy_node *n)
-{
-    struct list d = {"role", ROLE, ARRAY_LEN(ROLE), &REF_ROLE, POLICY_ROLES, l->role_at,
-                     NULL,   NULL};
-    list_read(l, n, "roles", &d);
-}
-
-void role_user_first(struct load *l)
-{
-    struct policy *p = l->p;
-    unsigned i = 0;
-    while (i < p->n_roles && !str_eq(policy_text(p, p->roles[i].name), STR("user")))
-        i++;
-    if (i == p->n_roles) {
-        if (p->n_roles == POLICY_ROLES) {
-            problem(l, l->role_at[0], "call one of them \"user\"",
-                    "roles: at most %u besides \"user\"", POLICY_ROLES - 1);
-            return;
-        }
-        struct policy_role user = {0};
-        (void)text_add(l, (struct pos){0, 0}, STR("user"), &user.name);
-        p->roles[p->n_roles++] = user;
-    }
-    struct policy_role r = p->roles[i];
-    p->roles[i] = p->roles[0];
-    p->roles[0] = r;
 }
 
 static const struct field FROM[] = {

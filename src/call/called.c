@@ -1,0 +1,77 @@
+#include "call/called.h"
+#include "call/gate.h"
+
+#define EXTENSION_DIGITS                                                                           \
+    6u /* longest number that is a PBX's own wherever outside calls take none                      \
+          of their own */
+
+bool called_trunk(const struct policy *p, const struct policy_route *route)
+{
+    for (unsigned i = 0; route->to == ROUTE_PEERS && i < route->n_peers; i++)
+        if (p->peers[route->peers[i]].trunk)
+            return true;
+    return false;
+}
+
+/* May a PBX take that for one of its own? Without any site nobody knows how calls leave, except
+ * that all the world writes 00 or '+' before the number of another country. */
+static bool inside(const struct dial_plan *plan, struct str dialled)
+{
+    struct str abroad = plan->country ? plan->international : STR("00");
+    for (size_t i = 0; i < dialled.n; i++)
+        if (!ascii_digit(dialled.p[i]))
+            return dialled.p[0] != '+';
+    if (abroad.n && str_starts(dialled, abroad))
+        return false;
+    if (!plan->country)
+        return true;
+    if (plan->outside.n)
+        return !str_starts(dialled, plan->outside);
+    return dialled.n <= EXTENSION_DIGITS;
+}
+
+static struct number of_plan(const struct dial_plan *plan, struct str dialled)
+{
+    struct number n;
+    return number_of(plan, dialled, &n) == OK ? n : (struct number){.kind = CLASS_UNKNOWN};
+}
+
+/* What leaves, if that is known to be dearer than what was dialled, or all that is known. */
+static struct number dearer(const struct policy *p, const struct dial_plan *plan,
+                            const struct policy_route *route, struct str dialled, struct number n)
+{
+    char text[128];
+    struct out o = out_of(text, sizeof text);
+    if (!route->strip && !route->prefix.len)
+        return n;
+    out_put(&o, policy_text(p, route->prefix));
+    out_put(&o, str_skip(dialled, route->strip));
+    struct number left = of_plan(plan, out_str(&o));
+    if (o.full || left.kind == CLASS_UNKNOWN)
+        return n;
+    return n.kind == CLASS_UNKNOWN || (left.kind >= CLASS_INTERNATIONAL && left.kind > n.kind)
+               ? left
+               : n;
+}
+
+struct number called_number(const struct policy *p, const struct directory *d,
+                            const struct rights_site *s, const struct policy_route *route,
+                            struct str dialled)
+{
+    struct dial_plan plan = policy_plan(p, s);
+    struct number own = {.kind = CLASS_INTERNAL};
+    if (route->to == ROUTE_USERS)
+        return own;
+    bool trunk = called_trunk(p, route);
+    if (!trunk && directory_find(d, dialled, policy_text(p, p->domains[0])))
+        return own;
+    struct number n = dearer(p, &plan, route, dialled, of_plan(&plan, dialled));
+    bool cheap = n.kind == CLASS_UNKNOWN || n.kind == CLASS_LOCAL || n.kind == CLASS_NATIONAL;
+    return !trunk && cheap && inside(&plan, dialled) ? own : n;
+}
+
+bool called_private(const struct sip_msg *m)
+{
+    bool asks = sip_has(m, HDR_PRIVACY) && !str_ieq(sip_get(m, HDR_PRIVACY), STR("none"));
+    return asks || gate_anonymous(sip_text(m, m->from_uri));
+}
