@@ -16,6 +16,12 @@ struct verdict gate_identity_answer(const struct gate_env *e, struct request *r,
  * what comes of them. gate_stir: an INVITE from a peer; its certificate may have to be brought
  * first (VERDICT_WAIT, ASK_CERT), then gate_stir_answer goes on. */
 struct verdict gate_device(const struct gate_env *e, struct request *r);
+/* gate_device.c: is that user under a second factor? The device that registered over that flow; 0:
+ * none did. May a phone registered so be called? */
+bool device_under(const struct gate_env *e, const struct directory_user *u);
+uint64_t device_of_flow(const struct gate_env *e, struct str aor, const struct flow *f,
+                        struct wall now);
+bool device_reached(const struct gate_env *e, const struct binding *b);
 bool gate_bearer(const struct gate_env *e, struct request *r, struct ask *ask,
                  struct verdict *ret_v);
 struct verdict gate_stir(const struct gate_env *e, struct request *r, struct ask *ask);
@@ -26,6 +32,8 @@ struct verdict gate_stir_answer(const struct gate_env *e, struct request *r,
  * the age of the password (not with other_proof: no password was used) and the device. */
 struct verdict gate_accept_user(const struct gate_env *e, struct request *r, struct str user,
                                 bool other_proof);
+/* A certificate that names users speaks for nobody else; AUTH_BOTH wants one that names him. */
+bool gate_cert_fits(const struct gate_env *e, const struct request *r, struct str user);
 /* Header fields that offer bearer tokens beside digest, where they are believed. */
 void gate_bearer_put(const struct gate_env *e, const struct request *r, struct out *o);
 

@@ -42,9 +42,14 @@ static bool our_uri(const struct gate_env *e, struct str digest_uri, struct str 
             policy_domain(e->policy, u.host));
 }
 
-/* "alice" or "alice@example.com" as user name: ret_user is alice. */
+/* "alice" or "alice@example.com" as user name: ret_user is alice. Credentials of web clients put
+ * the second of their end in front ("1767225600:alice"): the vault makes their password. */
 static bool user_part(const struct gate_env *e, struct str name, struct str *ret_user)
 {
+    int64_t end;
+    struct str whose;
+    if (e->policy->tokens.hmac && token_hmac_name(name, &end, &whose))
+        name = whose;
     struct str host = str_cut(name, '@', ret_user);
     return ret_user->n && (!host.n || policy_domain(e->policy, host));
 }
@@ -83,8 +88,7 @@ static bool claims(const struct gate_env *e, const struct request *r, struct str
     return str_eq(have, user);
 }
 
-/* A certificate that names users speaks for nobody else. */
-static bool cert_fits(const struct gate_env *e, const struct request *r, struct str user)
+bool gate_cert_fits(const struct gate_env *e, const struct request *r, struct str user)
 {
     struct str realm = policy_text(e->policy, e->policy->domains[0]);
     bool both = e->policy->zones[r->zone].authenticate == AUTH_BOTH;
@@ -113,6 +117,26 @@ static struct verdict ask_vault(const struct request *r, const struct sip_auth *
     return (struct verdict){.kind = VERDICT_WAIT};
 }
 
+static bool web_name(const struct gate_env *e, struct str name)
+{
+    int64_t end;
+    struct str user;
+    return e->policy->tokens.hmac && token_hmac_name(name, &end, &user);
+}
+
+/* Those of web clients have an end, not too far off. */
+static enum reason web_client(const struct gate_env *e, const struct request *r, struct str name)
+{
+    int64_t end = 0, now = r->now.wall.us / 1000000;
+    struct str user;
+    if (!e->policy->tokens.hmac || !token_hmac_name(name, &end, &user))
+        return REASON_NONE;
+    if (now >= end)
+        return REASON_auth_token_expired;
+    return end - now > (int64_t)e->policy->tokens.hmac_life_s + TOKEN_SKEW_S ? REASON_auth_failed
+                                                                             : REASON_NONE;
+}
+
 static struct verdict by_digest(const struct gate_env *e, struct request *r, struct ask *q)
 {
     struct sip_auth a;
@@ -130,8 +154,11 @@ static struct verdict by_digest(const struct gate_env *e, struct request *r, str
         return gate_refuse(REASON_auth_syntax);
     if (!our_uri(e, a.uri, sip_text(r->m, r->m->uri)))
         return gate_refuse(REASON_auth_syntax);
-    if (!cert_fits(e, r, user))
+    if (!gate_cert_fits(e, r, user))
         return gate_refuse(REASON_auth_cert);
+    enum reason dead = web_client(e, r, a.username);
+    if (dead != REASON_NONE)
+        return gate_refuse(dead);
     uint64_t by_uri = r->aor_hash;
     gate_names(e, r, user);
     if (r->aor_hash != by_uri) { /* the ban of a user holds whatever From says */
@@ -144,7 +171,7 @@ static struct verdict by_digest(const struct gate_env *e, struct request *r, str
         r->proven = true;
     if (fresh != OK)
         return again(r, fresh == ERR_REPLAY ? REASON_auth_stale : REASON_auth_nonce_forged);
-    return ask_vault(r, &a, user, alg, q);
+    return ask_vault(r, &a, web_name(e, a.username) ? a.username : user, alg, q);
 }
 
 /* Who the request says it is from, if the certificate of its connection names him; one that says
@@ -257,7 +284,7 @@ static struct verdict accept_user(const struct gate_env *e, struct request *r)
     struct str user;
     if (!credentials(e, r->m, &a, &why) || !user_part(e, a.username, &user))
         return gate_refuse(REASON_auth_syntax);
-    return gate_accept_user(e, r, user, false);
+    return gate_accept_user(e, r, user, web_name(e, a.username));
 }
 
 static struct verdict answered(const struct gate_env *e, struct request *r, const struct answer *a)

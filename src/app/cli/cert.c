@@ -120,6 +120,19 @@ static int write_out(const struct cli *c, const json_t *doc)
     return ok ? EXIT_OK : EXIT_REFUSED;
 }
 
+static void show_token(const json_t *doc)
+{
+    char until[24];
+    if (member(doc, "secret")) {
+        printf("secret: %s   (shown this once; for the web application)\n", member(doc, "secret"));
+        return;
+    }
+    date_text(number(doc, "until"), until);
+    put_safe(stdout, str_c(member(doc, "user") ? member(doc, "user") : ""));
+    printf("\nusername: %s\npassword: %s\nuntil: %s\n", member(doc, "username"),
+           member(doc, "password"), until);
+}
+
 static int finish(const struct cli *c, uint32_t code, json_t *doc)
 {
     struct reply r = {.code = code, .doc = doc};
@@ -128,6 +141,8 @@ static int finish(const struct cli *c, uint32_t code, json_t *doc)
         e = write_out(c, doc);
     if (e == EXIT_OK && c->json)
         print_json(stdout, doc);
+    else if (e == EXIT_OK && strcmp(c->command, "token") == 0)
+        show_token(doc);
     else if (e == EXIT_OK)
         show_cert(stdout, c, doc);
     return e;
@@ -136,7 +151,7 @@ static int finish(const struct cli *c, uint32_t code, json_t *doc)
 /* The vault program's reply of its --json. */
 static int offline(struct cli *c)
 {
-    const char *words[4] = {"cert"};
+    const char *words[4] = {c->command};
     char text[65536];
     size_t n = 0;
     int at[2];
@@ -185,6 +200,36 @@ static int online(struct cli *c)
     if (c->days && str_u32(str_c(c->days), 3650, &days) == OK)
         out_json_ku64(&o, STR("days"), days);
     request_str(&o, "format", c->format);
+    out_ch(&o, '}');
+    int e = o.full ? EXIT_USAGE : gateway_ask(c, out_str(&o), &r);
+    if (e != EXIT_OK)
+        return e;
+    e = finish(c, r.code, r.doc);
+    reply_done(&r);
+    return e;
+}
+
+int cmd_token(struct cli *c)
+{
+    char text[REQUEST_MAX];
+    struct out o = out_of(text, sizeof text);
+    struct reply r;
+    uint32_t days = 0;
+    bool secret = c->n_words == 1 && strcmp(c->words[0], "secret") == 0;
+    if (!secret && !(c->n_words == 2 && strcmp(c->words[0], "issue") == 0)) {
+        (void)fprintf(stderr, "usage: ringwall token secret | issue USER (see --help)\n");
+        return EXIT_USAGE;
+    }
+    if (c->days && (str_u32(str_c(c->days), 366, &days) != OK || days == 0)) {
+        (void)fprintf(stderr, "ringwall token: --days wants 1 to 366\n");
+        return EXIT_USAGE;
+    }
+    if (!gateway_runs(c))
+        return offline(c);
+    request_begin(&o, secret ? "token-secret" : "token-issue");
+    request_str(&o, "user", secret ? NULL : c->words[1]);
+    if (days)
+        out_json_ku64(&o, STR("seconds"), days * 86400u);
     out_ch(&o, '}');
     int e = o.full ? EXIT_USAGE : gateway_ask(c, out_str(&o), &r);
     if (e != EXIT_OK)

@@ -44,12 +44,13 @@ struct cli { /* what the command line says; strings borrow from argv */
     char state_buf[512], config_buf[600];
 };
 typedef int command_fn(struct cli *c);
-command_fn cmd_init, cmd_check, cmd_run, cmd_selftest, cmd_phone, cmd_verify_log, cmd_rules,
+command_fn cmd_init, cmd_check, cmd_run, cmd_selftest, cmd_phone, cmd_verify_log, cmd_rules, cmd_rates,
     cmd_reasons, cmd_version;
+command_fn cmd_stir;
 command_fn cmd_status, cmd_calls, cmd_peers, cmd_bindings, cmd_cdr, cmd_explain, cmd_events;
 command_fn cmd_replay, cmd_top;
 command_fn cmd_bans, cmd_alerts;
-command_fn cmd_cert;
+command_fn cmd_cert, cmd_token;
 command_fn cmd_approvals, cmd_break_glass, cmd_audit, cmd_notify; /* admin.c */
 command_fn cmd_user, cmd_peer_secret, cmd_reload, cmd_drain, cmd_stop;
 

@@ -337,10 +337,22 @@ static const char *domain_of(const struct cli *c, char buf[256])
     return buf;
 }
 
+/* What the configuration wants of passwords, if it can be read. */
+static void password_rules(const struct cli *c, char min[16], char list[72])
+{
+    struct config_opts o = {.now = {(int64_t)time(NULL) * 1000000}, .no_files = true};
+    if (config_load(c->config, &o, &loaded, &problems) != OK)
+        return;
+    struct str s = policy_text(&loaded.policy, loaded.policy.breach_list);
+    (void)snprintf(min, 16, "%u", (unsigned)loaded.policy.password_min);
+    (void)snprintf(list, 72, STR_FMT, STR_ARG(s));
+}
+
 /* "alice" means alice of the first domain; the lines of an import may say less than they need. */
 static bool wants_domain(const struct cli *c, const char *const *words, unsigned n_words)
 {
-    bool people = strcmp(words[0], "user") == 0 || strcmp(words[0], "cert") == 0;
+    bool people = strcmp(words[0], "user") == 0 || strcmp(words[0], "cert") == 0 ||
+                  strcmp(words[0], "token") == 0;
     if (n_words < 3 || !people || strcmp(words[1], "list") == 0)
         return false;
     return strcmp(words[1], "import") == 0 ? access(c->config, F_OK) == 0 : !strchr(words[2], '@');
@@ -372,7 +384,9 @@ int vault_offline(struct cli *c, const char *const *words, unsigned n_words)
     unsigned n = 0;
     if (!find_program(c, "ringwall-vault", "vault", path, sizeof path))
         return EXIT_REFUSED;
+    char min[16] = "", list[72] = "";
     const char *first = domain_of(c, domain);
+    password_rules(c, min, list);
     if (!first && wants_domain(c, words, n_words))
         return config_refused(c);
     const struct {
@@ -388,7 +402,9 @@ int vault_offline(struct cli *c, const char *const *words, unsigned n_words)
                  {"--second-factor", c->second_factor},
                  {"--format", c->format},
                  {"--out", c->out_file},
-                 {"--days", c->days}};
+                 {"--days", c->days},
+                 {"--min-length", *min ? min : NULL},
+                 {"--breach-list", *list ? list : NULL}};
     argv[n++] = path;
     for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
         if (!pairs[i].value)

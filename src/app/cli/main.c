@@ -237,6 +237,16 @@ static const struct command COMMANDS[] = {
      "  --password-stdin  one line of standard input is the password\n\n"
      "USER without @ is of the first domain. Works with and without a running gateway. Only "
      "digests are stored.\n"},
+    {"stir", cmd_stir, 2, 4, ASKS | BIT(O_PROGRAMS),
+     "key NAME | csr NAME SUBJECT SPC | install NAME FILE | show NAME [--json]",
+     "the key that signs calls (STIR/SHAKEN), and its certificate",
+     "  key NAME                a fresh key, which stays in the vault (stir.key names it)\n"
+     "  csr NAME SUBJECT SPC    a request for its certificate, for that provider code\n"
+     "  install NAME FILE       the certificate that came, and what links it: kept as "
+     "DIR/stir-NAME.pem,\n"
+     "                          to be published at stir.x5u\n"
+     "  show NAME\n\n"
+     "Only while the gateway does not run.\n"},
     {"cert", cmd_cert, 1, 2,
      ASKS | BIT(O_DAYS) | BIT(O_FORMAT) | BIT(O_OUT) | BIT(O_DOMAIN) | BIT(O_PROGRAMS),
      "authority | issue USER | renew USER | revoke USER-OR-SERIAL | list [TEXT]",
@@ -253,6 +263,14 @@ static const struct command COMMANDS[] = {
      "output\n\n"
      "Zones take them by `client_certificate: required` and `authenticate: certificate` (instead "
      "of a password)\nor `both`. Works with and without a running gateway.\n"},
+    {"token", cmd_token, 1, 2, ASKS | BIT(O_DAYS) | BIT(O_DOMAIN) | BIT(O_PROGRAMS),
+     "secret | issue USER [--days N]", "short-lived credentials of web clients",
+     "  secret          a fresh secret to be shared with the web application; shown this once\n"
+     "  issue USER      a user name that ends by itself, and its password: one hour, or --days "
+     "N\n\n"
+     "The application makes the same by itself: name \"END:USER\" (END in seconds since 1970), "
+     "password\nbase64(HMAC-SHA256(secret, name)) or with SHA-1; `tokens: hmac` of the "
+     "configuration lets them in.\n"},
     {"peer-secret", cmd_peer_secret, 0, 1, ASKS | BIT(O_OFF) | BIT(O_PROGRAMS), "[PEER] [--off]",
      "password for the challenges of a peer",
      "Reads one line of standard input (not shown on a terminal). --off forgets it. Without PEER: "
@@ -262,7 +280,8 @@ static const struct command COMMANDS[] = {
      "A change that lets more out or keeps less in (a class or country opened, a cap raised, a "
      "waiver, an\nexemption) wants --reason, and where the configuration says four_eyes a second "
      "person: ringwall approvals.\n"},
-    {"approvals", cmd_approvals, 0, 2, ASKS, "[list | approve ID | deny ID] [--reason TEXT] [--json]",
+    {"approvals", cmd_approvals, 0, 2, ASKS,
+     "[list | approve ID | deny ID] [--reason TEXT] [--json]",
      "risky changes that wait for a second person",
      "approve ID carries the change out; it takes another user than the one who asked, of role "
      "security-officer or\nadministrator. What nobody approves expires (an hour, unless "
@@ -291,6 +310,11 @@ static const struct command COMMANDS[] = {
      "A caller by TLS and SRTP, a callee as plain PBX in the waived zone; tones both ways, checked "
      "by frequency.\n"
      "One line a stage.\n"},
+    {"rates", cmd_rates, 1, 2, ASKS, "check FILE | show NUMBER | list [--json]",
+     "prices: judge a rate deck, look a number up",
+     "  check FILE    every wrong line of a CSV at once; 0 if there is none\n"
+     "  show NUMBER   what a call to it costs, by deck and without one\n"
+     "  list          decks of the configuration and how many prefixes they know\n"},
     {"rules", cmd_rules, 1, CLI_WORDS, ASKS,
      "check FILE... | test|list [FILE...] | try MESSAGE [FILE...]",
      "signatures: judge, list and try them",

@@ -118,7 +118,7 @@ static void defaults(struct load *l)
     fraud_policy_default(&p->fraud);
     stir_policy_default(&p->stir);
     token_policy_default(&p->tokens);
-    p->password_min = 12;
+    p->password_min = 10;
     const char *state = l->o->state ? l->o->state : STATE_DEFAULT;
     memcpy(l->c->state, state, strnlen(state, CONFIG_PATH - 1));
 }
@@ -149,6 +149,7 @@ static void read_document(struct load *l, struct fy_document *doc)
     (void)map_read(l, root, "the file", TOP, ARRAY_LEN(TOP), &top);
     read_sections(l, &top);
     dns_default(l);
+    factor_default(l);
     if (l->e->n_errors == 0)
         judge(l);
     if (l->e->n_errors == 0 && policy_valid(l->p, sizeof *l->p) != OK)

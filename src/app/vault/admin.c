@@ -1,7 +1,9 @@
 #include "app/vault/admin.h"
 #include "app/vault/authority.h"
+#include "app/vault/web.h"
 #include "crypto/password.h"
 #include <jansson.h>
+#include <unistd.h>
 
 #define REPLY_ROOM 2048u
 
@@ -122,18 +124,35 @@ static bool commit(struct job *j, struct user *x)
     return false;
 }
 
+bool admin_password_good(const struct admin *a, struct str name, struct str domain,
+                         struct str password, char why[PASSWORD_WHY])
+{
+    struct password_rules r = {.min = a->password_min, .breach_fd = -1};
+    if (a->breach_list.n > 0 && a->disk &&
+        password_list_open(a->disk->folder, a->breach_list, &r.breach_fd) != OK) {
+        (void)snprintf(why, PASSWORD_WHY,
+                       "the list of known passwords vault/%.*s cannot be read: put it there, or "
+                       "let one be made",
+                       (int)MIN(a->breach_list.n, 60u), a->breach_list.p);
+        return false;
+    }
+    bool good = password_good(&r, name, domain, password, why);
+    if (r.breach_fd >= 0)
+        (void)close(r.breach_fd);
+    return good;
+}
+
 /* Sets the password of the request, or a fresh one, which the reply then tells. */
 static bool set_password(struct job *j, struct user *x)
 {
-    char fresh[PASSWORD_CHARS];
+    char fresh[PASSWORD_CHARS], why[PASSWORD_WHY];
     struct str given = member(j, "password");
     bool make = !json_object_get(j->req, "password");
     if (make) {
         password_make(j->a->rng, fresh);
         given = str_of(fresh, sizeof(fresh));
-    } else if (password_fit(given) != OK) {
-        refuse(j, CONTROL_REFUSED,
-               "the password is not fit: 8 to 256 characters, at least 5 different ones", STR_NONE);
+    } else if (!admin_password_good(j->a, user_name(x), user_domain(x), given, why)) {
+        refuse(j, CONTROL_REFUSED, why, STR_NONE);
         return false;
     }
     if (user_password(x, given) != OK) {
@@ -449,11 +468,68 @@ static void peer_list(struct job *j)
     out_json_key(&j->o, STR("peers"));
     out_ch(&j->o, '[');
     for (uint32_t i = 0; i < p->n; i++) {
-        if (i > 0)
+        if (strcmp(p->v[i].name, WEB_SECRET) == 0)
+            continue;
+        if (j->o.p[j->o.n - 1] != '[')
             out_ch(&j->o, ',');
         out_json_str(&j->o, str_c(p->v[i].name));
     }
     out_ch(&j->o, ']');
+}
+
+/* The secret is told once, to be given to the web application. */
+static void token_secret(struct job *j)
+{
+    char fresh[PASSWORD_CHARS];
+    struct peers *copy = malloc(sizeof(*copy));
+    if (!copy) {
+        refuse(j, CONTROL_FAILED, "no memory", STR_NONE);
+        return;
+    }
+    *copy = *j->a->peers;
+    password_make(j->a->rng, fresh);
+    struct str secret = str_of(fresh, sizeof(fresh));
+    if (peers_put(j->a->peers, STR(WEB_SECRET), secret) != OK)
+        refuse(j, CONTROL_FAILED, "there are too many secrets", STR_NONE);
+    else if (save_peers(j))
+        out_json_kstr(&j->o, STR("secret"), secret);
+    else
+        *j->a->peers = *copy;
+    mem_wipe(fresh, sizeof(fresh));
+    mem_wipe(copy, sizeof(*copy));
+    free(copy);
+}
+
+static void token_issue(struct job *j)
+{
+    const struct user *x = known(j);
+    const struct peer *secret = peers_find(j->a->peers, STR(WEB_SECRET));
+    const json_t *seconds = json_object_get(j->req, "seconds");
+    int64_t life = seconds ? json_integer_value(seconds) : 3600;
+    char name[USER_AOR_MAX + 24], password[WEB_PASSWORD];
+    struct str s;
+    if (!x)
+        return;
+    if (!secret || life < 1 || life > 366 * 86400) {
+        refuse(j, CONTROL_REFUSED,
+               secret ? "seconds is 1 to 31622400"
+                      : "there is no shared secret yet: `ringwall token secret` makes one",
+               STR_NONE);
+        return;
+    }
+    struct out o = out_of(name, sizeof(name));
+    out_i64(&o, j->a->now.us / 1000000 + life);
+    out_ch(&o, ':');
+    out_put(&o, user_name(x));
+    if (web_password(secret, HASH_SHA256, out_str(&o), password, &s) != OK) {
+        refuse(j, CONTROL_FAILED, "the library cannot hash", STR_NONE);
+        return;
+    }
+    out_json_kstr(&j->o, STR("user"), str_c(x->aor));
+    out_json_kstr(&j->o, STR("username"), out_str(&o));
+    out_json_kstr(&j->o, STR("password"), s);
+    out_json_ki64(&j->o, STR("until"), j->a->now.us / 1000000 + life);
+    mem_wipe(password, sizeof(password));
 }
 
 /* Commands of the local authority answer at length. */
@@ -483,6 +559,8 @@ static const struct {
     {"peer-secret", peer_secret, {"peer", "password"}},
     {"peer-del", peer_del, {"peer"}},
     {"peer-list", peer_list, {NULL}},
+    {"token-secret", token_secret, {NULL}},
+    {"token-issue", token_issue, {"user", "seconds"}},
 };
 
 /* Every member known to the command, and of its type: text unless told otherwise. */
@@ -499,6 +577,7 @@ static bool members_fit(struct job *j, size_t cmd)
         bool flag = strcmp(key, "must_change") == 0 || strcmp(key, "second_factor") == 0;
         bool right = waiver                        ? json_is_object(v) || json_is_null(v)
                      : flag                        ? json_is_boolean(v)
+                     : strcmp(key, "seconds") == 0 ? json_is_integer(v)
                      : strcmp(key, "numbers") == 0 ? json_is_array(v)
                                                    : json_is_string(v);
         if (!fits || !right) {

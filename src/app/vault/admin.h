@@ -18,6 +18,7 @@
 #ifndef APP_VAULT_ADMIN_H
 #define APP_VAULT_ADMIN_H
 #include "app/vault/disk.h"
+#include "app/vault/passwords.h"
 #include "base/rng.h"
 #include "ipc/control.h"
 
@@ -28,6 +29,8 @@ struct admin {
     struct rng *rng;
     struct wall now;
     char domain[USER_AOR_MAX]; /* default domain; "" = none */
+    unsigned password_min;     /* of the configuration; 0: the default */
+    struct str breach_list;    /* file in the vault's folder; empty: none */
     bool users_changed;        /* set by a request that changed them; the directory must be told */
 };
 struct admin_reply {
@@ -37,5 +40,8 @@ struct admin_reply {
 };
 /* Wipes passwords of its own copies; the request is the caller's to wipe. */
 void admin_do(struct admin *a, struct str request, struct admin_reply *ret_r);
+/* By the rules of a. false: why tells what to do. */
+bool admin_password_good(const struct admin *a, struct str name, struct str domain,
+                         struct str password, char why[PASSWORD_WHY]);
 void admin_reply_done(struct admin_reply *r);
 #endif

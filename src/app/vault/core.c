@@ -1,5 +1,7 @@
 #include "app/vault/core.h"
+#include "app/vault/web.h"
 #include "base/rng.h"
+#include "identity/token.h"
 
 enum err vault_new(const struct sipkey *nonce_key, const uint8_t seed[32], struct vault **ret_v)
 {
@@ -139,6 +141,27 @@ static bool matches(struct vault *v, enum digest_alg alg, const uint8_t ha1[USER
 }
 
 static enum reason judge(struct vault *v, const struct ask *q, struct now now)
+/* By a web client's credentials, SHA-256 first. */
+static bool web_matches(struct vault *v, const struct peer *secret, enum digest_alg alg,
+                        const struct fields *f)
+{
+    static const enum hash_alg hashes[] = {HASH_SHA256, HASH_SHA1};
+    char password[WEB_PASSWORD], hex[DIGEST_HEX_MAX];
+    uint8_t ha1[USER_HA1_BYTES];
+    struct str s;
+    bool right = false;
+    for (unsigned i = 0; i < ARRAY_LEN(hashes) && !right; i++)
+        right =
+            web_password(secret, hashes[i], f->user, password, &s) == OK &&
+            digest_ha1(alg, f->user, f->realm, s, hex) == OK &&
+            hex_decode(str_of(hex, digest_hex_chars(alg)), ha1, digest_hex_chars(alg) / 2) == OK &&
+            matches(v, alg, ha1, f);
+    mem_wipe(password, sizeof(password));
+    mem_wipe(hex, sizeof(hex));
+    mem_wipe(ha1, sizeof(ha1));
+    return right;
+}
+
 {
     struct fields f = fields_of(q);
     enum digest_alg alg = (enum digest_alg)q->alg;
@@ -151,11 +174,18 @@ static enum reason judge(struct vault *v, const struct ask *q, struct now now)
     if (fresh != OK)
         return fresh == ERR_REPLAY ? REASON_auth_stale : REASON_auth_nonce_forged;
 
-    struct user *x = users_find(&v->users, f.user, f.realm);
-    struct tries t = tries_of(v, x, f.user, now.mono);
+    int64_t end = 0;
+    struct str who;
+    const struct peer *web =
+        token_hmac_name(f.user, &end, &who) ? peers_find(&v->peers, STR(WEB_SECRET)) : NULL;
+    if (!web || str_cut(who, '@', &who).n > 0)
+        web = NULL, who = f.user;
+    struct user *x = users_find(&v->users, who, f.realm);
+    struct tries t = tries_of(v, x, who, now.mono);
     bool offered = alg != DIGEST_MD5 || !x || user_md5_live(x, now.wall); /* unknown: see gates.c */
     bool limited = t.tokens < 1000;
-    bool right = matches(v, alg, x && offered ? x->ha1[alg] : v->dummy_ha1[alg], &f);
+    bool right = web ? web_matches(v, web, alg, &f) && now.wall.us / 1000000 < end
+                     : matches(v, alg, x && offered ? x->ha1[alg] : v->dummy_ha1[alg], &f);
     enum reason why = !offered       ? REASON_auth_algorithm
                       : limited      ? REASON_auth_limited
                       : !x || !right ? REASON_auth_failed

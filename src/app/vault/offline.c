@@ -1,5 +1,6 @@
 #include "app/vault/offline.h"
 #include "app/vault/admin.h"
+#include "app/vault/calls.h"
 #include "app/vault/import.h"
 #include "app/vault/setup.h"
 #include "crypto/cert.h"
@@ -36,6 +37,8 @@ static const char HELP[] =
     "  peer-secret PEER          password from standard input\n"
     "  peer-del PEER\n"
     "  peer-list\n"
+    "  stir key NAME             a key that signs calls; csr NAME SUBJECT SPC, install NAME FILE,\n"
+    "                            show NAME\n"
     "\n"
     "  --state DIR               the gateway's state folder\n"
     "  --domain D                domain of users without @, and of the certificate\n"
@@ -47,6 +50,7 @@ static const char HELP[] =
     "  --must-change yes|no      user add, set: emergency calls only until passwd\n"
     "  --second-factor yes|no    user add, set\n"
     "  --password-stdin          one line instead of a fresh password\n"
+    "  --min-length N --breach-list FILE   what a typed password must be (FILE in DIR/vault)\n"
     "  --any-password            import: also weak ones (benchmarks)\n"
     "  --md5-until YYYY-MM-DD --md5-owner WHO --md5-reason WHY\n"
     "                            lets this user authenticate by MD5 until then\n"
@@ -59,6 +63,7 @@ static const char HELP[] =
 struct args {
     const char *state, *domain, *role, *until, *owner, *reason, *site, *must_change, *factor;
     const char *format, *out_file, *days; /* of import and cert */
+    const char *min, *breach;             /* what the configuration wants of passwords */
     const char *users[USERS_AT_INIT], *numbers[USER_NUMBERS];
     unsigned n_users, n_numbers;
     struct setup setup;
@@ -112,7 +117,9 @@ enum option_id {
     O_REGENERATE,
     O_FORMAT,
     O_OUT,
-    O_DAYS
+    O_DAYS,
+    O_MIN,
+    O_BREACH
 };
 static const struct option OPTIONS[] = {{"state", required_argument, NULL, O_STATE},
                                         {"domain", required_argument, NULL, O_DOMAIN},
@@ -133,6 +140,8 @@ static const struct option OPTIONS[] = {{"state", required_argument, NULL, O_STA
                                         {"format", required_argument, NULL, O_FORMAT},
                                         {"out", required_argument, NULL, O_OUT},
                                         {"days", required_argument, NULL, O_DAYS},
+                                        {"min-length", required_argument, NULL, O_MIN},
+                                        {"breach-list", required_argument, NULL, O_BREACH},
                                         {"help", no_argument, NULL, O_HELP},
                                         {"version", no_argument, NULL, O_VERSION},
                                         {NULL, 0, NULL, 0}};
@@ -145,6 +154,8 @@ static bool take_fact(struct args *a, int o)
                             : o == O_FORMAT      ? &a->format
                             : o == O_OUT         ? &a->out_file
                             : o == O_DAYS        ? &a->days
+                            : o == O_MIN         ? &a->min
+                            : o == O_BREACH      ? &a->breach
                                                  : NULL;
     if (at)
         *at = optarg;
@@ -519,6 +530,10 @@ static int open_desk(struct desk *d, const struct args *a)
                               .disk = &d->disk,
                               .rng = &d->rng,
                               .now = clock_now().wall};
+    uint32_t min = 0;
+    if (a->min && str_u32(str_c(a->min), PASSWORD_MAX, &min) == OK)
+        d->admin.password_min = min;
+    d->admin.breach_list = a->breach ? str_c(a->breach) : STR_NONE;
     default_domain(d);
     return OFFLINE_OK;
 }
@@ -557,6 +572,25 @@ static int cert_words(struct desk *d, char **w, int n)
     return ask(d, &o);
 }
 
+static int token_words(struct desk *d, char **w, int n)
+{
+    char text[REQUEST_MAX];
+    struct out o = out_of(text, sizeof(text));
+    uint32_t days = 1;
+    bool secret = n == 2 && strcmp(w[1], "secret") == 0;
+    if (!secret && !(n == 3 && strcmp(w[1], "issue") == 0))
+        return usage("token secret|issue USER", "");
+    if (d->args->days && str_u32(str_c(d->args->days), 366, &days) != OK)
+        return usage("--days wants 1 to 366", "");
+    out_ch(&o, '{');
+    out_json_kstr(&o, STR("cmd"), secret ? STR("token-secret") : STR("token-issue"));
+    if (!secret)
+        out_json_kstr(&o, STR("user"), str_c(w[2]));
+    if (!secret && d->args->days)
+        out_json_ku64(&o, STR("seconds"), days * 86400u);
+    return ask(d, &o);
+}
+
 static int user_words(struct desk *d, char **w, int n)
 {
     static const struct {
@@ -587,6 +621,10 @@ static int run(struct args *a)
     if (code == OFFLINE_OK) {
         if (init)
             code = init_users(&d);
+        else if (strcmp(w[0], "token") == 0)
+            code = token_words(&d, w, a->n_words);
+        else if (strcmp(w[0], "stir") == 0)
+            code = calls_words(&d.disk, a->state, a->json, w, a->n_words);
         else if (strcmp(w[0], "cert") == 0)
             code = cert_words(&d, w, a->n_words);
         else if (strcmp(w[0], "user") == 0)
