@@ -1,47 +1,242 @@
-#include "guard/fraud.h"
+/* Rows of identities, points that fade, and what is done at which score. The signs themselves are
+ * in fraud_signs.c. All numbers are whole: points are kept in sixteenths. */
+#include "guard/fraud_int.h"
 
-void fraud_policy_default(struct fraud_policy *p)
-{
-    memset(p, 0, sizeof *p);
-}
+#define HALF_US      (12 * HOUR_US)
+#define SLOW_HALF_US (10 * DAY_US)
+#define HEAT_MAX     (4000u * 16)
 
-enum err fraud_policy_valid(const struct fraud_policy *p)
-{
-    return p->off_signs >> SIGN_COUNT ? ERR_RANGE : OK;
-}
+static const struct {
+    const char *name;
+    uint16_t weight;
+} SIGNS[SIGN_COUNT] = {
+    [SIGN_LEVEL] = {"level", 30},
+    [SIGN_HOUR] = {"hour", 14},
+    [SIGN_DESTINATION] = {"destination", 16},
+    [SIGN_FAN_OUT] = {"fan-out", 35},
+    [SIGN_SHORT_CALLS] = {"short-calls", 25},
+    [SIGN_CALL_BACK] = {"call-back", 75},
+    [SIGN_PUMPING] = {"pumping", 40},
+    [SIGN_SIM_BOX] = {"sim-box", 45},
+    [SIGN_TWO_PLACES] = {"two-places", 30},
+    [SIGN_FORWARD] = {"forward", 35},
+    [SIGN_RANGE] = {"range", 40},
+    [SIGN_SPEND] = {"spend", 35},
+};
+static const char *const ACTS[FRAUD_LEVELS] = {"log", "notify", "step-up", "refuse", "cut", "lock"};
 
 struct str fraud_sign_name(enum fraud_sign s)
 {
-    (void)s;
-    return STR("sign");
+    return s < SIGN_COUNT ? str_c(SIGNS[s].name) : STR("unknown");
 }
 
 struct str fraud_act_name(enum fraud_act a)
 {
-    (void)a;
-    return STR("act");
+    return (unsigned)a < FRAUD_LEVELS ? str_c(ACTS[a]) : STR("unknown");
+}
+
+uint16_t fraud_weight_default(enum fraud_sign s)
+{
+    return s < SIGN_COUNT ? SIGNS[s].weight : 0;
+}
+
+void fraud_policy_default(struct fraud_policy *p)
+{
+    static const uint16_t levels[FRAUD_LEVELS] = {20, 45, 55, 70, 85, 100};
+    memset(p, 0, sizeof *p);
+    memcpy(p->level, levels, sizeof levels);
+}
+
+enum err fraud_policy_valid(const struct fraud_policy *p)
+{
+    if (p->off_signs >> SIGN_COUNT || p->n_ranges > FRAUD_RANGES)
+        return ERR_RANGE;
+    return fraud_ranges_valid(p->ranges, p->n_ranges * sizeof p->ranges[0]);
+}
+
+static uint32_t rows_for(uint32_t identities)
+{
+    uint32_t n = WAYS;
+    while (n < identities && n < 1u << 24)
+        n *= 2;
+    return n;
 }
 
 size_t fraud_bytes(uint32_t identities)
 {
-    (void)identities;
-    return 64;
+    return sizeof(struct fraud) + rows_for(identities) * sizeof(struct row);
 }
 
 struct fraud *fraud_init(void *mem, uint32_t identities, const struct fraud_policy *p,
                          const struct sipkey *k)
 {
-    (void)identities, (void)p, (void)k;
-    return mem;
+    struct fraud *f = mem;
+    f->p = *p;
+    f->k = *k;
+    f->rows = rows_for(identities);
+    return f;
 }
 
 void fraud_policy_set(struct fraud *f, const struct fraud_policy *p)
 {
-    (void)f, (void)p;
+    f->p = *p;
+}
+
+/* One of WAYS rows; the one that was not seen for the longest time gives way. */
+static struct row *row_find(const struct fraud *f, uint64_t key, const struct row **ret_old)
+{
+    uint64_t h = siphash(&f->k, str_of((const char *)&key, sizeof key));
+    const struct row *v = &f->row[(h & (f->rows / WAYS - 1)) * WAYS], *old = v;
+    for (uint32_t i = 0; i < WAYS; i++) {
+        if (v[i].key == key)
+            return (struct row *)(uintptr_t)&v[i];
+        if (!v[i].key || (old->key && v[i].seen_us < old->seen_us))
+            old = !old->key ? old : &v[i];
+    }
+    *ret_old = old;
+    return NULL;
+}
+
+struct row *fraud_row(struct fraud *f, uint64_t key, bool make, int64_t now_us)
+{
+    const struct row *old = NULL;
+    struct row *r = row_find(f, key, &old);
+    if (r || !make)
+        return r;
+    r = &f->row[old - f->row];
+    memset(r, 0, sizeof *r);
+    r->key = key;
+    r->heat_us = r->seen_us = now_us;
+    return r;
+}
+
+/* Halves: whole ones by shifts, the rest as a straight line between two powers of two. */
+static uint32_t faded(uint32_t v, int64_t us, int64_t half_us)
+{
+    int64_t n = us / half_us, rest = us % half_us;
+    if (n > 31)
+        return 0;
+    v >>= n;
+    return v - (uint32_t)((int64_t)(v / 2) * (rest / 1000) / (half_us / 1000));
+}
+
+void fraud_fade(struct row *r, int64_t now_us)
+{
+    int64_t us = now_us - r->heat_us;
+    if (us < HOUR_US / 60) /* seldom, so that rounding takes nothing away */
+        return;
+    r->heat = faded(r->heat, us, HALF_US);
+    r->slow = faded(r->slow, us, SLOW_HALF_US);
+    r->heat_us = now_us;
+}
+
+static enum fraud_act act_at(const struct fraud_policy *p, uint32_t score, bool bait)
+{
+    enum fraud_act a = FRAUD_LOG;
+    for (unsigned i = 0; i < FRAUD_LEVELS; i++)
+        if (p->level[i] && score >= p->level[i])
+            a = (enum fraud_act)i;
+    /* Who is lured to call back has done no wrong: that call is refused, and no more. */
+    return bait && a > FRAUD_REFUSE ? FRAUD_REFUSE : a;
 }
 
 void fraud_step(struct fraud *f, const struct fraud_event *e, struct fraud_verdict *ret_v)
 {
-    (void)f, (void)e;
+    struct fraud_points x = {0};
     memset(ret_v, 0, sizeof *ret_v);
+    if (!e->identity || e->at.us <= 0)
+        return;
+    struct row *r = fraud_row(f, e->identity, true, e->at.us);
+    int64_t now = MAX(e->at.us, r->seen_us); /* a clock that goes back changes nothing */
+    fraud_fade(r, now);
+    r->seen_us = now;
+    fraud_signs(f, r, e, now, &x);
+    r->heat = MIN(r->heat + x.heat, HEAT_MAX);
+    r->slow = MIN(r->slow + x.heat / 3, HEAT_MAX);
+    uint32_t score = MAX(r->heat, r->slow) / 16 + x.once;
+    ret_v->score = (uint16_t)MIN(score, UINT16_MAX);
+    ret_v->signs = x.signs;
+    ret_v->dry = f->p.dry_run;
+    /* What ends or registers quietly is no reason to do anything once more. */
+    if (x.signs || e->what == FRAUD_ATTEMPT)
+        ret_v->act = (uint8_t)act_at(&f->p, score, x.signs >> SIGN_CALL_BACK & 1);
+    if (ret_v->act == FRAUD_LOCK) {
+        /* The rest makes that a second time after a release needs less, but something. */
+        r->heat = MIN(r->heat, f->p.level[FRAUD_LOCK] * 16u * 2 / 5);
+        r->slow = MIN(r->slow, r->heat);
+    }
+    for (unsigned i = 0; i < SIGN_COUNT; i++)
+        f->counted[i] += x.signs >> i & 1;
+    f->acted[ret_v->act] += ret_v->act != FRAUD_LOG;
+    r->signs = (uint16_t)(x.signs ? x.signs : r->signs);
+    r->score = ret_v->score;
+    r->act = ret_v->act;
+}
+
+void fraud_release(struct fraud *f, uint64_t identity)
+{
+    struct row *r = fraud_row(f, identity, false, 0);
+    if (r) {
+        r->heat = r->slow = 0;
+        r->signs = r->score = r->act = 0;
+    }
+}
+
+static void usual_json(struct out *o, struct str key, const struct usual *u)
+{
+    out_json_key(o, key);
+    out_ch(o, '{');
+    out_json_ku64(o, STR("now"), u->now);
+    out_json_ku64(o, STR("usual"), u->mean / 16);
+    out_json_ku64(o, STR("most"), u->peak / 16);
+    out_ch(o, '}');
+}
+
+static void signs_json(struct out *o, uint16_t signs)
+{
+    out_json_key(o, STR("signs"));
+    out_ch(o, '[');
+    for (unsigned i = 0, n = 0; i < SIGN_COUNT; i++) {
+        if (!(signs >> i & 1))
+            continue;
+        if (n++)
+            out_ch(o, ',');
+        out_json_str(o, fraud_sign_name((enum fraud_sign)i));
+    }
+    out_ch(o, ']');
+}
+
+void fraud_explain_json(const struct fraud *f, uint64_t identity, struct wall now, struct out *o)
+{
+    const struct row *old = NULL, *r = row_find(f, identity, &old);
+    out_ch(o, '{');
+    out_json_kbool(o, STR("known"), r != NULL);
+    if (r) {
+        struct row copy = *r;
+        fraud_fade(&copy, MAX(now.us, r->heat_us));
+        uint32_t n = 0;
+        out_json_ku64(o, STR("score"), MAX(copy.heat, copy.slow) / 16);
+        out_json_kstr(o, STR("last_act"), fraud_act_name((enum fraud_act)r->act));
+        signs_json(o, r->signs);
+        out_json_ku64(o, STR("days"), r->days);
+        for (unsigned i = 0; i < COUNTRIES; i++)
+            n += r->countries[i].country != 0;
+        out_json_ku64(o, STR("countries"), n);
+        usual_json(o, STR("calls_an_hour"), &r->calls);
+        usual_json(o, STR("calls_abroad_an_hour"), &r->dear);
+        usual_json(o, STR("money_an_hour_milli"), &r->spend_h);
+        usual_json(o, STR("money_a_day_milli"), &r->spend_d);
+    }
+    out_ch(o, '}');
+}
+
+void fraud_counts_json(const struct fraud *f, struct out *o)
+{
+    OUT_LIT(o, "{\"signs\":{");
+    for (unsigned i = 0; i < SIGN_COUNT; i++)
+        out_json_ku64(o, fraud_sign_name((enum fraud_sign)i), f->counted[i]);
+    OUT_LIT(o, "},\"acts\":{");
+    for (unsigned i = FRAUD_NOTIFY; i < FRAUD_LEVELS; i++)
+        out_json_ku64(o, fraud_act_name((enum fraud_act)i), f->acted[i]);
+    OUT_LIT(o, "}}");
 }

@@ -38,13 +38,28 @@ enum fraud_sign {
 struct str fraud_sign_name(enum fraud_sign s);
 struct str fraud_act_name(enum fraud_act a);
 #define FRAUD_LEVELS 6u
+#define FRAUD_RANGES 1024u
+struct fraud_range { /* numbers that begin so */
+    uint32_t digits; /* without '+': as a number, */
+    uint8_t n;       /* of so many digits, 1 to 9 */
+    uint8_t weight;  /* percent of the sign's weight; 0: this range is known to be good */
+};
 struct fraud_policy {
     bool dry_run;
-    uint16_t off_signs;           /* bit per sign that is not judged */
-    uint16_t level[FRAUD_LEVELS]; /* score from which that act is taken; 0: never */
-    uint16_t weight[SIGN_COUNT];  /* 0: the built-in one */
-    uint32_t lock_s;              /* 0: until released */
+    uint16_t off_signs;                      /* bit per sign that is not judged */
+    uint16_t level[FRAUD_LEVELS];            /* score from which that act is taken; 0: never */
+    uint16_t weight[SIGN_COUNT];             /* 0: the built-in one */
+    uint32_t lock_s;                         /* 0: until released */
+    uint16_t n_ranges;                       /* besides the built-in ones, and before them */
+    bool seed_off;                           /* without the built-in ranges */
+    struct fraud_range ranges[FRAUD_RANGES]; /* by n, then digits */
 };
+uint16_t fraud_weight_default(enum fraud_sign s);
+/* Puts a range in its place. ERR_FULL; ERR_EXISTS; ERR_SYNTAX: no 1 to 9 digits (a '+' may
+ * precede), ERR_RANGE: weight over 250. */
+MUST_CHECK enum err fraud_range_add(struct fraud_policy *p, struct str digits, uint32_t weight);
+/* Built-in ranges: digits, percent and why. NULL at the end. */
+const char *fraud_seed_at(uint32_t i, uint8_t *ret_weight, const char **ret_why);
 void fraud_policy_default(struct fraud_policy *p);
 MUST_CHECK enum err fraud_policy_valid(const struct fraud_policy *p);
 
@@ -83,8 +98,12 @@ struct fraud *fraud_init(void *mem, uint32_t identities, const struct fraud_poli
 void fraud_policy_set(struct fraud *f, const struct fraud_policy *p);
 /* O(1). ATTEMPT is judged before the call goes out, the others tell what became of it. */
 void fraud_step(struct fraud *f, const struct fraud_event *e, struct fraud_verdict *ret_v);
-/* Ranges of ill repute: sorted prefixes with weight, a flat blob (seed list and CSV). */
+/* More ranges of ill repute than a policy holds: struct fraud_range by n, then digits. */
 MUST_CHECK enum err fraud_ranges_valid(const void *blob, size_t bytes);
 void fraud_ranges_set(struct fraud *f, const void *blob, size_t bytes); /* keeps; NULL: none */
+/* Released: what was held against it is forgotten, what is usual for it is kept. */
+void fraud_release(struct fraud *f, uint64_t identity);
+/* {"signs":{name:calls},"acts":{name:calls}} */
+void fraud_counts_json(const struct fraud *f, struct out *o);
 void fraud_explain_json(const struct fraud *f, uint64_t identity, struct wall now, struct out *o);
 #endif
