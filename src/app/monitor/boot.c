@@ -325,9 +325,12 @@ enum err boot_certs(struct monitor *m, const struct config *c,
     }
     if (e == OK)
         e = boot_authorities(m, c, ret_ca);
-    if (e == OK && c->n_certs) {
-        e = memfd_sealed("ringwall-keys", names, (size_t)c->n_certs * IPC_KEY_NAME, &ret_names->fd);
-        ret_names->n = (uint64_t)c->n_certs * IPC_KEY_NAME;
+    uint32_t n_keys = c->n_certs;
+    if (c->stir_key[0] && n_keys < CONFIG_CERTS) /* its number is policy.stir.key */
+        (void)snprintf(names + n_keys++ * IPC_KEY_NAME, IPC_KEY_NAME, "%s", c->stir_key);
+    if (e == OK && n_keys) {
+        e = memfd_sealed("ringwall-keys", names, (size_t)n_keys * IPC_KEY_NAME, &ret_names->fd);
+        ret_names->n = (uint64_t)n_keys * IPC_KEY_NAME;
     }
     if (e == OK)
         return OK;

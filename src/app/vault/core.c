@@ -17,6 +17,7 @@ enum err vault_new(const struct sipkey *nonce_key, const uint8_t seed[32], struc
     rng_bytes(&rng, &v->hash_key, sizeof(v->hash_key));
     rng_bytes(&rng, v->dummy_ha1, sizeof(v->dummy_ha1));
     v->nonce_key = *nonce_key;
+    v->call_key = v->call_key_before = VAULT_KEYS;
     v->nonces = nc_init(mem, VAULT_NONCES);
     struct otp_seed dummy = {.alg = OTP_SHA1, .digits = OTP_DIGITS_MIN, .n = 20};
     rng_bytes(&rng, dummy.seed, dummy.n);
@@ -241,13 +242,15 @@ void vault_keys(struct vault *v, struct key *const keys[], uint8_t generation)
         v->keys[i] = keys[i];
     }
     v->generation_before = v->generation;
+    v->call_key_before = v->call_key;
+    v->call_key = VAULT_KEYS; /* until it is named */
     v->generation = generation;
 }
 
 bool vault_knows(const struct vault *v, const struct ask *q)
 {
     uint8_t generation = (uint8_t)(q->key >> 8);
-    return q->kind != ASK_SIGN || generation == v->generation || generation == v->generation_before;
+    return (q->kind != ASK_SIGN && q->kind != ASK_STIR) || generation == v->generation || generation == v->generation_before;
 }
 
 static void sign(struct vault *v, const struct vault_env *env, const struct ask *q,
@@ -258,7 +261,8 @@ static void sign(struct vault *v, const struct vault_env *env, const struct ask 
     bool before = generation != v->generation && generation == v->generation_before;
     struct key *k = number >= VAULT_KEYS ? NULL : before ? v->keys_before[number] : v->keys[number];
     a->reason = REASON_auth_unavailable;
-    if (!k || !bucket_take(&v->signs[env->engine], env->now.mono, VAULT_SIGN_RATE))
+    bool call = number == (before ? v->call_key_before : v->call_key);
+    if (!k || call != (q->kind == ASK_STIR) || !bucket_take(&v->signs[env->engine], env->now.mono, VAULT_SIGN_RATE))
         return;
     if (key_sign(k, span_str(str_of(q->text, q->n), q->ha2), a->bytes, &n) != OK)
         return;
@@ -314,7 +318,7 @@ void vault_answer(struct vault *v, const struct vault_env *env, const struct ask
         verify(v, env, q, ret_a);
     else if (q->kind == ASK_RESPOND)
         respond(v, env, q, ret_a);
-    else if (q->kind == ASK_SIGN)
+    else if (q->kind == ASK_SIGN || q->kind == ASK_STIR)
         sign(v, env, q, ret_a);
     else if (q->kind == ASK_OTP)
         one_time(v, env, q, ret_a);

@@ -35,6 +35,9 @@ struct vault {
      * generation: low byte of the configuration's that keys belongs to. */
     struct key *keys_before[VAULT_KEYS];
     uint8_t generation, generation_before;
+    /* Numbers of the keys that sign calls (ASK_STIR), and nothing else: no TLS handshake passes for
+     * a token, nor the other way. VAULT_KEYS: none. */
+    uint8_t call_key, call_key_before;
     struct sipkey nonce_key, hash_key;
     struct nc_table *nonces;
     struct bucket asks[VAULT_ENGINES], signs[VAULT_ENGINES];

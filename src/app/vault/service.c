@@ -156,6 +156,8 @@ static void use_keys(struct service *s)
     if (!s->has_fresh)
         return;
     vault_keys(s->v, s->fresh, s->policy ? (uint8_t)s->policy->generation : 0);
+    if (s->policy && s->policy->stir.sign)
+        s->v->call_key = s->policy->stir.key;
     memset(s->fresh, 0, sizeof s->fresh);
     s->has_fresh = false;
 }
