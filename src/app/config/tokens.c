@@ -72,7 +72,7 @@ static void rd_jwks(struct load *l, const struct field *f, struct fy_node *n, vo
     }
     size_t bytes = slurp(l, at, policy_text(l->p, file), text);
     if (bytes > 0 && (json_read(str_of(text, bytes), &set) != OK ||
-                      json_get(&set, STR("keys"), &keys) != OK || keys.kind != JSON_ARRAY))
+                      json_get(&set, STR("keys"), &keys) != OK || keys.kind != JOSE_ARRAY))
         problem(l, at, "a JSON file {\"keys\": [...]}", "jwks: this is no JWK set");
     else
         for (unsigned k = 1; bytes > 0 && json_each(&keys, &i, &one); k++)

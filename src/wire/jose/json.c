@@ -44,7 +44,7 @@ static bool hex4(struct scan *c)
 static bool string(struct scan *c, struct json *ret)
 {
     size_t from = c->at + 1;
-    *ret = (struct json){.kind = JSON_STRING};
+    *ret = (struct json){.kind = JOSE_STRING};
     if (!take(c, '"'))
         return false;
     while (c->at < c->s.n && peek(c) != '"') {
@@ -88,7 +88,7 @@ static bool number(struct scan *c, struct json *ret)
         if (digits(c) == 0)
             return false;
     }
-    *ret = (struct json){JSON_NUMBER, false, str_of(c->s.p + from, c->at - from)};
+    *ret = (struct json){JOSE_NUMBER, false, str_of(c->s.p + from, c->at - from)};
     return true;
 }
 
@@ -99,9 +99,9 @@ static bool leaf(struct scan *c, struct json *ret)
     if (peek(c) == '-' || ascii_digit(peek(c)))
         return number(c, ret);
     size_t from = c->at;
-    uint8_t kind = word(c, STR("true"))    ? JSON_TRUE
-                   : word(c, STR("false")) ? JSON_FALSE
-                   : word(c, STR("null"))  ? JSON_NULL
+    uint8_t kind = word(c, STR("true"))    ? JOSE_TRUE
+                   : word(c, STR("false")) ? JOSE_FALSE
+                   : word(c, STR("null"))  ? JOSE_NULL
                                            : 0;
     *ret = (struct json){kind, false, str_of(c->s.p + from, c->at - from)};
     return kind != 0;
@@ -163,7 +163,7 @@ static bool value(struct scan *c, struct json *ret)
     }
     char first = c->s.p[from];
     if (first == '{' || first == '[')
-        *ret = (struct json){first == '{' ? JSON_OBJECT : JSON_ARRAY, false,
+        *ret = (struct json){first == '{' ? JOSE_OBJECT : JOSE_ARRAY, false,
                              str_of(c->s.p + from, c->at - from)};
     else
         *ret = one;
@@ -173,7 +173,7 @@ static bool value(struct scan *c, struct json *ret)
 enum err json_read(struct str text, struct json *ret_v)
 {
     struct scan c = {.s = text, .bad = ERR_SYNTAX};
-    struct json v = {.kind = JSON_NULL};
+    struct json v = {.kind = JOSE_NULL};
     if (!value(&c, &v))
         return c.bad;
     blanks(&c);
@@ -187,7 +187,7 @@ enum err json_get(const struct json *object, struct str key, struct json *ret_v)
 {
     struct scan c = {.s = object->text, .at = 1, .bad = ERR_SYNTAX};
     struct json k, v, found = {.kind = 0};
-    if (object->kind != JSON_OBJECT)
+    if (object->kind != JOSE_OBJECT)
         return ERR_SYNTAX;
     blanks(&c);
     while (peek(&c) != '}') {
@@ -211,7 +211,7 @@ enum err json_get(const struct json *object, struct str key, struct json *ret_v)
 bool json_each(const struct json *array, size_t *at, struct json *ret_v)
 {
     struct scan c = {.s = array->text, .at = *at ? *at : 1, .bad = ERR_SYNTAX};
-    if (array->kind != JSON_ARRAY)
+    if (array->kind != JOSE_ARRAY)
         return false;
     blanks(&c);
     if (peek(&c) == ']' || !value(&c, ret_v))
@@ -225,7 +225,7 @@ bool json_each(const struct json *array, size_t *at, struct json *ret_v)
 struct str json_text(const struct json *object, struct str key)
 {
     struct json v;
-    if (json_get(object, key, &v) != OK || v.kind != JSON_STRING || v.escaped)
+    if (json_get(object, key, &v) != OK || v.kind != JOSE_STRING || v.escaped)
         return STR_NONE;
     return v.text;
 }
@@ -237,7 +237,7 @@ enum err json_seconds(const struct json *object, struct str key, int64_t *ret_v)
     enum err e = json_get(object, key, &v);
     if (e != OK)
         return e;
-    if (v.kind != JSON_NUMBER || str_u64(v.text, UINT64_C(1) << 53, &n) != OK)
+    if (v.kind != JOSE_NUMBER || str_u64(v.text, UINT64_C(1) << 53, &n) != OK)
         return ERR_SYNTAX;
     *ret_v = (int64_t)n;
     return OK;

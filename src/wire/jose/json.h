@@ -7,13 +7,13 @@
 
 #define JSON_DEPTH 16u
 enum json_kind {
-    JSON_STRING = 1,
-    JSON_NUMBER,
-    JSON_OBJECT,
-    JSON_ARRAY,
-    JSON_TRUE,
-    JSON_FALSE,
-    JSON_NULL
+    JOSE_STRING = 1,
+    JOSE_NUMBER,
+    JOSE_OBJECT,
+    JOSE_ARRAY,
+    JOSE_TRUE,
+    JOSE_FALSE,
+    JOSE_NULL
 };
 struct json {
     uint8_t kind;    /* enum json_kind */

@@ -7,7 +7,7 @@ static enum err decoded(struct str part, char *mem, size_t cap, size_t *used, st
     if (e == OK)
         e = json_read(str_of(mem + *used, n), ret);
     *used += n;
-    return e == OK && ret->kind != JSON_OBJECT ? ERR_SYNTAX : e;
+    return e == OK && ret->kind != JOSE_OBJECT ? ERR_SYNTAX : e;
 }
 
 static uint8_t alg_of(struct str s)
@@ -77,10 +77,10 @@ bool jwt_for(const struct jwt *t, struct str audience)
     size_t at = 0;
     if (json_get(&t->claims, STR("aud"), &aud) != OK || audience.n == 0)
         return false;
-    if (aud.kind == JSON_STRING)
+    if (aud.kind == JOSE_STRING)
         return !aud.escaped && str_eq(aud.text, audience);
     while (json_each(&aud, &at, &one))
-        if (one.kind == JSON_STRING && !one.escaped && str_eq(one.text, audience))
+        if (one.kind == JOSE_STRING && !one.escaped && str_eq(one.text, audience))
             return true;
     return false;
 }
@@ -132,7 +132,7 @@ enum err jwk_parse(const struct json *object, struct jwk *ret_k)
     struct str use = json_text(object, STR("use"));
     size_t n = 0;
     enum err e = OK;
-    if (object->kind != JSON_OBJECT || kty.n == 0)
+    if (object->kind != JOSE_OBJECT || kty.n == 0)
         return ERR_SYNTAX;
     k.kid = json_text(object, STR("kid"));
     if (k.kid.n > JWK_KID)
