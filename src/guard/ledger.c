@@ -226,7 +226,7 @@ static void attempt(struct ledger *l, struct ledger_hold *h, int d)
         struct ledger_row *r = held_row(l, h, i);
         bool shared = h->kind[i] != LEDGER_IDENTITY && h->kind[i] != LEDGER_DEVICE;
         if (r && (d > 0 || shared))
-            ATOM_ADD32(&r->attempts, d);
+            ATOM_PUT(&r->attempts, ledger_add16(ATOM_GET(&r->attempts), d));
     }
 }
 
@@ -253,12 +253,12 @@ enum reason ledger_reserve(struct ledger *l, const struct ledger_key *v, uint8_t
                            const struct rate *rate, struct wall now, struct ledger_hold *ret_h,
                            struct ledger_refusal *ret_r)
 {
-    struct ledger_clock c = ledger_clock_of(now);
     struct ledger_hold h = {.rate = *rate};
     *ret_h = (struct ledger_hold){0};
     *ret_r = (struct ledger_refusal){0};
     if (!l->own || n > LEDGER_KEYS)
         return REASON_capacity_ledger;
+    struct ledger_clock c = ledger_clock_move(l->own, now);
     ledger_sweep(l->own, &c);
     enum reason why = hold_take(l, v, n, &h, &c);
     if (why != REASON_NONE) {
@@ -288,12 +288,12 @@ enum reason ledger_run(struct ledger *l, const struct ledger_key *v, uint8_t n,
                        struct ledger_hold *h, uint32_t seconds, struct wall now,
                        uint32_t *ret_next_s)
 {
-    struct ledger_clock c = ledger_clock_of(now);
     *ret_next_s = UINT32_MAX;
     if (!l->own || h->n == 0)
         return REASON_NONE;
+    struct ledger_clock c = ledger_clock_move(l->own, now);
     if (!h->began_us)
-        h->began_us = now.us - (int64_t)seconds * 1000000;
+        h->began_us = ledger_add64(now.us, -(int64_t)seconds * 1000000);
     hold_spend_until(l, h, seconds, &c);
     uint32_t want = ledger_add32(seconds, LEDGER_SLICE_S);
     struct limit m = extend(l, h, v, n, want, &c);
@@ -304,9 +304,9 @@ enum reason ledger_run(struct ledger *l, const struct ledger_key *v, uint8_t n,
 
 int64_t ledger_release(struct ledger *l, struct ledger_hold *h, uint32_t seconds, struct wall now)
 {
-    struct ledger_clock c = ledger_clock_of(now);
     int64_t cost = 0;
     if (l->own && h->n) {
+        struct ledger_clock c = ledger_clock_move(l->own, now);
         hold_spend_until(l, h, seconds, &c);
         cost = h->spent_micro;
         hold_drop(l, h, &c);
@@ -357,11 +357,11 @@ static enum reason move_over(const struct ledger *l, const struct ledger_hold *h
 enum reason ledger_move(struct ledger *l, struct ledger_hold *h, const struct ledger_key *v,
                         uint8_t n, struct wall now)
 {
-    struct ledger_clock c = ledger_clock_of(now);
     if (!l->own || h->n == 0)
         return REASON_NONE;
     if (n > LEDGER_KEYS)
         return REASON_capacity_ledger;
+    struct ledger_clock c = ledger_clock_move(l->own, now);
     struct ledger_hold to = *h, old = *h;
     enum reason why = hold_take(l, v, n, &to, &c);
     if (why != REASON_NONE) {

@@ -13,7 +13,8 @@
 
 struct ledger_row {
     uint32_t minute; /* of the latest write, since 1970: which windows its sums belong to */
-    uint32_t calls, attempts;
+    uint32_t calls;
+    uint16_t attempts, tick; /* in that minute, its lower 16 bits */
     uint32_t reserved_s;
     uint32_t seconds[SPAN_COUNT];
     uint8_t kind, pad[3];
@@ -28,15 +29,21 @@ struct ledger_shard {
     uint32_t magic, buckets;
     uint32_t used, sweep; /* the writer's */
     uint64_t salt;
-    uint64_t pad[5];
+    uint32_t latest, pad0; /* the writer's: the latest minute it has seen */
+    uint64_t pad[4];
     ALIGNED(64) struct ledger_bucket bucket[];
 };
 
-/* The minute, and in which minute the hour, day and month of it began. */
+/* The minute, and in which minute the hour, day and month of it began. The ledger's time does not
+ * go back when the clock does (by up to a day): windows that have begun stay. The minute of
+ * attempts is the clock's. */
 struct ledger_clock {
     uint32_t minute, start[SPAN_COUNT];
+    uint16_t tick;
 };
-struct ledger_clock ledger_clock_of(struct wall now);
+struct ledger_clock ledger_clock_of(const struct ledger_shard *own,
+                                    struct wall now); /* own: NULL */
+struct ledger_clock ledger_clock_move(struct ledger_shard *own, struct wall now);
 
 #define ATOM_GET(p)      __atomic_load_n(p, __ATOMIC_ACQUIRE)
 #define ATOM_PUT(p, v)   __atomic_store_n(p, v, __ATOMIC_RELEASE)
@@ -44,6 +51,11 @@ struct ledger_clock ledger_clock_of(struct wall now);
 #define ATOM_ADD64(p, d) ATOM_PUT(p, ledger_add64(ATOM_GET(p), (d)))
 
 /* Saturate; never below 0. */
+static inline uint16_t ledger_add16(uint16_t a, int d)
+{
+    int v = a + d;
+    return (uint16_t)(v < 0 ? 0 : v > UINT16_MAX ? UINT16_MAX : v);
+}
 static inline uint32_t ledger_add32(uint32_t a, int64_t d)
 {
     int64_t v = (int64_t)a + d;

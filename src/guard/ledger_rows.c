@@ -1,6 +1,6 @@
 #include "guard/ledger_int.h"
 
-#define AHEAD_OK     1u /* minutes that a clock may step back before rows follow it */
+#define AHEAD_OK     1440u /* minutes that the clock may step back before the ledger follows it */
 #define SWEEP_ROWS   2u
 #define BUCKETS_MAX  (1u << 24)
 #define DAY_MINUTES  1440u
@@ -22,28 +22,48 @@ static uint32_t day_of_month(uint32_t days)
     return in_year - (153u * month + 2u) / 5u;
 }
 
-struct ledger_clock ledger_clock_of(struct wall now)
+static uint32_t minute_of(struct wall now)
 {
     int64_t m = now.us / INT64_C(60000000);
-    uint32_t minute = (uint32_t)MIN(MAX(m, 0), INT64_C(0xfffffff0));
-    struct ledger_clock c = {.minute = minute};
+    return (uint32_t)MIN(MAX(m, 0), INT64_C(0xfffffff0));
+}
+
+struct ledger_clock ledger_clock_of(const struct ledger_shard *own, struct wall now)
+{
+    uint32_t minute = minute_of(now), latest = own ? own->latest : 0;
+    struct ledger_clock c = {.tick = (uint16_t)minute};
+    if (latest > minute && latest - minute <= AHEAD_OK)
+        minute = latest;
     uint32_t day = minute / DAY_MINUTES;
+    c.minute = minute;
     c.start[SPAN_HOUR] = minute - minute % HOUR_MINUTES;
     c.start[SPAN_DAY] = day * DAY_MINUTES;
     c.start[SPAN_MONTH] = (day - MIN(day, day_of_month(day))) * DAY_MINUTES;
     return c;
 }
 
+struct ledger_clock ledger_clock_move(struct ledger_shard *own, struct wall now)
+{
+    struct ledger_clock c = ledger_clock_of(own, now);
+    own->latest = c.minute;
+    return c;
+}
+
 bool ledger_same_window(enum span_of_time t, struct wall a, struct wall b)
 {
-    struct ledger_clock x = ledger_clock_of(a), y = ledger_clock_of(b);
+    struct ledger_clock x = ledger_clock_of(NULL, a), y = ledger_clock_of(NULL, b);
     return t < SPAN_COUNT && x.start[t] == y.start[t];
 }
 
-/* A clock that steps back gives no window back: the sums stay and count for the earlier window. */
+/* Rows of a time that is far ahead (the clock was wrong) follow it back with all that is in them.
+ */
 void ledger_roll(struct ledger_row *r, const struct ledger_clock *c)
 {
     uint32_t m = r->minute;
+    if (r->tick != c->tick) {
+        ATOM_PUT(&r->attempts, (uint16_t)0);
+        ATOM_PUT(&r->tick, c->tick);
+    }
     if (m == c->minute || (m > c->minute && m - c->minute <= AHEAD_OK))
         return;
     for (unsigned t = 0; t < SPAN_COUNT; t++) {
@@ -52,8 +72,6 @@ void ledger_roll(struct ledger_row *r, const struct ledger_clock *c)
         ATOM_PUT(&r->seconds[t], 0u);
         ATOM_PUT(&r->micro[t], 0);
     }
-    if (m < c->minute)
-        ATOM_PUT(&r->attempts, 0u);
     ATOM_PUT(&r->minute, c->minute);
 }
 
@@ -127,7 +145,7 @@ uint32_t ledger_find(const struct ledger_shard *s, uint32_t buckets, uint8_t kin
 
 static bool row_dead(const struct ledger_row *r, const struct ledger_clock *c)
 {
-    if (r->calls || r->reserved_s || r->reserved_micro || (r->attempts && r->minute >= c->minute))
+    if (r->calls || r->reserved_s || r->reserved_micro || (r->attempts && r->tick == c->tick))
         return false;
     for (unsigned t = 0; t < SPAN_COUNT; t++)
         if (r->minute >= c->start[t] && (r->seconds[t] || r->micro[t]))
@@ -186,6 +204,7 @@ uint32_t ledger_take(struct ledger_shard *s, uint8_t kind, uint64_t key,
     struct ledger_row *r = ledger_row_at(s, i);
     memset(r, 0, sizeof *r); /* nobody reads it before its key is there */
     r->minute = c->minute;
+    r->tick = c->tick;
     r->kind = kind;
     ATOM_PUT(&s->bucket[i / LEDGER_WAYS].key[i % LEDGER_WAYS], key);
     s->used++;
@@ -214,7 +233,7 @@ static void add_row(struct ledger_sum *sum, const struct ledger_row *r,
     uint32_t reserved_s = ATOM_GET(&r->reserved_s), calls = ATOM_GET(&r->calls);
     uint32_t minute = ATOM_GET(&r->minute);
     sum->calls = ledger_add32(sum->calls, calls);
-    if (minute >= c->minute)
+    if (ATOM_GET(&r->tick) == c->tick)
         sum->attempts_min = ledger_add32(sum->attempts_min, ATOM_GET(&r->attempts));
     for (unsigned t = 0; t < SPAN_COUNT; t++) {
         bool live = minute >= c->start[t];
@@ -257,7 +276,7 @@ struct ledger_sum ledger_sum_at(const struct ledger *l, uint8_t kind, uint64_t k
 struct ledger_sum ledger_sum(const struct ledger *l, enum ledger_kind k, uint64_t key,
                              struct wall now)
 {
-    struct ledger_clock c = ledger_clock_of(now);
+    struct ledger_clock c = ledger_clock_of(l->own, now);
     return ledger_sum_at(l, (uint8_t)k, key, &c);
 }
 
@@ -287,7 +306,7 @@ bool ledger_next(const struct ledger_shard *s, uint32_t *it, struct ledger_seed 
 bool ledger_walk(const struct ledger_shard *s, size_t bytes, uint32_t *it,
                  struct ledger_seed *ret_row, uint32_t *ret_calls, struct wall now)
 {
-    struct ledger_clock c = ledger_clock_of(now);
+    struct ledger_clock c = ledger_clock_of(NULL, now);
     uint32_t buckets = buckets_of(bytes);
     while (*it < buckets * LEDGER_WAYS) {
         uint32_t i = (*it)++;
@@ -313,7 +332,7 @@ bool ledger_walk(const struct ledger_shard *s, size_t bytes, uint32_t *it,
 
 void ledger_adopt(struct ledger_shard *s, struct wall now)
 {
-    struct ledger_clock c = ledger_clock_of(now);
+    struct ledger_clock c = ledger_clock_move(s, now);
     uint32_t used = 0;
     for (uint32_t i = 0; i < s->buckets * LEDGER_WAYS; i++) {
         struct ledger_row *r = ledger_row_at(s, i);
@@ -345,7 +364,7 @@ enum err ledger_plant(struct ledger *l, const struct ledger_seed *seed, struct w
         return ERR_STATE;
     if (seed->kind >= LEDGER_KINDS || seed->key == 0)
         return ERR_RANGE;
-    struct ledger_clock c = ledger_clock_of(now);
+    struct ledger_clock c = ledger_clock_move(l->own, now);
     uint32_t i = ledger_take(l->own, seed->kind, seed->key, &c);
     if (i == ROW_NONE)
         return ERR_FULL;

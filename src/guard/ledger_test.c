@@ -224,7 +224,7 @@ static void windows_roll(void **state)
                   {4107542400, 4107542400}, /* 2100-03-01, no leap year */
                   {4107542399, 4105123200}, {951868799, 949363200}, {59, 0}};
     for (size_t i = 0; i < ARRAY_LEN(MONTHS); i++) {
-        struct ledger_clock c = ledger_clock_of((struct wall){MONTHS[i].unix_s * SECOND});
+        struct ledger_clock c = ledger_clock_of(NULL, (struct wall){MONTHS[i].unix_s * SECOND});
         assert_int_equal(c.start[SPAN_MONTH], MONTHS[i].month_s / 60);
     }
 }
