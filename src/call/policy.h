@@ -148,6 +148,7 @@ struct policy_limits {
     uint32_t media_timeout_s; /* no packets from either side; 0 = never */
     uint32_t message_bytes;
     uint32_t session_expires_s;
+    uint32_t cdr_keep_s; /* records of calls in the database; 0: for ever */
 };
 #define POLICY_RESOLVERS 4u
 #define POLICY_UNSIGNED  8u
@@ -201,6 +202,7 @@ struct policy {
         uint32_t wait_ms;
     } consult;                  /* who is asked before a call leaves by a trunk */
     struct span service_number; /* dialled to approve a device by one-time code; empty: none */
+    uint32_t step_up_s;         /* how long a code counts for calls to the same country */
     uint32_t text_n;
     char text[POLICY_TEXT];
 };

@@ -90,6 +90,15 @@ static const char *const SQL[DB_COUNT] = {
     [DB_BAN_TRIM] = "DELETE FROM bans WHERE ended_us>0 AND id<=(SELECT max(id) FROM bans)-?1",
     [DB_BAN_OLD] = "DELETE FROM bans WHERE ended_us>0 AND ended_us<?1 AND id<(SELECT max(id) FROM "
                    "bans)",
+/* The oldest of the records, a part at a time. */
+#define CDR_OLD                                                                                    \
+    "(SELECT ifnull(max(id),0) FROM (SELECT id,end_us FROM sessions ORDER BY id LIMIT 2000) "      \
+    "WHERE "                                                                                       \
+    "end_us<?1 AND id<(SELECT max(id) FROM sessions))"
+    [DB_LEGS_OLD] = "DELETE FROM legs WHERE id<=1+2*" CDR_OLD,
+    [DB_BILLS_OLD] = "DELETE FROM bills WHERE id<=" CDR_OLD,
+    [DB_TRANSFERS_OLD] = "DELETE FROM transfers WHERE id<=" CDR_OLD,
+    [DB_SESSIONS_OLD] = "DELETE FROM sessions WHERE id<=" CDR_OLD,
     [DB_VERDICT_TRIM] = "DELETE FROM verdicts WHERE id<=?1",
 };
 

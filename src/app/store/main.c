@@ -1,6 +1,7 @@
 /* ringwall-store FOLDER: started by the monitor, never by hand. Takes facts from the engines'
  * rings, bindings from the location boards, questions from the monitor. */
 #include "app/store/store.h"
+#include "call/policy.h"
 #include "crypto/hash.h"
 #include "io/clock.h"
 #include "io/loop.h"
@@ -16,6 +17,7 @@
 #define BUSY         256u        /* records found in one look */
 #define BURST        4096u       /* records taken from one ring before the next */
 #define ANSWER_BYTES (64u << 20) /* address space; only what is used becomes memory */
+#define PASS_ON_S    20u         /* facts a second that go up to be told of */
 #define RESTORE_S    30          /* an engine that has taken nothing for so long is given up */
 
 struct program {
@@ -24,6 +26,8 @@ struct program {
     struct loop loop;
     char *answer;
     bool stop, told, busy, full, orphan;
+    int64_t passed_at;
+    uint32_t passed;
     uint64_t lost; /* CDRs, told by the counter */
     struct instant orphan_until;
     bool resumed[IPC_ENGINES_MAX]; /* its ring was taken up where the last commit was */
@@ -49,6 +53,23 @@ static void ring_begin(struct program *p, uint8_t e)
         r->own = (uint32_t)place;
 }
 
+/* What people want to be told of goes up to the monitor, which knows whom; a few a second. */
+static void pass_on(struct program *p, const struct fact *f, size_t n)
+{
+    if (n < offsetof(struct fact, u) || f->kind != FACT_MONEY || fact_valid(f, n) != OK)
+        return;
+    uint8_t act = f->u.money.act;
+    if (act != MONEY_LOCKED && act != MONEY_CUT && act != MONEY_REFUSED)
+        return;
+    int64_t second = p->loop.now.mono.us / 1000000;
+    p->passed = second == p->passed_at ? p->passed + 1 : 1;
+    p->passed_at = second;
+    if (p->passed > PASS_ON_S)
+        return;
+    enum err e = channel_send(&p->child.ch, MSG_TELL, str_of((const char *)f, n), -1);
+    (void)e; /* a monitor that does not read loses it; the log has it */
+}
+
 static uint32_t ring_in(struct program *p, uint8_t e)
 {
     static union {
@@ -67,6 +88,7 @@ static uint32_t ring_in(struct program *p, uint8_t e)
         if (n >= offsetof(struct fact, u))
             rec.f.engine = e; /* whatever it says of itself */
         store_fact(&p->store, &rec, n, p->loop.now);
+        pass_on(p, &rec.f, n);
     }
     if (r->ring.dead)
         child_note(&p->child, SEV_ALERT, "engine %u broke its ring: %u bytes of facts are lost", e,
@@ -138,12 +160,21 @@ static void boards(struct program *p)
     }
 }
 
+static void keep_as_said(struct program *p)
+{
+    const struct policy *pol = p->child.policy.p;
+    if (pol && policy_valid(pol, p->child.policy.n) == OK)
+        p->store.cdr_keep_s = pol->limits.cdr_keep_s;
+}
+
 static void attached(struct program *p, const struct msg_attach *a)
 {
     if (a->kind == ATTACH_LOCATION)
         boards(p);
     if (a->kind == ATTACH_RING_RESTORE)
         p->ready[a->a] = true;
+    if (a->kind == ATTACH_POLICY)
+        keep_as_said(p);
 }
 
 /* "engine 1" of the monitor's facts. */
@@ -235,6 +266,7 @@ static void channel_in(void *ctx, int fd, uint32_t events)
         case CHILD_STOP:
             p->stop = true;
             break;
+        case CHILD_NOTIFY:
         case CHILD_CONNECTED:
         case CHILD_CERT_GET:
         case CHILD_CERT_GOT:
@@ -309,6 +341,7 @@ static enum err prepare(struct program *p)
         return e;
     }
     boards(p);
+    keep_as_said(p);
     if (cfg.fresh && store_restore(&p->store, p->loop.now, restored_keep, p) != OK)
         child_note(&p->child, SEV_ALERT, "bindings cannot be read back");
     if (give_bans(p) != OK)

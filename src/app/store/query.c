@@ -44,7 +44,7 @@ static const char CDR_BY_CALL[] =
                   "FROM " BY_CALL("legs") ") ORDER BY s.id DESC LIMIT ?3";
 static const char CDR_LATEST[] =
     "SELECT " SESSION_JSON " FROM sessions s LEFT JOIN bills b ON b.id=s.id WHERE (?1 IS NULL OR "
-                           "s.user=?1 OR instr(s.from_uri,?1)"
+    "s.user=?1 OR instr(s.from_uri,?1)"
     " OR instr(s.to_uri,?1)) AND s.end_us>=?2 ORDER BY s.id DESC LIMIT ?3";
 /* Pages for the export, oldest first. */
 static const char CDR_PAGE[] =

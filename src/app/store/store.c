@@ -287,6 +287,7 @@ static void housekeeping(struct store *s)
         (void)db_run(s, DB_VERDICT_TRIM);
     }
     alerts_trim(s);
+    sessions_trim(s);
 }
 
 static void place_row(struct store *s, unsigned source)

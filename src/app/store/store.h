@@ -38,6 +38,10 @@ enum db_stmt {
     DB_PLACE,
     DB_TRANSFER,
     DB_BILL,
+    DB_LEGS_OLD,
+    DB_BILLS_OLD,
+    DB_TRANSFERS_OLD,
+    DB_SESSIONS_OLD, /* last: the others ask it */
     DB_VERDICT_TRIM,
     DB_BAN,
     DB_ALERT,
@@ -96,6 +100,7 @@ struct store {
     struct eve eve;
     struct store_counts n;
     struct now now;
+    uint32_t cdr_keep_s; /* 0: records of calls stay for ever */
     uint64_t write_error_shown;
     uint64_t committed, log_lost; /* sessions of batches so far; lines that cdr.jsonl lost */
     /* newest verdicts */
@@ -200,6 +205,7 @@ struct alerts_ask { /* what is empty or 0 fits all */
 bool alerts_put(struct store *s, const struct alerts_ask *ask, struct out *o); /* false: cut */
 bool evidence_put(struct store *s, uint64_t id, struct out *o); /* false: there is none */
 void alerts_trim(struct store *s);
+void sessions_trim(struct store *s); /* those older than cdr_keep, 2000 at a time */
 MUST_CHECK enum err eve_open(struct eve *e, int dir, uint64_t max_bytes, uint32_t keep_files);
 void eve_close(struct eve *e); /* what was not flushed is lost */
 bool eve_flush(struct eve *e, int dir);

@@ -40,6 +40,73 @@ static void call_becomes_cdr(void **state)
     done();
 }
 
+static void bills(void **state)
+{
+    (void)state;
+    open_store(true);
+    struct fact e = end_of(9, "c1"), within = end_of(10, "c2");
+    struct fact_bill *b = &e.u.end.bill;
+    b->used = b->priced = 1;
+    b->kind = CLASS_MOBILE;
+    b->country = 'D' << 8 | 'E';
+    b->micro = 123456789012;
+    b->seconds = 61;
+    b->attest = 'B';
+    b->verstat = REASON_stir_stale;
+    b->device = 0xabc;
+    memcpy(b->currency, "EUR", 4);
+    TEXT_SET(b->e164, STR("+4915112345678"));
+    TEXT_SET(b->trunk, STR("carrier"));
+    put(&e);
+    put(&within);
+    commit();
+    assert_int_equal(number("SELECT count(*) FROM bills"), 1);
+    assert_int_equal(number("SELECT micro FROM bills"), 123456789012);
+    (void)ask(CONTROL_OK, "{\"cmd\":\"cdr\",\"after\":0}");
+    have("\"to_e164\":\"+4915112345678\",\"class\":\"mobile\",\"country\":\"DE\"");
+    have("\"seconds\":61,\"price_micro\":123456789012,\"currency\":\"EUR\"");
+    have("\"attest\":\"B\",\"verstat\":\"stir_stale\"");
+    have("\"device\":\"0000000000000abc\"");
+    assert_true(strstr(text, "\"c1\"") < strstr(text, "\"c2\"")); /* oldest first */
+    (void)ask(CONTROL_OK, "{\"cmd\":\"cdr\",\"after\":1}");
+    have_not("\"c1\"");
+    have("\"c2\"");
+    (void)ask(CONTROL_BAD_REQUEST, "{\"cmd\":\"cdr\",\"after\":-1}");
+    b->kind = CLASS_COUNT;
+    assert_int_equal(fact_valid(&e, e.bytes), ERR_RANGE);
+    done();
+}
+
+static void kept_as_long_as_said(void **state)
+{
+    (void)state;
+    open_store(true);
+    for (uint64_t i = 0; i < 30; i++) {
+        struct fact e = end_of(i, "k");
+        e.u.end.bill.used = 1;
+        put(&e);
+        later(3600 * 1000);
+    }
+    commit();
+    later(61000);
+    commit();
+    assert_int_equal(number("SELECT count(*) FROM sessions"), 30); /* nothing was said: for ever */
+    store.cdr_keep_s = 10 * 3600 + 1800;
+    later(61000);
+    commit();
+    commit();
+    int64_t left = number("SELECT count(*) FROM sessions");
+    assert_in_range(left, 9, 11);
+    assert_int_equal(number("SELECT count(*) FROM legs"), 2 * left);
+    assert_int_equal(number("SELECT count(*) FROM bills"), left);
+    later(INT64_C(1000) * 86400 * 100);
+    commit();
+    commit();
+    assert_int_equal(number("SELECT count(*) FROM sessions"),
+                     1); /* its number is not given again */
+    done();
+}
+
 static void filters(void **state)
 {
     (void)state;
@@ -279,6 +346,8 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(call_becomes_cdr),
+        T(bills),
+        T(kept_as_long_as_said),
         T(filters),
         T(refusals),
         T(flood_is_summed_up),

@@ -352,6 +352,16 @@ void write_session(struct store *s, const struct fact *f, bool aborted)
     s->n.sessions++;
 }
 
+void sessions_trim(struct store *s)
+{
+    if (!s->cdr_keep_s || !db_begin(s))
+        return;
+    for (int st = DB_LEGS_OLD; st <= DB_SESSIONS_OLD; st++) {
+        db_int(&s->db, (enum db_stmt)st, 1, s->now.wall.us - (int64_t)s->cdr_keep_s * 1000000);
+        (void)db_run(s, (enum db_stmt)st);
+    }
+}
+
 void write_verdict(struct store *s, const struct fact *f)
 {
     struct db *d = &s->db;
