@@ -275,14 +275,14 @@ enum err deck_read_text(struct str text, const char *name, uint8_t deck,
         x.line++;
         if (str_trim(line).n == 0)
             continue;
-        if (x.n_columns == 0)
+        if (x.n_columns == 0) {
             header(&x, line);
-        else if (row(&x, line) != OK) {
+            if (r->n_all > had)
+                return ERR_SYNTAX; /* without columns every line would be wrong */
+        } else if (row(&x, line) != OK) {
             tell(r, name, x.line, "more than %u lines, or no memory for them", DECK_LINES_MAX);
             return ERR_LIMIT;
         }
-        if (r->n_all > had && rows->n == 0 && x.line == 1)
-            return ERR_SYNTAX; /* without columns every line would be wrong */
     }
     if (x.n_columns == 0)
         tell(r, name, 0, "it is empty");
