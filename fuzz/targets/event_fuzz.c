@@ -1,5 +1,6 @@
 /* telephone-event payloads of anybody: every press at most one digit, and only digits. */
 #include "wire/rtp/event.h"
+#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 

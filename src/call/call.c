@@ -104,6 +104,10 @@ static void act_answer(struct call *k, const struct sip_msg *m, struct leg *b, e
     }
     session_response(b, m);
     up(k);
+    if (k->step) {
+        stepup_joined(k);
+        return;
+    }
     if (k->a->flags & LEG_STANDIN) {
         join_answered(k);
         return;
@@ -298,16 +302,20 @@ static enum reason setup_media(struct call *k)
     return why == REASON_NONE && sdp.n ? media_offer_in(c->media, a->media, sdp) : why;
 }
 
+enum reason call_begin(struct call *k, struct incoming *in)
+{
+    enum reason why = setup_dialog(k, in);
+    cdr_start(k);
+    return why == REASON_NONE ? setup_media(k) : why;
+}
+
 static void setup(struct call *k, struct incoming *in)
 {
     struct core *c = k->core;
     uint32_t ring_s = c->policy->limits.ring_s;
     k->limit = instant_add(c->now.mono, DUR_S(ring_s ? ring_s : RING_DEFAULT_S));
     timer_arm(&c->wheel, &k->timer, k->limit);
-    enum reason why = setup_dialog(k, in);
-    cdr_start(k);
-    if (why == REASON_NONE)
-        why = setup_media(k);
+    enum reason why = call_begin(k, in);
     if (why == REASON_NONE)
         why = join_wanted(in->m) ? join_replace(k, in) : fork_start(k, in->r);
     if (why != REASON_NONE) {
@@ -489,6 +497,8 @@ static bool silent(const struct call *k)
 void call_timer(struct core *c, struct timer *t)
 {
     struct call *k = (struct call *)(void *)((char *)t - offsetof(struct call, timer));
+    if (stepup_timer(k))
+        return;
     if (k->state < CALL_ANSWERED) {
         enum reason why = money_cut(k) ? REASON_fraud_behaviour : REASON_call_no_answer;
         core_count(c, why);

@@ -211,6 +211,8 @@ struct core *core_init(void *mem, const struct core_cfg *cfg, struct now now)
                                .ledger_key = cfg->ledger_key,
                                .rates = cfg->rates,
                                .certs = cfg->certs,
+                               .shards = cfg->shards,
+                               .n_shards = cfg->engines,
                                .calls_cap = cfg->calls_cap,
                                .trans_cap = cfg->trans_cap,
                                .engine = cfg->engine};
@@ -383,6 +385,7 @@ void core_rates(struct core *c, const struct rates *r)
 void core_directory(struct core *c, const struct directory *d)
 {
     c->env.directory = d;
+    stepup_directory(c);
 }
 
 void core_drain(struct core *c, bool on)
@@ -443,6 +446,7 @@ void core_rtp(struct core *c, struct pkt *pkts, size_t n, struct now now)
     else
         media_turn(c->media, pkts, n, now.mono);
     shield_media(c);
+    stepup_digits(c);
 }
 
 void core_close(struct core *c)

@@ -280,6 +280,14 @@ struct ended {
     int64_t until_us;
 };
 
+/* What a one-time code was given for lately, by hash. */
+struct stepped {
+    uint64_t key, device;
+    int64_t until_us;
+};
+#define STEPPED_MAX  1024u
+#define DEVICES_TOLD 1024u
+
 struct core {
     struct core_cfg cfg;
     struct now now;
@@ -309,6 +317,8 @@ struct core {
     uint32_t sweep_cursor;
     uint32_t policies; /* how many there were: indices of an older one mean nothing */
     uint64_t session_next, fact_seq, calls_total, registrations_total;
+    struct stepped stepped[STEPPED_MAX];
+    uint64_t devices_told[DEVICES_TOLD]; /* to the vault */
     struct sip_msg msg;            /* of the input being handled */
     bool parsed;                   /* and it could be read whole */
     const struct sip_msg *parting; /* BYE or CANCEL whose call is just being ended; NULL */
@@ -393,6 +403,7 @@ void no_dialog_tag(const struct core *c, const struct sip_msg *m, char ret[TOKEN
 
 /* --- call.c --- */
 void call_new(struct core *c, struct incoming *in);
+enum reason call_begin(struct call *k, struct incoming *in); /* A's dialog, record and media */
 void call_step(struct call *k, enum call_event ev, const struct sip_msg *m, struct leg *from,
                enum reason why);
 /* Ends the call whatever its state: what is due to each leg is sent, everything is given back. */
@@ -579,6 +590,8 @@ void transfer_dial(const struct leg *from, struct str uri, uint8_t max_forwards,
                    struct out *o);
 /* What the gates say to m when `as` dials it. REASON_NONE: r holds the route. */
 enum reason transfer_allowed(const struct leg *as, const struct sip_msg *m, struct request *r);
+/* Of an r that was allowed: it stays here, or the role of who sends it out has that feature. */
+bool transfer_outward(const struct leg *by, const struct request *r, enum feature may);
 
 /* --- words.c: what a peer can do --- */
 void words_keep(struct leg *l, struct str sdp); /* where its zone or the other's may transfer */
@@ -666,6 +679,15 @@ void choice_heard(struct core *c, uint8_t peer, bool good); /* a call got throug
 
 /* --- stepup.c: calls that Ringwall answers to ask for a one-time code --- */
 void stepup_begin(struct core *c, struct incoming *in);
+/* An offer with G.711 and telephone-event alone; other m-lines are off. false: it has no G.711.
+ * *ret_event: payload type of events, 0xff: none. */
+bool stepup_reduce(struct str sdp, struct out *o, uint8_t *ret_event);
+void stepup_acked(struct leg *a);
+void stepup_joined(struct call *k);    /* B answered: both talk */
+bool stepup_timer(struct call *k);     /* false: it is no business of ours */
+void stepup_digits(struct core *c);    /* takes those that media heard */
+void stepup_directory(struct core *c); /* calls of revoked devices end */
+void stepup_device(struct core *c, const struct request *r); /* tells the vault of a new one */
 void stepup_answer(struct core *c, struct handle leg, const struct answer *a);
 bool stepup_end(struct call *k); /* frees what it holds */
 

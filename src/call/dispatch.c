@@ -327,6 +327,7 @@ static void on_register(struct core *c, struct incoming *in)
         for (uint8_t k = 0; k < c->reg.n_facts; k++)
             is_new |= c->reg.facts[k].kind == FACT_REGISTERED;
         shield_registered(c, in->r, is_new);
+        stepup_device(c, in->r);
         if (is_new)
             money_registered(c, in->r);
     }

@@ -88,7 +88,7 @@ static struct verdict behaves(const struct gate_env *e, struct request *r, const
         return gate_pass();
     /* Who has no code to give cannot be asked for one. */
     if (r->fraud.act == FRAUD_STEP_UP && r->known && r->known->flags & DIRECTORY_SECOND_FACTOR)
-        return gate_step_up(REASON_right_step_up);
+        return r->stepped_up ? gate_pass() : gate_step_up(REASON_right_step_up);
     return gate_refuse(r->fraud.act == FRAUD_LOCK ? REASON_fraud_locked : REASON_fraud_behaviour);
 }
 

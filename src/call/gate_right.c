@@ -13,6 +13,8 @@ static bool as_dialled(const struct policy *p, const struct policy_route *route)
 /* A code helps who has one. */
 static struct verdict by_code(const struct request *r)
 {
+    if (r->stepped_up)
+        return gate_pass();
     bool can =
         r->m->method == SIP_INVITE && r->known && (r->known->flags & DIRECTORY_SECOND_FACTOR) != 0;
     return can ? gate_step_up(REASON_right_step_up) : gate_refuse(REASON_right_class);

@@ -57,9 +57,11 @@ struct request {
     uint64_t device_id;                 /* identity/device.h; 0: unknown */
     uint8_t device_state;               /* enum directory_state, 0: not known */
     bool quarantined;                   /* a new device of an account under second factor */
-    uint8_t attest;                 /* PASSporT of a peer's call: 'A', 'B', 'C'; 0: none, or bad */
-    uint16_t verstat;               /* enum reason of what is wrong with it; NONE */
-    struct number number_to;        /* of INVITE, by the right gate; kind CLASS_UNKNOWN: unknown */
+    uint8_t device_by;                  /* enum device_by; 0: by the flow of a registration */
+    bool stepped_up;         /* a one-time code was given for this call, or lately for its like */
+    uint8_t attest;          /* PASSporT of a peer's call: 'A', 'B', 'C'; 0: none, or bad */
+    uint16_t verstat;        /* enum reason of what is wrong with it; NONE */
+    struct number number_to; /* of INVITE, by the right gate; kind CLASS_UNKNOWN: unknown */
     const struct rights_site *site; /* of the caller */
     uint16_t unproven; /* emergency: why its caller could not prove himself, and came through */
     bool stale;        /* challenge with stale=true */
@@ -112,6 +114,8 @@ struct gate_env {
     const struct rates *rates;      /* NULL: prices by class */
     struct fraud *fraud;            /* NULL: behaviour is not judged; it learns from each look */
     const struct cert_board *certs; /* certificates of signers; NULL: none */
+    const struct location_view *shards; /* of all engines; NULL: nobody is registered */
+    size_t n_shards;
 };
 void request_init(struct request *r, const struct sip_msg *m, const struct flow *f, struct now now);
 struct verdict gates_run(const struct gate_env *e, struct request *r, struct ask *ret_ask);

@@ -392,6 +392,10 @@ void leg_ack(struct core *c, struct leg *l, const struct sip_msg *m)
     struct call *k = l->call;
     if (!l->held || l->held->again_code != 200 || l->held->m->cseq != m->cseq)
         return; /* a copy */
+    if (k->step) {
+        stepup_acked(l);
+        return;
+    }
     timer_stop(&c->wheel, &l->resend);
     held_free(&l->held);
     l->state = LEG_UP;

@@ -22,6 +22,7 @@ struct binding {       /* under 400 bytes with its lock */
     uint8_t path_len;  /* value of the Route to it (RFC 3327), behind the URI in contact */
     uint64_t instance; /* hash of +sip.instance, above its reg-id or 0 (RFC 5626); 0 = none: then
                           the URI is the key */
+    uint64_t device; /* identity/device.h; 0: not known any more */
     char aor[LOCATION_AOR_MAX];
     char contact[LOCATION_CONTACT_MAX]; /* URI, then path */
 };
@@ -33,7 +34,11 @@ static inline struct str binding_path(const struct binding *b)
     ((uint32_t)((b)->instance >> 32))             /* the same for all flows of a phone             \
                                                    */
 #define BINDING_FLOW(b) ((uint32_t)(b)->instance) /* reg-id; 0 = none */
-enum { BINDING_NAT = 1, BINDING_RESTORED = 2 /* came from the store: stream flows are gone */ };
+enum {
+    BINDING_NAT = 1,
+    BINDING_RESTORED = 2,    /* came from the store: stream flows are gone */
+    BINDING_QUARANTINED = 4, /* of a device that was not approved then */
+};
 struct location_shard { /* in shared memory, zeroed at first */
     uint32_t cap, used;
     uint32_t buckets;          /* power of two; chains by slot index */

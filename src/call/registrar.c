@@ -146,6 +146,9 @@ static enum reason contact_read(const struct registrar *g, const struct request 
         return REASON_reg_flow_id;
     if (behind_nat(g, r, &u))
         b->flags |= BINDING_NAT;
+    if (r->quarantined)
+        b->flags |= BINDING_QUARANTINED;
+    b->device = r->device_id;
     b->aor_len = (uint8_t)aor.n;
     b->contact_len = (uint8_t)na.uri.n;
     memcpy(b->aor, aor.p, aor.n);

@@ -1,4 +1,5 @@
 #include "call/target.h"
+#include "call/gate.h"
 #include "call/hide.h"
 
 /* Whose number that is, as it is dialled where it comes from; empty: nobody's. */
@@ -34,6 +35,11 @@ enum reason target_users(struct core *c, const struct sip_msg *m, uint8_t from_p
     }
     n = location_lookup(c->cfg.shards, c->cfg.engines, &c->cfg.hash_key, who, c->now.wall,
                         c->bindings, FORKS_MAX);
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) /* phones in quarantine call nobody, and nobody calls them */
+        if (device_reached(&c->env, &c->bindings[i]))
+            c->bindings[kept++] = c->bindings[i];
+    n = kept;
     *ret_n = MIN(n, hide_max_breadth(m));
     return *ret_n ? REASON_NONE : REASON_route_not_registered;
 }

@@ -30,6 +30,7 @@ struct cli { /* what the command line says; strings borrow from argv */
     const char *last, *call_id, *user, *since, *until, *aor, *role, *md5_owner, *md5_reason,
         *md5_expires;
     const char *domain, *pbx, *owner, *programs, *ready_fd;
+    const char *as, *to, *at;                                      /* of explain */
     const char *reason;                                            /* of changing commands */
     const char *against, *eve;                                     /* of replay */
     const char *scope, *by, *lasts, *why, *treat, *sid, *detector; /* of bans and alerts */
@@ -49,6 +50,7 @@ command_fn cmd_init, cmd_check, cmd_run, cmd_selftest, cmd_phone, cmd_verify_log
 command_fn cmd_stir;
 command_fn cmd_status, cmd_calls, cmd_peers, cmd_bindings, cmd_cdr, cmd_explain, cmd_events;
 command_fn cmd_replay, cmd_top;
+command_fn cmd_otp, cmd_device; /* factor.c */
 command_fn cmd_bans, cmd_alerts;
 command_fn cmd_cert, cmd_token;
 command_fn cmd_approvals, cmd_break_glass, cmd_audit, cmd_notify; /* admin.c */
@@ -79,6 +81,8 @@ void print_json(FILE *to, const json_t *doc); /* ASCII; in lines when to is a te
 /* -- of one address, user or number (bans.c) -- */
 bool is_address(const char *word);
 int explain_who(struct cli *c, const char *word);
+int explain_call(struct cli *c); /* explain.c: --as, --to, --at */
+show_fn show_explain_call;       /* show_call.c */
 
 /* -- helpers of setup (start.c) -- */
 bool find_program(const struct cli *c, const char *name, const char *folder, char *ret, size_t cap);

@@ -54,7 +54,10 @@ enum opt {
     O_FORMAT,
     O_OUT,
     O_DAYS,
-    O_REASON
+    O_REASON,
+    O_AS,
+    O_TO,
+    O_AT
 };
 static const struct option OPTIONS[] = {
     {"state", required_argument, NULL, O_STATE},
@@ -106,6 +109,9 @@ static const struct option OPTIONS[] = {
     {"out", required_argument, NULL, O_OUT},
     {"days", required_argument, NULL, O_DAYS},
     {"reason", required_argument, NULL, O_REASON},
+    {"as", required_argument, NULL, O_AS},
+    {"to", required_argument, NULL, O_TO},
+    {"at", required_argument, NULL, O_AT},
     {NULL, 0, NULL, 0}};
 __extension__ typedef unsigned __int128 options_t;
 #define OPTIONS_MAX 128
@@ -173,12 +179,17 @@ static const struct command COMMANDS[] = {
      "  export [FILE]  oldest first, as CSV, with --json as JSON lines; \"-\" is standard output. "
      "The\n"
      "                 columns are described in docs/cdr.md\n"},
-    {"explain", cmd_explain, 1, 1, ASKS, "CALL-ID|ADDRESS|USER|NUMBER [--json]",
+    {"explain", cmd_explain, 0, 1, ASKS | BIT(O_AS) | BIT(O_TO) | BIT(O_AT),
+     "CALL-ID|ADDRESS|USER|NUMBER | --as USER --to NUMBER [--at TIME] [--json]",
      "what became of a request, gate by gate; what is known of an address, user or number",
      "CALL-ID: accepted and refused requests of the last 16384 are known in full; refused ones and "
      "calls from the\ndatabase.\n"
      "ADDRESS, USER (alice, alice@example.com) or NUMBER: bans, scores and what fired, the newest "
-     "alerts and\nrefusals, registrations.\n"},
+     "alerts and\nrefusals, registrations.\n\n"
+     "  --as USER --to NUMBER   would that call go? Gates, class and country of the number, route, "
+     "price, caps,\n"
+     "                          and what in the configuration decides. USER may be a peer's name\n"
+     "  --at TIME               then, \"2026-11-18 22:15\", instead of now\n"},
     {"bans", cmd_bans, 0, 3,
      ASKS | BIT(O_SCOPE) | BIT(O_BY) | BIT(O_DETECTOR) | BIT(O_LAST) | BIT(O_FOR) | BIT(O_WHY) |
          BIT(O_TREAT),
@@ -271,6 +282,22 @@ static const struct command COMMANDS[] = {
      "The application makes the same by itself: name \"END:USER\" (END in seconds since 1970), "
      "password\nbase64(HMAC-SHA256(secret, name)) or with SHA-1; `tokens: hmac` of the "
      "configuration lets them in.\n"},
+    {"otp", cmd_otp, 1, 2, ASKS | BIT(O_REGENERATE) | BIT(O_REASON), "enrol|remove USER | list",
+     "one-time codes of users (TOTP, RFC 6238)",
+     "  enrol USER      a new seed, shown once: a QR code and its otpauth URI; --regenerate: in "
+     "place of an old one\n"
+     "  remove USER     no more codes\n"
+     "  list            who has a seed\n\n"
+     "An account with a seed is under second factor: its new phones wait in quarantine until the "
+     "user dials\nthe service number (second_factor.service_number, *77) from them and gives a "
+     "code, or `ringwall device\napprove`.\n"},
+    {"device", cmd_device, 1, 4, ASKS | BIT(O_REASON),
+     "list [USER] | approve|revoke USER DEVICE | rename USER DEVICE NAME",
+     "phones that registered, and which of them may call",
+     "  list [USER]             all that were seen: new, approved, revoked\n"
+     "  approve USER DEVICE     out of quarantine\n"
+     "  revoke USER DEVICE      may nothing but call for help; its running calls end\n"
+     "  rename USER DEVICE NAME\n"},
     {"peer-secret", cmd_peer_secret, 0, 1, ASKS | BIT(O_OFF) | BIT(O_PROGRAMS), "[PEER] [--off]",
      "password for the challenges of a peer",
      "Reads one line of standard input (not shown on a terminal). --off forgets it. Without PEER: "
@@ -428,6 +455,9 @@ static bool text_option(struct cli *c, int o)
         const char **at;
     } TEXTS[] = {{O_STATE, &c->state},
                  {O_REASON, &c->reason},
+                 {O_AS, &c->as},
+                 {O_TO, &c->to},
+                 {O_AT, &c->at},
                  {O_CONFIG, &c->config},
                  {O_LAST, &c->last},
                  {O_CALL_ID, &c->call_id},

@@ -18,6 +18,7 @@ struct load { /* one reading of one file */
     struct pos peer_at[POLICY_PEERS], route_at[POLICY_ROUTES], role_at[POLICY_ROLES], media_at,
         certs_at, dns_at;
     struct pos guard_at, geo_at, feed_at[GUARD_FEEDS], access_at[POLICY_ZONES];
+    bool factor_given, service_given;
     bool by_country; /* some access rule needs to know countries */
 };
 
@@ -117,6 +118,7 @@ void read_stir(struct load *l, struct fy_node *n);
 void read_tokens(struct load *l, struct fy_node *n);
 void read_passwords(struct load *l, struct fy_node *n);
 void read_second_factor(struct load *l, struct fy_node *n);
+void factor_default(struct load *l); /* what the file does not say */
 void read_authority(struct load *l, struct fy_node *n);
 void read_administrators(struct load *l, struct fy_node *n);
 void read_notify(struct load *l, struct fy_node *n);

@@ -141,7 +141,6 @@ static bool matches(struct vault *v, enum digest_alg alg, const uint8_t ha1[USER
     return same;
 }
 
-static enum reason judge(struct vault *v, const struct ask *q, struct now now)
 /* By a web client's credentials, SHA-256 first. */
 static bool web_matches(struct vault *v, const struct peer *secret, enum digest_alg alg,
                         const struct fields *f)
@@ -163,6 +162,7 @@ static bool web_matches(struct vault *v, const struct peer *secret, enum digest_
     return right;
 }
 
+static enum reason judge(struct vault *v, const struct ask *q, struct now now)
 {
     struct fields f = fields_of(q);
     enum digest_alg alg = (enum digest_alg)q->alg;

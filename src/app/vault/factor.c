@@ -261,19 +261,19 @@ static const struct {
     const char *name;
     void (*fn)(struct job *j);
 } commands[] = {
-    {"vault-otp-enrol", otp_enrol},
-    {"vault-otp-remove", otp_remove},
-    {"vault-otp-list", otp_list},
-    {"vault-device-list", device_list},
-    {"vault-device-approve", device_approve},
-    {"vault-device-revoke", device_revoke},
-    {"vault-device-rename", device_name},
+    {"otp-enrol", otp_enrol},
+    {"otp-remove", otp_remove},
+    {"otp-list", otp_list},
+    {"device-list", device_list},
+    {"device-approve", device_approve},
+    {"device-revoke", device_revoke},
+    {"device-rename", device_name},
 };
 
 bool factor_wants(struct str request)
 {
     struct str cmd = control_member(request, "cmd");
-    return str_starts(cmd, STR("vault-otp-")) || str_starts(cmd, STR("vault-device-"));
+    return str_starts(cmd, STR("otp-")) || str_starts(cmd, STR("device-"));
 }
 
 static void dispatch(struct job *j)

@@ -1,13 +1,13 @@
 /* The administrator's requests about second factors and devices; form and codes as admin.h:
  *
- * {"cmd":"vault-otp-enrol","user","replace"?:bool,"alg"?:"sha1|sha256"}
+ * {"cmd":"otp-enrol","user","replace"?:bool,"alg"?:"sha1|sha256"}
  *     -> {"user","uri","secret"}: told once, and never again
- * {"cmd":"vault-otp-remove","user"} -> {"user"}
- * {"cmd":"vault-otp-list"} -> {"otp":[{"user","enrolled","alg","digits"}]}
- * {"cmd":"vault-device-list","user"?} -> {"devices":[{"user","device","by","name","state",
+ * {"cmd":"otp-remove","user"} -> {"user"}
+ * {"cmd":"otp-list"} -> {"otp":[{"user","enrolled","alg","digits"}]}
+ * {"cmd":"device-list","user"?} -> {"devices":[{"user","device","by","name","state",
  *     "first_seen","decided"?,"approved_by"?}]}
- * {"cmd":"vault-device-approve","user","device","by"?}   {"cmd":"vault-device-revoke","user",
- * "device","by"?}   {"cmd":"vault-device-rename","user","device","name"} -> {"user","device",...}
+ * {"cmd":"device-approve","user","device","by"?}   {"cmd":"device-revoke","user",
+ * "device","by"?}   {"cmd":"device-rename","user","device","name"} -> {"user","device",...}
  */
 #ifndef APP_VAULT_FACTOR_H
 #define APP_VAULT_FACTOR_H

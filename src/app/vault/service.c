@@ -171,12 +171,12 @@ static void query(struct service *s)
                       .rng = &s->rng,
                       .now = s->now.wall};
     struct admin_reply r;
-    if (s->policy && s->policy->n_domains > 0)
-        (void)snprintf(a.domain, sizeof(a.domain), STR_FMT,
     if (s->policy) {
         a.password_min = s->policy->password_min;
         a.breach_list = policy_text(s->policy, s->policy->breach_list);
     }
+    if (s->policy && s->policy->n_domains > 0)
+        (void)snprintf(a.domain, sizeof(a.domain), STR_FMT,
                        STR_ARG(policy_text(s->policy, s->policy->domains[0])));
     struct factor f = {s->v, &s->disk, &s->rng, s->now.wall, str_c(a.domain)};
     if (factor_wants(text))
