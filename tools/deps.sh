@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs the Debian packages that a target needs and that are missing: tools/deps.sh build|run|test|fuzz|bench
 set -eu
-build="gcc meson ninja-build pkgconf libssl-dev libfyaml-dev libjansson-dev libsqlite3-dev libseccomp-dev libcap-dev libunbound-dev libevent-dev libmaxminddb-dev liboath-dev libqrencode-dev dns-root-data libpcap-dev libncurses-dev libbpf-dev clang-14 nftables libhyperscan-dev libpcre2-dev python3 python3-phonenumbers"
+build="gcc meson ninja-build pkgconf libssl-dev libfyaml-dev libjansson-dev libsqlite3-dev libseccomp-dev libcap-dev libunbound-dev libevent-dev libmaxminddb-dev libcurl4-openssl-dev liboath-dev libqrencode-dev dns-root-data libpcap-dev libncurses-dev libbpf-dev clang-14 nftables libhyperscan-dev libpcre2-dev python3 python3-phonenumbers"
 [ "$(dpkg --print-architecture)" = amd64 ] || build=${build/libhyperscan-dev/} # without it the scanner of our own works
 test="$build bpftool libcmocka-dev clang-14 libclang-rt-14-dev lld-14 clang-format-14 libsrtp2-dev libosip2-dev libsofia-sip-ua-dev python3 python3-pytest python3-cryptography sip-tester oathtool baresip-core linphone-cli sipsak sipvicious nmap
   kamailio kamailio-tls-modules tshark sox iproute2 openssl unbound bind9-utils sqlite3 jq procps util-linux valgrind"

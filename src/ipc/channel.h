@@ -20,6 +20,7 @@
 #define NOTE_TEXT_MAX   512u
 #define QUERY_TEXT_MAX  8192u
 #define REPLY_TEXT_MAX  16384u
+#define NOTIFY_BODY_MAX 4096u
 #define REPLY_BLOB_MAX  (256u << 20) /* bytes of a reply in a memfd */
 
 struct msg_head {
@@ -78,6 +79,24 @@ struct msg_cert {
     uint8_t engine;  /* who asked; the monitor writes it */
     uint8_t pad;
     /* ASK, GET: URL follows */
+};
+struct msg_notify {
+    uint32_t id;
+    uint8_t mail;     /* else a webhook: POST of JSON */
+    uint8_t starttls; /* of smtp:// */
+    uint8_t inside;   /* private addresses are meant */
+    uint8_t n_to;
+    char url[512];
+    char user[64], password[256]; /* of the mail server; "": none */
+    char from[128], to[4][128];
+    char signature[80]; /* of the body, for a header line; "": none */
+    /* body follows: JSON, or a whole mail (RFC 5322) */
+};
+enum notified { NOTIFIED_OK, NOTIFIED_AGAIN, NOTIFIED_NEVER };
+struct msg_notified {
+    uint32_t id;
+    uint32_t outcome; /* enum notified: AGAIN may succeed later */
+    char text[120];   /* why not; printable, ended */
 };
 struct msg_ping {
     uint64_t id;
@@ -166,6 +185,8 @@ struct msg {
         struct msg_drain drain;
         struct msg_ping ping;
         struct msg_feed feed;
+        struct msg_notify notify;
+        struct msg_notified notified;
         struct msg_cert cert;
         struct msg_setup setup;
         struct msg_attach attach;

@@ -362,6 +362,8 @@ static int event_of(enum msg_type t)
         return CHILD_CONNECTED;
     case MSG_FACT:
         return CHILD_FACT;
+    case MSG_NOTIFY:
+        return CHILD_NOTIFY;
     case MSG_CERT_GET:
         return CHILD_CERT_GET;
     case MSG_CERT_GOT:
@@ -380,6 +382,8 @@ static int event_of(enum msg_type t)
     case MSG_BAN:
     case MSG_BANS:
     case MSG_FEED:
+    case MSG_NOTIFIED:
+    case MSG_TELL:
     case MSG_CERT_ASK:
     case MSG_CERT_DONE:
     case MSG_DRAINED:

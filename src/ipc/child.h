@@ -70,6 +70,7 @@ enum child_event {
                   */
     CHILD_CONNECTED, /* msg.u.connected; if error is 0 take msg.fds[0] and set it to -1 */
     CHILD_FACT,      /* msg.u.body, msg.n */
+    CHILD_NOTIFY,    /* fetch: msg.u.notify, msg_text(&msg, sizeof(struct msg_notify)), msg.fds[0] */
     CHILD_CERT_GET,  /* fetch: msg.u.cert, msg_text(&msg, sizeof(struct msg_cert)): bring it */
     CHILD_CERT_GOT,  /* engine: msg.u.cert */
     CHILD_DRAIN,     /* msg.u.drain.on */

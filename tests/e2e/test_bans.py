@@ -324,11 +324,11 @@ def test_feed_and_reload(alone):
         g.ask("bans", "release", str(mine["id"]))
         assert bans(g, "203.0.113.9")[0]["by"] == "feed"
         feed(["203.0.113.9", "203.0.113.10"])
-        assert g.run("reload", "--state", g.state).returncode == 0
+        assert g.run("reload", "--reason", "a test", "--state", g.state).returncode == 0
         assert wait_for(lambda: {b["address"] for b in bans(g, "--by", "feed")} == {"203.0.113.9", "203.0.113.10"}, 15), bans(g, "--by", "feed")
         add(g, "127.0.1.90")
         g.write(config().replace("127.0.1.99/32", "127.0.1.99/32, 127.0.1.90/32"))
-        assert g.run("reload", "--state", g.state).returncode == 0
+        assert g.run("reload", "--reason", "a test", "--state", g.state).returncode == 0
         assert wait_for(lambda: bans(g, "--by", "feed") == [] and bans(g) == [], 5), bans(g)
         assert wait_for(lambda: any(e["act"] == "exempted" and e["prefix"] == "127.0.1.90/32" for e in events(g, "ban")), 3)
         assert "guard.exempt has 127.0.1.90" in refused(g, "bans", "add", "127.0.1.90")
@@ -344,7 +344,7 @@ def test_dry_run_bans_nobody(alone):
         assert b["dry_run"] and answer("127.0.1.91")
         assert g.ask("bans")["dry_run"] and "dry run" in g.run("bans", "--state", g.state).stdout
         g.write(config())
-        assert g.run("reload", "--state", g.state).returncode == 0
+        assert g.run("reload", "--reason", "a test", "--state", g.state).returncode == 0
         assert wait_for(lambda: answer("127.0.1.91", wait=0.2) is None, 3) and not bans(g)[0]["dry_run"]
     finally:
         g.close()

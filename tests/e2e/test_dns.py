@@ -257,11 +257,11 @@ def test_fetch_runs_only_while_a_peer_has_a_name(close, src):
     g = gateway(close, {})
     assert "fetch" not in g.pids()
     g.write(config({"1": ("late", "lan", "late.test:5100", "")}))
-    assert g.run("reload", "--state", g.state).returncode == 0
+    assert g.run("reload", "--reason", "a test", "--state", g.state).returncode == 0
     assert settled(g, "late", ["127.0.72.54:5100"])
     whole(src, close(Pbx("54", 5100)), "100")
     g.write(config({}))
-    assert g.run("reload", "--state", g.state).returncode == 0
+    assert g.run("reload", "--reason", "a test", "--state", g.state).returncode == 0
     assert wait_for(lambda: "fetch" not in g.pids(), 5), g.status()
     assert g.status()["state"] == "running" and "ALERT" not in open(g.log).read().upper().replace("CONFIG", "")
 

@@ -318,23 +318,23 @@ def test_reload_keeps_and_drops(close, names, ca, tmp_path):
     g = gateway(close, a, b)
     assert entries(g, "a", 1) and entries(g, "b", 2), log(g)
     g.write(config([b]))
-    g.ask("reload")
+    g.ask("reload", "--reason", "a test")
     assert entries(g, "b", 2) and feed(g, "a") is None
     assert len(web.asked("/b")) == 1, "it is told again, not fetched again"
     g.write(config([b, a.replace("refresh: 1h", "refresh: 2h")]))
-    g.ask("reload")
+    g.ask("reload", "--reason", "a test")
     assert entries(g, "a", 1)
     assert len(web.asked("/a")) == 2
     plain = CONFIG[:CONFIG.index("guard:")]
     g.write(plain)
-    r = g.run("reload", "--state", g.state)
+    r = g.run("reload", "--reason", "a test", "--state", g.state)
     assert r.returncode != 0 and "guard.kernel" in r.stdout + r.stderr, "what drops packets needs a restart"
     assert entries(g, "a", 1)
     g.write(plain + "guard: {{kernel: none}}\n")
-    g.ask("reload")
+    g.ask("reload", "--reason", "a test")
     assert wait_for(lambda: not [p for p in g.status()["programs"] if p["name"] == "fetch"], 8), "nobody needs it"
     g.write(config([b]))
-    g.ask("reload")
+    g.ask("reload", "--reason", "a test")
     assert entries(g, "b", 2, 12)
 
 
@@ -419,6 +419,6 @@ def test_what_a_feed_does_to_a_source(close):
     write("hard.txt", "203.0.113.9\n")
     assert wait_for(lambda: code("203.0.113.9", 0.3) is None, 8)
     g.write(config(["name: soft, file: soft.txt, weight: 30, refresh: 1s, expires: 1h"]))
-    g.ask("reload")
+    g.ask("reload", "--reason", "a test")
     assert wait_for(lambda: code("203.0.113.9", 0.3) == 401, 8), (control(g, cmd="bans"), log(g))   # a feed that is gone bans nobody
     assert wait_for(lambda: set(named(g)) == {"203.0.113.11"}, 8)

@@ -231,7 +231,7 @@ def test_without_descriptors_nothing_spins_and_all_comes_back(own, raw):
     assert cpu_s(pid) - used < 0.3 * (time.time() - t), "the engine spins"
     assert g.reason("capacity_descriptors") < 60
     g.user("bob")  # the channel of the engine still takes what the monitor sends
-    assert g.run("reload", "--state", g.state).returncode == 0
+    assert g.run("reload", "--reason", "a test", "--state", g.state).returncode == 0
     resource.prlimit(pid, resource.RLIMIT_NOFILE, whole)
     time.sleep(0.5)
     again = raw(TCP, PHONES + "21")
@@ -282,7 +282,7 @@ def test_reload_with_calls_up(own):
         a = [x for x in text.splitlines() if "name: nat, kind" in x][0]
         text = text.replace(a + "\n", "").replace("roles:", a + "\nroles:", 1) if i % 2 == 0 else text.replace(a + "\n", "").replace("peers:\n", "peers:\n" + a + "\n", 1)
         g.write(text)
-        assert g.run("reload", "--state", g.state).returncode == 0
+        assert g.run("reload", "--reason", "a test", "--state", g.state).returncode == 0
     assert g.pids()["engine0"] == pid, open(g.log).read()
     c.within("BYE")
     dst.reply(dst.expect("BYE"), 200, "OK")

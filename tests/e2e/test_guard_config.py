@@ -87,12 +87,12 @@ def test_prefixes_and_transports_and_reload(close):
     assert code("127.0.75.1") is None
     assert g.reason("shield_access") >= 3
     g.write(config(f"access: [{{deny: {IN}}}]"))
-    g.ask("reload")
+    g.ask("reload", "--reason", "a test")
     assert wait_for(lambda: code(OUT) == 401, 5)
     assert code(OUT, "tcp") == 401
     assert code(IN) is None
     g.write(config("silent: no"))
-    g.ask("reload")
+    g.ask("reload", "--reason", "a test")
     assert wait_for(lambda: code(IN) == 401, 5)
 
 
@@ -108,7 +108,7 @@ def test_a_bad_list_leaves_the_old_in_force(close):
     g = made(close, f"access: [{{deny: {OUT}}}]").start()
     assert code(OUT) is None and code(IN) == 401
     g.write(config("access: [{deny: {countries: [DE]}}]"))
-    r = g.run("reload", "--state", g.state)
+    r = g.run("reload", "--reason", "a test", "--state", g.state)
     assert r.returncode != 0 and "countries are named, but there is no file" in r.stdout + r.stderr + open(g.log).read()
     assert code(OUT) is None and code(IN) == 401
 
@@ -135,17 +135,17 @@ def test_countries_and_another_file(close, abroad):
     assert code(OUT) is None, "a private address has no country, whatever the file says"
     mmdb.write(os.path.join(g.state, "geo.mmdb"), {"192.0.2.0/24": "AT"}, time.time())
     assert code(FR) is None, "a file is read at the start and at a reload"
-    g.ask("reload")
+    g.ask("reload", "--reason", "a test")
     assert wait_for(lambda: code(FR) == 401, 5) and code(NOWHERE) == 401
     assert code(AT) is None and code(DE) is None
     with open(os.path.join(g.state, "geo.mmdb"), "wb") as f:
         f.write(b"not a table of countries")
-    r = g.run("reload", "--state", g.state)
+    r = g.run("reload", "--reason", "a test", "--state", g.state)
     assert r.returncode != 0
     assert code(FR) == 401 and code(DE) is None
     mmdb.write(os.path.join(g.state, "geo.mmdb"), COUNTRIES, time.time())
     g.write(config("access: [{deny: {countries: [FR]}}]", "geo: geo.mmdb"))
-    g.ask("reload")
+    g.ask("reload", "--reason", "a test")
     assert wait_for(lambda: code(FR) is None, 5)
     assert code(DE) == 401 and code(NOWHERE) == 401 and code(IN) == 401
 
@@ -154,7 +154,7 @@ def test_no_file_any_more_means_no_countries(close, abroad):
     g = made(close, "access: [{deny: {countries: [FR]}}]", "geo: geo.mmdb", COUNTRIES).start()
     assert code(FR) is None and code(DE) == 401
     g.write(config("silent: no"))
-    g.ask("reload")
+    g.ask("reload", "--reason", "a test")
     assert wait_for(lambda: code(FR) == 401, 5)
 
 

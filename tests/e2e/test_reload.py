@@ -91,7 +91,7 @@ def test_new_certificate_under_200_running_calls(gw, authority):
         serials = [old]
         for _ in range(5):
             install(gw, authority.issue("example.com"))
-            r = gw.run("reload", "--state", gw.state)
+            r = gw.run("reload", "--reason", "a test", "--state", gw.state)
             assert r.returncode == 0, r.stdout + r.stderr
             now = {serial(ca) for _ in range(16)}  # some of them on each engine
             assert len(now) == 1 and not now & set(serials), (now, serials)
@@ -137,7 +137,7 @@ def test_bad_certificates_are_refused_and_the_old_one_is_served(gw, authority, t
         else:
             with open(key, "w") as f:
                 f.write(k)
-        r = gw.run("reload", "--state", gw.state)
+        r = gw.run("reload", "--reason", "a test", "--state", gw.state)
         said = r.stdout + r.stderr
         assert r.returncode == 1 and what in said and remedy in said and f":{line}:" in said, said
         s = gw.status()
@@ -145,7 +145,7 @@ def test_bad_certificates_are_refused_and_the_old_one_is_served(gw, authority, t
         assert {serial(ca) for _ in range(8)} == {old}
     with open(os.path.join(gw.state, "server.pem"), "w") as f, open(key, "w") as k:
         f.write(chain), k.write(open(other[1]).read())
-    assert gw.run("reload", "--state", gw.state).returncode == 0
+    assert gw.run("reload", "--reason", "a test", "--state", gw.state).returncode == 0
     assert gw.status()["config_error"] is None
     assert serial(ca) != old
 
@@ -156,10 +156,10 @@ def test_what_is_cold_is_refused_by_name(gw):
                        ("calls: 2000", "calls: 1999", "limits that size tables"), ("domains: [example.com]", "domains: [example.net, example.com]", "first domain")):
         assert a in text
         gw.write(text.replace(a, b))
-        r = gw.run("reload", "--state", gw.state)
+        r = gw.run("reload", "--reason", "a test", "--state", gw.state)
         assert r.returncode == 1 and what in r.stdout + r.stderr, (what, r.stdout + r.stderr)
     gw.write(text.replace("domains: [example.com]", "domains: [example.com, example.net]"))
-    assert gw.run("reload", "--state", gw.state).returncode == 0
+    assert gw.run("reload", "--reason", "a test", "--state", gw.state).returncode == 0
 
 
 def test_the_page_names_what_the_code_refuses():

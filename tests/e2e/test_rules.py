@@ -51,7 +51,7 @@ def test_rules_in_force():
         assert told[9000001]["action"] == "alert" and told[9000001]["source"].startswith(PHONE)
         assert ask("User-Agent: abb-abb\r\n") is not None
         with_rules(g, DROP + PCRE)
-        r = g.run("reload", "--state", g.state)
+        r = g.run("reload", "--reason", "a test", "--state", g.state)
         assert r.returncode == 0, r.stdout + r.stderr
         assert wait_for(lambda: ask("User-Agent: abb-abb\r\n", 0.5) is None, 5)
         assert ask("User-Agent: abb-ab\r\n") is not None
@@ -60,7 +60,7 @@ def test_rules_in_force():
         with_rules(g, DROP + "\n  alert sip any any -> any any (sip.uri; contant:\"x\"; sid:5;)\n")
         r = g.run("check", g.config)
         assert r.returncode == 1 and "own.rules:3:42: keyword \"contant\" is not known; did you mean content?" in r.stdout, r.stdout
-        r = g.run("reload", "--state", g.state)
+        r = g.run("reload", "--reason", "a test", "--state", g.state)
         assert r.returncode != 0 and "own.rules:3:42" in r.stdout + r.stderr, r.stdout + r.stderr
         assert ask("User-Agent: abb-abb\r\n") is None
         # an engine that starts again has them, too
@@ -71,7 +71,7 @@ def test_rules_in_force():
         assert ask("X-Mark: one\r\n") is None
         # none any more
         g.write(CONFIG)
-        assert g.run("reload", "--state", g.state).returncode == 0
+        assert g.run("reload", "--reason", "a test", "--state", g.state).returncode == 0
         assert wait_for(lambda: ask("X-Mark: one\r\n", 0.5) is not None, 5)
     finally:
         g.close()

@@ -61,13 +61,13 @@ def test_reload_keeps_the_old_when_the_new_is_bad(own):
     g = own(config=moved(CONFIG), ports="22000-22199").start()
     good = open(g.config).read()
     g.write(good + "\nnonsense: 1\n")
-    r = g.run("reload", "--state", g.state)
+    r = g.run("reload", "--reason", "a test", "--state", g.state)
     assert r.returncode == 1 and "nonsense" in r.stdout + r.stderr
     u = phone(g)
     u.register(60)
     gen = g.status()["generation"]
     g.write(good.replace("0900.", "0901."))
-    assert g.run("reload", "--state", g.state).returncode == 0
+    assert g.run("reload", "--reason", "a test", "--state", g.state).returncode == 0
     assert wait_for(lambda: g.status()["generation"] > gen, 3)
     c = Call(u, "0901555", srtp_sdp("127.0.41.20", 40000))
     c.invite()

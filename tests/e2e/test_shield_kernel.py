@@ -464,7 +464,7 @@ def test_reload_takes_new_exemptions(bare):
         g = start(kernel)
         g.ban(EVIL6 + "/128")
         g.write(CONFIG.replace("KERNEL", kernel).replace("192.0.2.30/32", "192.0.2.66/32"))
-        r = g.run("reload", "--state", g.state)
+        r = g.run("reload", "--reason", "a test", "--state", g.state)
         assert r.returncode == 0, r.stdout + r.stderr
         before = g.settled()
         bare.send(JUNK, times=3)

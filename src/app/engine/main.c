@@ -217,6 +217,7 @@ static void channel_in(void *ctx, int fd, uint32_t events)
             break;
         }
         case CHILD_FACT:
+        case CHILD_NOTIFY:
         case CHILD_CERT_GET:
             break;
         case CHILD_CERT_GOT: {

@@ -4,6 +4,7 @@
  * parses comes from strangers. */
 #include "app/fetch/feeds.h"
 #include "app/fetch/names.h"
+#include "app/fetch/notify.h"
 #include "app/fetch/resolver.h"
 #include "app/fetch/x5u.h"
 #include "io/clock.h"
@@ -25,6 +26,7 @@ struct program {
     struct feeds feeds;
     struct web *web;
     struct x5u *x5u;
+    struct notify *notify;
     struct resolver resolver;
     struct event_base *base;
     struct event *timer;
@@ -184,6 +186,13 @@ static void cert_ask(struct program *p)
     x5u_ask(p->x5u, &q, msg_text(&p->child.msg, sizeof q), clock_now());
 }
 
+static void notified(void *ctx, const struct msg_notified *m)
+{
+    struct program *p = ctx;
+    enum err e = channel_send(&p->child.ch, MSG_NOTIFIED, str_of((const char *)m, sizeof *m), -1);
+    (void)e; /* a monitor that does not hear of it sends the message again */
+}
+
 /* -- the monitor -- */
 
 static void take_policy(struct program *p)
@@ -214,6 +223,10 @@ static void channel_in(evutil_socket_t fd, short what, void *ctx)
             certs_policy(p);
         if (ev == CHILD_CERT_GET)
             cert_ask(p);
+        if (ev == CHILD_NOTIFY)
+            notify_send(p->notify, &p->child.msg.u.notify,
+                        msg_text(&p->child.msg, sizeof(struct msg_notify)),
+                        p->child.msg.n_fds ? p->child.msg.fds[0] : -1, clock_now().mono);
         p->stop |= ev == CHILD_STOP;
     }
     p->stop |= r != ERR_AGAIN;
@@ -272,8 +285,10 @@ static void turn(struct program *p)
     feeds_turn(&p->feeds, clock_now().mono);
     web_turn(p->web, clock_now().mono); /* begins the next */
     x5u_turn(p->x5u, clock_now());
+    notify_turn(p->notify, clock_now().mono);
     int64_t us = MIN(names_next(&p->names).us, feeds_next(&p->feeds).us);
     us = MIN(us, x5u_next(p->x5u).us);
+    us = MIN(us, notify_next(p->notify, clock_now().mono).us);
     us = us == INT64_MAX ? 1000000 : us - clock_now().mono.us;
     us = MIN(MAX(us, (int64_t)1000), (int64_t)1000000);
     struct timeval tv = {us / 1000000, us % 1000000};
@@ -291,8 +306,10 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "usage: ringwall-fetch (it is started by `ringwall run`)\n");
         return 2;
     }
-    if (child_start(&p->child, ROLE_FETCH, NULL) != OK)
+    p->notify = notify_new(); /* its library reads its own files, once, before the door shuts */
+    if (!p->notify || child_start(&p->child, ROLE_FETCH, NULL) != OK)
         return 1;
+    notify_bind(p->notify, web_name, p, notified, p);
     enum err e = prepare(p);
     if (e != OK) {
         child_note(&p->child, SEV_ALERT, "fetch cannot start: %s", err_name(e));

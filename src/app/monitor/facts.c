@@ -1,5 +1,6 @@
 /* What the monitor tells the store. */
 #include "call/facts.h"
+#include "app/monitor/notify.h"
 #include "app/monitor/state.h"
 
 static struct fact_waiting *at(struct monitor *m, uint32_t i)
@@ -52,6 +53,7 @@ void fact_tell(struct monitor *m, struct fact *f)
     w->n = n;
     memcpy(w->bytes, f, n);
     facts_send(m);
+    notify_fact(m, f);
 }
 
 void monitor_fact(struct monitor *m, const struct program *p, int32_t pid, int32_t status,

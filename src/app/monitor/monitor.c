@@ -1,5 +1,6 @@
 #include "app/monitor/monitor.h"
 #include "app/monitor/lists.h"
+#include "app/monitor/notify.h"
 #include "app/monitor/shield.h"
 #include "io/clock.h"
 #include <errno.h>
@@ -165,6 +166,7 @@ static void serve(struct monitor *m)
             m->stop_due = m->loop.now.mono;
         }
         clients_turn(m);
+        notify_turn(m);
     }
     for (int i = 0; i < 20; i++) { /* the last answer ({"stopping":true}) on its way */
         uint32_t calls = 0;
@@ -198,6 +200,8 @@ static enum err prepare(struct monitor *m)
     if (e == OK)
         shield_open(m);
     if (e == OK)
+        e = notify_open(m);
+    if (e == OK)
         e = clients_open(m);
     if (e == OK)
         e = signals(m);
@@ -223,6 +227,7 @@ int monitor_main(const struct monitor_cfg *cfg)
     ledger_keep(m); /* once more, with nobody left who writes */
     int ret = e == ERR_SYNTAX ? MONITOR_CONFIG : e != OK || m->failed ? MONITOR_FAILED : MONITOR_OK;
     clients_close(m);
+    notify_close(m);
     shield_close(m);
     bans_close(m);
     if (m->signal_fd >= 0)

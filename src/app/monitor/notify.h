@@ -23,6 +23,6 @@ void notify_fact(struct monitor *m, const struct fact *f);
 void notify_told(struct monitor *m, struct program *p);   /* the NOTIFIED in m->msg */
 void notify_passed(struct monitor *m, struct program *p); /* the TELL in m->msg */
 void notify_turn(struct monitor *m);
-struct instant notify_due(const struct monitor *m);
+
 void notify_put(const struct monitor *m, struct out *o);
 #endif

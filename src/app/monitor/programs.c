@@ -1,5 +1,6 @@
 /* The children: starting, setting up, judging what they say, restarting, stopping. */
 #include "app/monitor/lists.h"
+#include "app/monitor/notify.h"
 #include "app/monitor/shield.h"
 #include "io/clock.h"
 #include "io/file.h"
@@ -130,7 +131,7 @@ bool program_wanted(const struct monitor *m, const struct program *p)
     for (uint32_t i = 0; p->role == ROLE_FETCH && i < pol->n_peers; i++)
         if (pol->peers[i].host.len)
             return true;
-    if (p->role == ROLE_FETCH && (pol->guard.n_feeds || pol->stir.verify))
+    if (p->role == ROLE_FETCH && (pol->guard.n_feeds || pol->stir.verify || notify_wanted(m->conf)))
         return true;
     return p->role != ROLE_FETCH;
 }
@@ -413,6 +414,12 @@ static void on_msg(struct monitor *m, struct program *p)
         if (feeds_told(m, p))
             bans_feed(m, p);
         return;
+    case MSG_NOTIFIED:
+        notify_told(m, p);
+        return;
+    case MSG_TELL:
+        notify_passed(m, p);
+        return;
     case MSG_DRAINED:
         p->drained = true;
         return;
@@ -428,6 +435,7 @@ static void on_msg(struct monitor *m, struct program *p)
     case MSG_CONNECTED:
     case MSG_CERT_GET:
     case MSG_CERT_GOT:
+    case MSG_NOTIFY:
     case MSG_FACT:
     case MSG_DRAIN:
     case MSG_STOP:
