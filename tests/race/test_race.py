@@ -10,7 +10,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 HERE = os.path.join(ROOT, "tests", "race")
 CC = shlex.split(os.environ.get("CC", "cc"))
 SOURCES = [f for f in sorted(glob.glob(ROOT + "/src/base/*.c")) if not f.endswith("_test.c")] + [
-    ROOT + "/src/" + f for f in ("call/location.c", "guard/ban.c", "guard/feed.c", "guard/names.c")]
+    ROOT + "/src/" + f for f in ("call/location.c", "guard/ban.c", "guard/feed.c", "guard/names.c", "guard/ledger.c", "guard/ledger_rows.c", "guard/rates.c")]
 SEQ = "race:seq_read\nrace:location_put\nrace:write_slot\nrace:unlink_slot\nrace:slot_write\nrace:ban_put\nrace:ban_del\n"
 
 
@@ -28,7 +28,7 @@ def programs(tmp_path_factory):
     (t / "suppressions").write_text(SEQ)
     return {(kind, name): build(where, name, flags)
             for kind, where, flags in (("plain", d, ["-O2"]), ("tsan", t, ["-O1", "-fsanitize=thread"]))
-            for name in ("ring_race", "location_race", "ban_race")}, str(t / "suppressions")
+            for name in ("ring_race", "location_race", "ban_race", "ledger_race")}, str(t / "suppressions")
 
 
 def run(programs, kind, name, *args):
@@ -41,21 +41,25 @@ def run(programs, kind, name, *args):
     return r.stdout
 
 
-@pytest.mark.parametrize("name,count", [("ring_race", 80_000), ("location_race", 20_000), ("ban_race", 50_000)])
+@pytest.mark.parametrize("name,count", [("ring_race", 80_000), ("location_race", 20_000), ("ban_race", 50_000), ("ledger_race", 20_000)])
 def test_threads_under_the_race_detector(programs, name, count):
     run(programs, "tsan", name, "threads", str(count))
 
 
-@pytest.mark.parametrize("name,count", [("ring_race", 2_000_000), ("location_race", 300_000), ("ban_race", 2_000_000)])
+@pytest.mark.parametrize("name,count", [("ring_race", 2_000_000), ("location_race", 300_000), ("ban_race", 2_000_000), ("ledger_race", 200_000)])
 def test_threads_at_full_speed(programs, name, count):
     run(programs, "plain", name, "threads", str(count))
+
+
+def test_engines_never_reserve_beyond_a_cap(programs):
+    run(programs, "plain", "ledger_race", "processes", "300000")
 
 
 def test_bans_are_read_in_other_processes(programs):
     run(programs, "plain", "ban_race", "processes", "2000000")
 
 
-@pytest.mark.parametrize("name,kills", [("ring_race", 150), ("location_race", 150)])
+@pytest.mark.parametrize("name,kills", [("ring_race", 150), ("location_race", 150), ("ledger_race", 300)])
 def test_killed_in_the_middle(programs, name, kills):
     run(programs, "plain", name, "crash", str(kills))
 
