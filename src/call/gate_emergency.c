@@ -23,10 +23,23 @@ bool gate_dials_emergency(const struct sip_msg *m)
             (str_eq(str_of(dialled, n), STR("112")) || str_eq(str_of(dialled, n), STR("911"))));
 }
 
+/* What people call for help where one of our sites is. */
+static bool local_help(const struct policy *p, const struct sip_msg *m)
+{
+    char dialled[8];
+    size_t n;
+    if (m->method != SIP_INVITE || !p->n_sites ||
+        !dialled_of_uri(sip_text(m, m->uri), dialled, sizeof dialled, &n))
+        return false;
+    for (unsigned i = 0; i < p->n_sites; i++)
+        if (number_emergency(p->sites[i].country, str_of(dialled, n)))
+            return true;
+    return false;
+}
+
 struct verdict gate_emergency(const struct gate_env *e, struct request *r, struct ask *ask)
 {
-    (void)e;
     (void)ask;
-    r->emergency = r->emergency || gate_dials_emergency(r->m);
+    r->emergency = r->emergency || gate_dials_emergency(r->m) || local_help(e->policy, r->m);
     return gate_pass();
 }

@@ -96,6 +96,8 @@ static enum reason allow(struct leg *b, struct redirects *r, struct str contact)
         transfer_allowed(b, &m, &q) != REASON_NONE || !q.route ||
         !dialled_of_uri(out_str(&u), dialled, sizeof dialled, &n))
         return REASON_redirect_refused;
+    if (!transfer_outward(b, &q, FEATURE_FORWARD_OUT))
+        return REASON_right_forward;
     uint8_t route = (uint8_t)(q.route - c->policy->routes);
     if (known(r, str_of(dialled, n), route))
         return REASON_redirect_loop;

@@ -5,6 +5,7 @@
  * A call that is made for a blind transfer has a stand-in as its leg A, with an INVITE that we
  * wrote ourselves: what is true of every other call (routes, forks, failover, challenges) is true
  * of it. The transferred leg takes the stand-in's place once the target has answered. */
+#include "call/called.h"
 #include "call/core_int.h"
 #include "call/gate.h"
 
@@ -74,14 +75,40 @@ bool transfer_served(const struct leg *l)
     return l->zone != POLICY_NONE && (p->zones[l->zone].services & SERVICE_TRANSFER);
 }
 
-static uint8_t role_of(const struct core *c, struct str aor)
+static const struct directory_user *known(const struct core *c, struct str aor)
 {
     struct str user, host = str_cut(aor, '@', &user);
-    const struct directory_user *u = directory_find(c->env.directory, user, host);
+    return directory_find(c->env.directory, user, host);
+}
+
+static uint8_t role_of(const struct core *c, struct str aor)
+{
+    const struct directory_user *u = known(c, aor);
     for (uint8_t i = 0; u && i < c->policy->n_roles; i++)
         if (str_eq(policy_text(c->policy, c->policy->roles[i].name), str_c(u->role_name)))
             return i;
     return POLICY_NONE;
+}
+
+bool transfer_outward(const struct leg *by, const struct request *r, enum feature may)
+{
+    const struct policy *p = by->call->core->policy;
+    if (r->ident != IDENT_USER || r->emergency || !r->route || r->route->to != ROUTE_PEERS ||
+        (!called_trunk(p, r->route) && r->number_to.kind == CLASS_INTERNAL))
+        return true;
+    return r->role < p->n_roles && (p->roles[r->role].rights.features & may) != 0;
+}
+
+/* Joins x's user whom he consulted with somebody behind a trunk? */
+static bool joins_outside(const struct leg *x, const struct leg *place)
+{
+    const struct core *c = x->call->core;
+    const struct policy *p = c->policy;
+    const struct leg *to = leg_other(place);
+    uint8_t role = role_of(c, user_of(x));
+    if (x->peer != POLICY_NONE || !to || to->peer >= p->n_peers || !p->peers[to->peer].trunk)
+        return false;
+    return role >= p->n_roles || !(p->roles[role].rights.features & FEATURE_TRANSFER_OUT);
 }
 
 enum reason transfer_allowed(const struct leg *as, const struct sip_msg *m, struct request *r)
@@ -108,6 +135,7 @@ enum reason transfer_allowed(const struct leg *as, const struct sip_msg *m, stru
     if (r->user_n)
         memcpy(r->user, user.p, r->user_n);
     r->role = role_of(c, user);
+    r->known = known(c, user);
     gate_keys(&c->env, r);
     r->device = 0; /* m is ours: what it says of a device is not the user's */
     r->aor_hash = user.n ? location_hash(&c->cfg.hash_key, user) : r->aor_hash;
@@ -122,7 +150,8 @@ enum reason transfer_allowed(const struct leg *as, const struct sip_msg *m, stru
         r->trace.gate[asked[i].id].reason = (uint16_t)v.reason;
         if (v.kind != VERDICT_PASS) {
             money_judged(c, r, v.reason);
-            return v.reason;
+            /* nobody is there who could be asked for a code */
+            return v.kind == VERDICT_STEP_UP ? REASON_right_class : v.reason;
         }
     }
     return room_for(c, r);
@@ -395,6 +424,8 @@ static enum reason open_target(struct core *c, struct incoming *in, const struct
     if (o.full || sip_parse(out_str(&o), true, &m, &bad) != OK)
         return REASON_transfer_refer_to;
     enum reason why = transfer_allowed(x, &m, r);
+    if (why == REASON_NONE && !transfer_outward(x, r, FEATURE_TRANSFER_OUT))
+        why = REASON_right_transfer;
     if (why != REASON_NONE)
         return why;
     struct incoming made = {.r = r, .m = &m};
@@ -471,6 +502,8 @@ void transfer_request(struct core *c, struct incoming *in)
         const struct call *to = place->call;
         if (to == in->leg->call || !transfer_same_party(place, in->leg))
             why = REASON_replaces_denied;
+        else if (joins_outside(in->leg, place))
+            why = REASON_right_transfer;
         else if (to->x.step || handle_is(to->origin))
             why = REASON_transfer_busy;
     }

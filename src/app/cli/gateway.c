@@ -131,6 +131,13 @@ int cmd_explain(struct cli *c)
     char text[REQUEST_MAX];
     struct out o = out_of(text, sizeof text);
     struct reply r;
+    if (c->as || c->to || c->at)
+        return explain_call(c);
+    if (!c->n_words) {
+        (void)fprintf(stderr, "ringwall explain: what? A Call-ID, an address, a user or a number, "
+                              "or --as and --to\n");
+        return EXIT_USAGE;
+    }
     if (is_address(c->words[0]))
         return explain_who(c, c->words[0]);
     request_begin(&o, "explain");

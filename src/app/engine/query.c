@@ -37,6 +37,15 @@ static void usage_put(struct engine *e, struct out *o)
     out_ch(o, '}');
 }
 
+static void explain_call(struct engine *e, struct str q, struct out *o)
+{
+    uint64_t at;
+    struct wall when = e->loop.now.wall;
+    if (str_u64(control_member(q, "at_us"), INT64_MAX / 2, &at) == OK)
+        when.us = (int64_t)at;
+    core_explain_call(e->core, control_member(q, "user"), control_member(q, "to"), when, o);
+}
+
 void query_answer(struct engine *e)
 {
     static char text[REPLY_CAP]; /* touched only by long answers */
@@ -58,6 +67,8 @@ void query_answer(struct engine *e)
         struct addr a = {0};
         (void)!addr_parse_ip(control_member(q, "address"), &a);
         core_explain_json(e->core, &a, control_member(q, "name"), &o, e->loop.now);
+    } else if (str_eq(cmd, STR("explain-call"))) {
+        explain_call(e, q, &o);
     } else {
         code = CONTROL_BAD_REQUEST;
         OUT_LIT(&o, "{\"error\":\"an engine does not answer this\"}");
