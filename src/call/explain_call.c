@@ -315,7 +315,7 @@ void core_explain_call(struct core *c, struct str user, struct str dialled, stru
     struct asked x = {.c = c, .dialled = dialled};
     char text[1024];
     struct out i = out_of(text, sizeof text);
-    struct sip_msg m;
+    struct sip_msg m = {0};
     struct sip_error bad;
     struct now now = {c->now.mono, at};
     if (!dialable(dialled)) {
