@@ -248,3 +248,27 @@ bool control_sound(struct str json)
         json = skip_blank(str_skip(json, 1));
     }
 }
+
+bool control_without(struct str json, const char *key, struct out *o)
+{
+    bool first = true;
+    if (!control_sound(json))
+        return false;
+    json = skip_blank(str_skip(str_trim(json), 1));
+    out_ch(o, '{');
+    while (json.n && *json.p == '"') {
+        struct str from = json, name, value;
+        json = skip_blank(take_string(str_skip(json, 1), &name));
+        json = skip_blank(take_value(skip_blank(str_skip(json, 1)), &value));
+        if (!str_eq(name, str_c(key))) {
+            if (!first)
+                out_ch(o, ',');
+            first = false;
+            out_put(o, str_trim(str_head(from, (size_t)(json.p - from.p))));
+        }
+        if (json.n && *json.p == ',')
+            json = skip_blank(str_skip(json, 1));
+    }
+    out_ch(o, '}');
+    return !o->full;
+}

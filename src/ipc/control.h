@@ -26,6 +26,7 @@
 /* clang-format on */
 #ifndef IPC_CONTROL_H
 #define IPC_CONTROL_H
+#include "base/out.h"
 #include "base/str.h"
 #include "ipc/channel.h"
 
@@ -54,4 +55,6 @@ struct str control_member(struct str json, const char *key);
 /* The request is one object, read to its end, without a name twice and without an escape in a name:
  * only then do all that read it, by whatever parser, see the same command. */
 bool control_sound(struct str json);
+/* The same object without that member. false: not sound, or no room. */
+bool control_without(struct str json, const char *key, struct out *o);
 #endif

@@ -32,6 +32,50 @@ static void members(void **state)
             fail_msg("row %zu", i);
 }
 
+static void sound(void **state)
+{
+    (void)state;
+    static const char *const GOOD[] = {"{}", "{\"cmd\":\"x\"}", " {\"a\":{\"a\":1},\"b\":[\"}\"]} ",
+                                       "{\"cmd\":\"a\\\"b\",\"n\":1}"};
+    static const char *const BAD[] = {"",
+                                      "[]",
+                                      "{",
+                                      "{\"cmd\":\"a\",\"cmd\":\"b\"}", /* who reads which? */
+                                      "{\"cmd\":\"a\",\"c\\u006dd\":\"b\"}",
+                                      "{\"cmd\":\"a\"} {\"cmd\":\"b\"}",
+                                      "{\"cmd\":\"a\",}",
+                                      "{\"cmd\":\"a\"",
+                                      "{\"a\":1,\r\"cmd\":\"b\"}",
+                                      "{\"cmd\" \"a\"}"};
+    for (size_t i = 0; i < ARRAY_LEN(GOOD); i++)
+        if (!control_sound(str_c(GOOD[i])))
+            fail_msg("good row %zu", i);
+    for (size_t i = 0; i < ARRAY_LEN(BAD); i++)
+        if (control_sound(str_c(BAD[i])))
+            fail_msg("bad row %zu", i);
+}
+
+static void without(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *in, *out;
+    } ROWS[] = {{"{\"a\":1,\"reason\":\"x\"}", "{\"a\":1}"},
+                {"{\"reason\":\"x\",\"b\": [1,2] , \"c\":{\"reason\":3}}",
+                 "{\"b\": [1,2],\"c\":{\"reason\":3}}"},
+                {"{\"reason\":\"x\"}", "{}"},
+                {"{}", "{}"},
+                {"{\"a\":\"b\"}", "{\"a\":\"b\"}"}};
+    char text[128];
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        struct out o = out_of(text, sizeof text);
+        assert_true(control_without(str_c(ROWS[i].in), "reason", &o));
+        assert_true(str_eq(out_str(&o), str_c(ROWS[i].out)));
+    }
+    struct out small = out_of(text, 5);
+    assert_false(control_without(STR("{\"a\":\"b\"}"), "reason", &small));
+}
+
 /* A server that answers with fixed bytes. */
 static void serve(int listener, const char *bytes, size_t n)
 {
@@ -81,6 +125,7 @@ static void asking(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(members), cmocka_unit_test(asking)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(members), cmocka_unit_test(sound),
+                                       cmocka_unit_test(without), cmocka_unit_test(asking)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -135,7 +135,7 @@ static void before_reload(const struct monitor *m, struct client *c)
     (void)snprintf(c->act.before, sizeof c->act.before, "generation %u", (unsigned)m->generation);
 }
 
-void cmd_reload(struct monitor *m, struct client *c, struct str req)
+void approve_reload(struct monitor *m, struct client *c, struct str req)
 {
     struct reload_word w = {.reason = c->act.why[0] != 0, .second = !needs_second(m)};
     struct text_digest of = {0};
@@ -198,7 +198,7 @@ void approvals_put(const struct monitor *m, struct out *o)
     out_ch(o, '}');
 }
 
-void cmd_approvals(struct monitor *m, struct client *c, struct str req)
+void approve_list(struct monitor *m, struct client *c, struct str req)
 {
     static char text[64u << 10];
     struct out o = out_of(text, sizeof text);
@@ -247,7 +247,7 @@ static void carry_out(struct monitor *m, struct client *c, struct approval *a)
     reload_answer(m, c, e);
 }
 
-void cmd_approve(struct monitor *m, struct client *c, struct str req)
+void approve_second(struct monitor *m, struct client *c, struct str req)
 {
     struct approval *a = meant(m, c, req);
     if (!a)
@@ -262,7 +262,7 @@ void cmd_approve(struct monitor *m, struct client *c, struct str req)
     carry_out(m, c, a);
 }
 
-void cmd_deny(struct monitor *m, struct client *c, struct str req)
+void approve_deny(struct monitor *m, struct client *c, struct str req)
 {
     struct approval *a = meant(m, c, req);
     if (!a)
@@ -276,7 +276,7 @@ void cmd_deny(struct monitor *m, struct client *c, struct str req)
 
 /* -- the glass -- */
 
-void cmd_break_glass(struct monitor *m, struct client *c, struct str req)
+void approve_glass(struct monitor *m, struct client *c, struct str req)
 {
     struct str id = control_member(req, "id");
     if (!c->act.why[0]) {

@@ -88,6 +88,8 @@ const struct admin_command ADMIN_COMMANDS[] = {
     CHANGE("cert-renew", RIGHT_SECURITY, TO_VAULT),
     CHANGE("cert-revoke", RIGHT_SECURITY, TO_VAULT),
     CHANGE("token-issue", RIGHT_SECURITY, TO_VAULT),
+    CHANGE("token-secret", RIGHT_SECURITY, TO_VAULT),
+    SEE("cert-authority", TO_VAULT),
 
     /* Families: what has no row of its own is the administrator's alone. */
     CHANGE("user-", RIGHT_ALL, TO_VAULT),

@@ -49,7 +49,7 @@ static bool expected(const char *c, enum admin_role r)
                                        "notify",      "calls",    "peers",      "transactions",
                                        "shield-top",  "rates",    "rates-show", "rates-list",
                                        "bindings",    "facts",    "user-list",  "peer-list",
-                                       "device-list", "otp-list", "cert-list"};
+                                       "device-list", "otp-list", "cert-list", "cert-authority"};
     static const char *const RECORDS[] = {
         "approvals",    "shield-explain", "stir",        "stir-status",   "explain-call", "fraud",
         "fraud-status", "fraud-caps",     "fraud-locks", "fraud-explain", "cdr",          "explain",
@@ -59,9 +59,10 @@ static bool expected(const char *c, enum admin_role r)
                                           "user-set",    "user-passwd",  "user-role",  "user-del",
                                           "user-unlock", "device-rename"};
     static const char *const SECURITY[] = {
-        "approvals-approve", "approvals-deny", "fraud-release", "user-md5",   "peer-secret",
-        "peer-del",          "device-approve", "device-revoke", "otp-enrol",  "otp-remove",
-        "cert-issue",        "cert-renew",     "cert-revoke",   "token-issue"};
+        "approvals-approve", "approvals-deny", "fraud-release",  "user-md5",
+        "peer-secret",       "peer-del",       "device-approve", "device-revoke",
+        "otp-enrol",         "otp-remove",     "cert-issue",     "cert-renew",
+        "cert-revoke",       "token-issue",    "token-secret"};
 #define IN(list)                                                                                   \
     for (size_t i = 0; i < ARRAY_LEN(list); i++)                                                   \
         if (strcmp(list[i], c) == 0)
@@ -134,7 +135,8 @@ static void names_after(const char *file, struct str text, struct str mark)
             return;
         text = str_skip(text, at + mark.n);
         size_t n = 0;
-        while (n < text.n && (text.p[n] == '-' || (text.p[n] >= 'a' && text.p[n] <= 'z')))
+        while (n < text.n && (text.p[n] == '-' || (text.p[n] >= 'a' && text.p[n] <= 'z') ||
+                              (text.p[n] >= '0' && text.p[n] <= '9')))
             n++;
         if (n > 0 && text.p[n - 1] != '-' && (mark.p[0] != '{' || of_family(str_head(text, n))))
             judge_name(file, str_head(text, n));

@@ -237,11 +237,11 @@ void act_tell(struct monitor *m, const struct asker *by, const struct act *a, co
               uint32_t code, enum reason why);
 
 /* approve.c */
-void cmd_reload(struct monitor *m, struct client *c, struct str req);
-void cmd_approvals(struct monitor *m, struct client *c, struct str req);
-void cmd_approve(struct monitor *m, struct client *c, struct str req);
-void cmd_deny(struct monitor *m, struct client *c, struct str req);
-void cmd_break_glass(struct monitor *m, struct client *c, struct str req);
+void approve_reload(struct monitor *m, struct client *c, struct str req);
+void approve_list(struct monitor *m, struct client *c, struct str req);
+void approve_second(struct monitor *m, struct client *c, struct str req);
+void approve_deny(struct monitor *m, struct client *c, struct str req);
+void approve_glass(struct monitor *m, struct client *c, struct str req);
 /* A risky command: true if it may run now; else the client has been answered. */
 bool approval_gate(struct monitor *m, struct client *c, struct str req);
 void approvals_turn(struct monitor *m);
