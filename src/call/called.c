@@ -75,3 +75,15 @@ bool called_private(const struct sip_msg *m)
     bool asks = sip_has(m, HDR_PRIVACY) && !str_ieq(sip_get(m, HDR_PRIVACY), STR("none"));
     return asks || gate_anonymous(sip_text(m, m->from_uri));
 }
+
+struct str called_owner(const struct policy *p, const struct directory *d, uint8_t from_peer,
+                        struct str dialled)
+{
+    struct str site = from_peer < p->n_peers ? policy_text(p, p->peers[from_peer].site) : STR_NONE;
+    struct dial_plan plan = policy_plan(p, policy_site(p, site));
+    struct number x;
+    if (!d || number_of(&plan, dialled, &x) != OK || !x.n)
+        return STR_NONE;
+    const struct directory_user *u = directory_number(d, str_of(x.e164, x.n));
+    return u ? directory_aor(d, u) : STR_NONE;
+}

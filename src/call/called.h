@@ -11,4 +11,8 @@ struct number called_number(const struct policy *p, const struct directory *d,
                             struct str dialled);
 bool called_trunk(const struct policy *p, const struct policy_route *route); /* may leave by one */
 bool called_private(const struct sip_msg *m); /* the caller wants to stay unknown (RFC 3323) */
+/* The user ("alice@example.com") whose number that is, as it is dialled where that peer is (or at
+ * the first site); empty: nobody's. */
+struct str called_owner(const struct policy *p, const struct directory *d, uint8_t from_peer,
+                        struct str dialled);
 #endif

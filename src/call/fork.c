@@ -327,6 +327,8 @@ static void refused(struct leg *b, const struct sip_msg *m)
     bool next = peer && choice_goes_on(b, m);
     if (peer)
         choice_heard(c, b->peer, !next);
+    if (next && code < 500) /* of the way: what is said of the callee counts for more */
+        code = 503;
     out_of_race(b, next, code, why);
 }
 

@@ -1,5 +1,6 @@
 /* Capacity and route: new calls while there is room and a way; an emergency call may use the last
  * tenth of the call table. */
+#include "call/called.h"
 #include "call/gate.h"
 
 struct verdict gate_capacity(const struct gate_env *e, struct request *r, struct ask *ask)
@@ -31,6 +32,8 @@ struct verdict gate_route(const struct gate_env *e, struct request *r, struct as
         return gate_refuse(REASON_route_user_unknown);
     out_put(&o, policy_text(e->policy, r->route->prefix)); /* as fork.c does it */
     out_put(&o, str_skip(str_of(text, n), r->route->strip));
+    if (!o.full && called_owner(e->policy, e->directory, r->peer, out_str(&o)).n)
+        return gate_pass();
     if (o.full ||
         !directory_find(e->directory, out_str(&o), policy_text(e->policy, e->policy->domains[0])))
         return gate_refuse(REASON_route_user_unknown);

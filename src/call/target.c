@@ -1,21 +1,7 @@
 #include "call/target.h"
+#include "call/called.h"
 #include "call/gate.h"
 #include "call/hide.h"
-
-/* Whose number that is, as it is dialled where it comes from; empty: nobody's. */
-static struct str number_owner(const struct core *c, uint8_t from_peer, struct str number)
-{
-    const struct policy *p = c->policy;
-    const struct directory *d = c->env.directory;
-    struct str site =
-        from_peer == POLICY_NONE ? STR_NONE : policy_text(p, p->peers[from_peer].site);
-    struct dial_plan plan = policy_plan(p, policy_site(p, site));
-    struct number x;
-    if (!d || number_of(&plan, number, &x) != OK || !x.n)
-        return STR_NONE;
-    const struct directory_user *u = directory_number(d, str_of(x.e164, x.n));
-    return u ? directory_aor(d, u) : STR_NONE;
-}
 
 enum reason target_users(struct core *c, const struct sip_msg *m, uint8_t from_peer, struct str uri,
                          struct str dialled, size_t *ret_n)
@@ -24,7 +10,8 @@ enum reason target_users(struct core *c, const struct sip_msg *m, uint8_t from_p
     size_t n;
     struct out o = out_of(user, sizeof user);
     sip_unescape(&o, dialled);
-    struct str who = o.full ? STR_NONE : number_owner(c, from_peer, out_str(&o));
+    struct str who =
+        o.full ? STR_NONE : called_owner(c->policy, c->env.directory, from_peer, out_str(&o));
     if (!who.n) {
         if (!aor_of_uri(c->policy, uri, aor, sizeof aor, &n))
             return REASON_route_user_unknown;
