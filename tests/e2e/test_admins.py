@@ -30,7 +30,7 @@ def gateway(**kw):
     return g.start()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def gw():
     g = gateway()
     yield g
@@ -53,7 +53,7 @@ def raw(g, user, request):
     """A request of one's own making: the text as it stands, the code that came back."""
     program = ("import socket,sys\ns=socket.socket(socket.AF_UNIX)\ns.settimeout(25)\ns.connect(sys.argv[1])\n"
                "try:\n s.sendall(sys.argv[2].encode()+b'\\n')\nexcept OSError: pass\n"
-               "b=b''\nwhile True:\n d=s.recv(65536)\n if not d: break\n b+=d\nsys.stdout.write(b.decode())")
+               "b=b''\nwhile True:\n try: d=s.recv(65536)\n except OSError: d=b''\n if not d: break\n b+=d\nsys.stdout.write(b.decode())")
     r = subprocess.run(["setpriv", f"--reuid={user}", "--regid=65534", "--clear-groups", "/usr/bin/python3", "-c", program,
                         os.path.join(g.state, "run", "control.sock"), request], capture_output=True, text=True, timeout=30)
     assert r.returncode == 0, r.stderr
