@@ -158,7 +158,7 @@ static struct verdict by_digest(const struct gate_env *e, struct request *r, str
         return gate_refuse(REASON_auth_cert);
     enum reason dead = web_client(e, r, a.username);
     if (dead != REASON_NONE)
-        return gate_refuse(dead);
+        return dead == REASON_auth_token_expired ? gate_challenge(dead) : gate_refuse(dead);
     uint64_t by_uri = r->aor_hash;
     gate_names(e, r, user);
     if (r->aor_hash != by_uri) { /* the ban of a user holds whatever From says */

@@ -2,6 +2,7 @@
 #include "app/vault/admin.h"
 #include "app/vault/calls.h"
 #include "app/vault/import.h"
+#include "app/vault/offline_show.h"
 #include "app/vault/setup.h"
 #include "crypto/cert.h"
 #include "crypto/hash.h"
@@ -33,7 +34,7 @@ static const char HELP[] =
     "waiver\n"
     "  user del USER\n"
     "  user list [TEXT]\n"
-    "  user import FILE.csv      lines USER,PASSWORD; - is standard input\n"
+    "  user import FILE          - is standard input; --format csv, asterisk, kamailio\n"
     "  peer-secret PEER          password from standard input\n"
     "  peer-del PEER\n"
     "  peer-list\n"
@@ -212,31 +213,10 @@ static bool take_option(struct args *a, int o)
 
 /* -- requests and replies -- */
 
-static bool read_password(char ret[PASSWORD_MAX + 2], struct str *ret_s)
-{
-    if (!fgets(ret, PASSWORD_MAX + 2, stdin))
-        return false;
-    *ret_s = str_c(ret);
-    while (ret_s->n > 0 && (ret[ret_s->n - 1] == '\n' || ret[ret_s->n - 1] == '\r'))
-        ret_s->n--;
-    return ret_s->n > 0;
-}
-
-/* The last second of the day. */
-static bool read_date(const char *text, int64_t *ret_s)
-{
-    struct tm tm = {0};
-    const char *end = strptime(text, "%Y-%m-%d", &tm);
-    if (!end || *end)
-        return false;
-    *ret_s = (int64_t)timegm(&tm) + 86399;
-    return true;
-}
-
 static bool put_md5(const struct args *a, struct out *o)
 {
     int64_t until = 0;
-    if (!a->until || !a->owner || !a->reason || !read_date(a->until, &until))
+    if (!a->until || !a->owner || !a->reason || !offline_date(a->until, &until))
         return false;
     out_json_key(o, STR("md5"));
     out_ch(o, '{');
@@ -275,68 +255,6 @@ static bool put_facts(const struct args *a, struct out *o)
     return put_flag(o, "must_change", a->must_change) && put_flag(o, "second_factor", a->factor);
 }
 
-static void print_numbers(const json_t *u)
-{
-    const json_t *list = json_object_get(u, "numbers"), *v;
-    const char *site = json_string_value(json_object_get(u, "site"));
-    size_t i;
-    if (site)
-        printf(" site %s", site);
-    json_array_foreach(list, i, v)
-    {
-        printf(" %s", json_string_value(v));
-    }
-    if (json_is_true(json_object_get(u, "must_change")))
-        printf(" must change the password");
-}
-
-static void print_users(const json_t *users)
-{
-    size_t i;
-    const json_t *u;
-    json_array_foreach(users, i, u)
-    {
-        const json_t *md5 = json_object_get(u, "md5");
-        printf("%-40s %-12s", json_string_value(json_object_get(u, "user")),
-               json_string_value(json_object_get(u, "role")));
-        print_numbers(u);
-        if (md5) {
-            char day[16] = "";
-            time_t t = (time_t)json_integer_value(json_object_get(md5, "until"));
-            struct tm tm;
-            if (gmtime_r(&t, &tm))
-                (void)strftime(day, sizeof(day), "%Y-%m-%d", &tm);
-            printf(" MD5 until %s%s (%s: %s)", day,
-                   json_is_true(json_object_get(md5, "live")) ? "" : ", EXPIRED",
-                   json_string_value(json_object_get(md5, "owner")),
-                   json_string_value(json_object_get(md5, "reason")));
-        }
-        printf("\n");
-    }
-}
-
-static void print_people(const json_t *j)
-{
-    const json_t *users = json_object_get(j, "users"), *peers = json_object_get(j, "peers");
-    const char *user = json_string_value(json_object_get(j, "user"));
-    const char *password = json_string_value(json_object_get(j, "password"));
-    const char *peer = json_string_value(json_object_get(j, "peer"));
-    size_t i;
-    const json_t *p;
-    if (users)
-        print_users(users);
-    else if (user && password)
-        printf("%s   password: %s   (shown this once)\n", user, password);
-    else if (user)
-        printf("%s: done\n", user);
-    else if (peer)
-        printf("%s: done\n", peer);
-    json_array_foreach(peers, i, p)
-    {
-        printf("%s\n", json_string_value(p));
-    }
-}
-
 static int show(const struct args *a, const struct admin_reply *r)
 {
     static const int codes[] = {[CONTROL_OK] = OFFLINE_OK,
@@ -354,7 +272,7 @@ static int show(const struct args *a, const struct admin_reply *r)
     if (error)
         (void)fprintf(stderr, "ringwall-vault: %s\n", error);
     else
-        print_people(j);
+        offline_people(j);
     json_decref(j);
     return codes[r->code];
 }
@@ -399,7 +317,7 @@ static int user_command(struct desk *d, const char *verb, const char *user, cons
         return usage("an MD5 waiver wants --md5-until YYYY-MM-DD, --md5-owner and --md5-reason",
                      "");
     if ((sets || (md5 && waiver)) && a->password_stdin) {
-        if (!read_password(typed, &password))
+        if (!offline_password(typed, &password))
             return usage("no password on standard input", "");
         out_json_kstr(&o, STR("password"), password);
         mem_wipe(typed, sizeof(typed));
@@ -417,7 +335,7 @@ static int peer_command(struct desk *d, const char *cmd, const char *peer)
     if (peer)
         out_json_kstr(&o, STR("peer"), str_c(peer));
     if (strcmp(cmd, "peer-secret") == 0) {
-        if (!read_password(typed, &password))
+        if (!offline_password(typed, &password))
             return usage("no password on standard input", "");
         out_json_kstr(&o, STR("password"), password);
         mem_wipe(typed, sizeof(typed));
@@ -427,20 +345,32 @@ static int peer_command(struct desk *d, const char *cmd, const char *peer)
 
 static int import_command(struct desk *d, const char *path)
 {
+    const struct args *a = d->args;
+    struct password_rules rules = {.min = d->admin.password_min, .breach_fd = -1};
     struct import_job job = {.users = &d->users,
                              .domain = d->admin.domain,
-                             .role = d->args->role,
+                             .role = a->role,
                              .now = d->admin.now,
-                             .any_password = d->args->any_password,
+                             .any_password = a->any_password,
+                             .rules = &rules,
+                             .fresh = a->regenerate ? &d->rng : NULL,
+                             .tell = stderr,
                              .progress = isatty(2) == 1};
+    if (a->format && !import_format(a->format, &job.format))
+        return usage("--format is csv, asterisk or kamailio", "");
+    if (d->admin.breach_list.n > 0 && !a->any_password &&
+        password_list_open(d->folder, d->admin.breach_list, &rules.breach_fd) != OK)
+        return failed("the list of known passwords cannot be read: put it into DIR/vault");
     FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
     if (!f) {
         perror(path);
         return OFFLINE_FAILED;
     }
-    enum err e = import_csv(&job, f);
+    enum err e = import_file(&job, f);
     if (f != stdin)
         (void)fclose(f);
+    if (rules.breach_fd >= 0)
+        (void)close(rules.breach_fd);
     if (e != OK) {
         (void)fprintf(stderr, "ringwall-vault: %s, line %u: %s; nothing was changed\n", path,
                       job.line, job.why);
