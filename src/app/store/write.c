@@ -297,6 +297,9 @@ static void bill_row(struct store *s, const struct fact_bill *b, int64_t id)
     if (b->priced) {
         db_int(d, DB_BILL, 9, b->micro);
         db_int(d, DB_BILL, 10, b->seconds);
+    } else { /* not what the record before had */
+        db_text(d, DB_BILL, 9, STR_NONE);
+        db_text(d, DB_BILL, 10, STR_NONE);
     }
     db_text(d, DB_BILL, 11, str_c(b->currency));
     db_text(d, DB_BILL, 12, str_c(t.source));
