@@ -148,17 +148,18 @@ void fraud_step(struct fraud *f, const struct fraud_event *e, struct fraud_verdi
         return;
     struct row *r = fraud_row(f, e->identity, true, e->at.us);
     int64_t now = MAX(e->at.us, r->seen_us); /* a clock that goes back changes nothing */
+    f->began_us = f->began_us ? f->began_us : now;
     fraud_fade(r, now);
     r->seen_us = now;
     fraud_signs(f, r, e, now, &x);
     r->heat = MIN(r->heat + x.heat, HEAT_MAX);
-    r->slow = MIN(r->slow + x.heat / 3, HEAT_MAX);
+    r->slow = MIN(r->slow + x.heat / 2, HEAT_MAX);
     uint32_t score = MAX(r->heat, r->slow) / 16 + x.once;
     ret_v->score = (uint16_t)MIN(score, UINT16_MAX);
     ret_v->signs = x.signs;
     ret_v->dry = f->p.dry_run;
-    /* What ends or registers quietly is no reason to do anything once more. */
-    if (x.signs || e->what == FRAUD_ATTEMPT)
+    /* A call that shows nothing itself goes, however odd another was: the lock is for the rest. */
+    if (x.signs)
         ret_v->act = (uint8_t)act_at(&f->p, score, x.signs >> SIGN_CALL_BACK & 1);
     if (ret_v->act == FRAUD_LOCK) {
         /* The rest makes that a second time after a release needs less, but something. */

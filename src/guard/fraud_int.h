@@ -18,8 +18,10 @@
 
 struct country_seen {
     uint16_t country;
-    uint16_t day;  /* of the first call that was answered */
-    uint16_t last; /* day of the last one */
+    uint16_t day;     /* of the first call that was answered */
+    uint16_t last;    /* day of the last one */
+    uint16_t told;    /* steps that have scored */
+    uint32_t seconds; /* while it is new */
 };
 struct hot { /* talked to one prefix today */
     uint32_t prefix, seconds;
@@ -33,9 +35,9 @@ struct row {
     int64_t seen_us, heat_us;
     uint32_t heat, slow; /* points in 1/16; half is lost in 12 hours, and in 10 days */
     uint32_t days, day;  /* days with calls; the last of them */
-    struct usual calls, dear, mobile, spend_h,
+    struct usual calls, dear, mobile, mobile_d, spend_h,
         spend_d; /* spend: thousandths of the unit of money */
-    uint32_t spend_told, level_told, dear_told, mobile_told;
+    uint32_t spend_told, spend_day_told, level_told, dear_told, mobile_told, mobile_day_told;
     uint8_t slot[SLOTS];      /* weeks in which there were calls then */
     uint16_t slot_day[SLOTS]; /* the last day that counted */
     struct country_seen countries[COUNTRIES];
@@ -43,10 +45,10 @@ struct row {
     uint8_t next_prefix, next_bait, open, open_dear;
     uint16_t runs, runs_dear; /* short calls one after the other */
     uint32_t fan_hour, fan_n, fan_told;
-    uint32_t odd_day, odd_hour; /* when the hour last scored */
-    uint32_t new_day, new_n;    /* calls to countries that are new today */
-    uint32_t last_new;          /* number prefix that scored last as new */
-    uint64_t numbers[4];        /* numbers called this hour, as bits */
+    uint32_t odd_day;        /* when the hour last scored */
+    uint32_t new_day, new_n; /* calls to countries that are new today */
+    uint32_t last_new;       /* number prefix that scored last as new */
+    uint64_t numbers[4];     /* numbers called this hour, as bits */
     struct hot hot[RANGES_HOT];
     uint32_t bait[BAITS];
     int64_t bait_us[BAITS];
@@ -71,6 +73,7 @@ struct trunk_row {
 struct fraud {
     struct fraud_policy p;
     struct sipkey k;
+    int64_t began_us;             /* of the first event */
     uint32_t rows;                /* power of two, at least WAYS */
     uint16_t known[26 * 26];      /* identities that have talked to that country */
     uint64_t counted[SIGN_COUNT]; /* calls with that sign */

@@ -6,6 +6,9 @@
 #define YOUNG_DAYS 10u /* days with calls until hours are known */
 #define TALK_S     20u /* from then on it was a conversation */
 #define SHORT_S    10u
+#define COLD_US    (7 * DAY_US)
+#define NEW_DAYS   30u /* a country is new to somebody for so long */
+#define NEW_STEP_S 2400u
 
 struct at {
     struct fraud *f;
@@ -21,6 +24,9 @@ struct at {
 static void add(struct at *a, enum fraud_sign s, uint32_t percent)
 {
     const struct fraud_policy *p = &a->f->p;
+    bool cold = a->now - a->f->began_us < COLD_US &&
+                (s == SIGN_DESTINATION || s == SIGN_FAN_OUT || s == SIGN_SPEND || s == SIGN_LEVEL);
+    percent = cold ? percent * 3 / 5 : percent; /* everything is new to us */
     if (p->off_signs >> s & 1 || !percent)
         return;
     uint32_t w = p->weight[s] ? p->weight[s] : fraud_weight_default(s);
@@ -124,9 +130,12 @@ static void hour(struct at *a)
     uint32_t slot = a->hour / 2 % SLOTS;
     uint8_t *s = r->slot, near = MAX(s[(slot + 1) % SLOTS], s[(slot + SLOTS - 1) % SLOTS]);
     bool odd = r->days < YOUNG_DAYS ? a->e->off_hours : s[slot] < 2 && near < 2;
-    if (odd && r->odd_hour != a->hour / 2) {
-        r->odd_hour = a->hour / 2;
-        add(a, SIGN_HOUR, a->dear ? 100 : 40);
+    uint32_t days = 0; /* at that time on any day of the week */
+    for (unsigned i = 0; i < 7; i++)
+        days += s[i * 12 + slot % 12];
+    if (odd && r->odd_day != a->day) {
+        r->odd_day = a->day;
+        add(a, SIGN_HOUR, (a->dear ? 100u : 30u) / (days > 3 ? 3 : 1));
     }
     if (r->slot_day[slot] != (uint16_t)a->day && s[slot] < UINT8_MAX) {
         r->slot_day[slot] = (uint16_t)a->day;
@@ -167,10 +176,12 @@ static void destination(struct at *a)
         r->last_new = a->prefix;
         r->new_n++;
         uint32_t share = !org || *org == 0 ? 100 : *org < 3 ? 60 : *org < 10 ? 30 : 15;
-        add(a, SIGN_DESTINATION, r->new_n > 2 ? share * 3 / 2 : share);
+        if (a->e->source_country == a->e->country)
+            share /= 2; /* of a traveller, to where they are */
+        add(a, SIGN_DESTINATION, share);
     } else if (!prefix_known(r, a->prefix)) {
         r->last_new = a->prefix;
-        add(a, SIGN_DESTINATION, org && *org >= 3 ? 0 : 10);
+        add(a, SIGN_DESTINATION, org && *org >= 2 ? 0 : 20);
     }
 }
 
@@ -182,9 +193,10 @@ static void fan_out(struct at *a)
         r->fan_told = 0;
         r->fan_hour = a->hour;
     }
+    const uint16_t *org = org_knows(a->f, a->e->country);
     if (!prefix_known(r, a->prefix) && r->last_new == a->prefix)
-        r->fan_n++;
-    uint32_t usual = 4 + r->dear.peak / 32;
+        r->fan_n += org && *org >= 4 ? 1 : 3;
+    uint32_t usual = 9 + r->dear.peak / 10;
     if (r->fan_told < 5 && r->fan_n >= usual << r->fan_told) {
         r->fan_told++;
         add(a, SIGN_FAN_OUT, 100);
@@ -222,6 +234,7 @@ static void sim_box(struct at *a)
     uint32_t told = r->mobile_told;
     struct fraud_points was = *a->x;
     level(a, &r->mobile, &r->mobile_told, a->hour, 1, 12, SIGN_SIM_BOX);
+    level(a, &r->mobile_d, &r->mobile_day_told, a->day, 1, 60, SIGN_SIM_BOX);
     /* many different numbers, hardly any twice */
     if (r->mobile_told > told && distinct(r) * 10 < r->calls.now * 7 && r->calls.now < 200)
         *a->x = was;
@@ -314,12 +327,21 @@ static void learn(struct at *a)
         for (unsigned i = 1; i < COUNTRIES; i++)
             if (r->countries[i].last < c->last)
                 c = &r->countries[i];
-        *c = (struct country_seen){a->e->country, day, day};
+        *c = (struct country_seen){.country = a->e->country, .day = day};
         if (org && *org < UINT16_MAX)
             ++*org;
     }
-    if (c)
+    if (c) {
         c->last = day;
+        c->seconds = MIN(c->seconds + a->e->seconds, UINT32_MAX / 2);
+        /* much talk to where hardly anybody here called before */
+        uint32_t share = !org ? 0 : *org <= 5 ? 100 : *org <= 8 ? 60 : 0;
+        if (a->day - c->day < NEW_DAYS && c->told < 40 &&
+            c->seconds >= NEW_STEP_S * (c->told + 1u)) {
+            c->told = (uint16_t)(c->seconds / NEW_STEP_S);
+            add(a, SIGN_PUMPING, share);
+        }
+    }
     if (!prefix_known(r, a->prefix)) {
         r->prefixes[r->next_prefix] = a->prefix;
         r->next_prefix = (uint8_t)((r->next_prefix + 1) % PREFIXES);
@@ -386,6 +408,21 @@ static void trunk(struct at *a)
         add(a, SIGN_SIM_BOX, 30);
 }
 
+/* Money of the hour and of the day; a long talk to where one always calls says less. */
+static void spend(struct at *a, uint32_t milli)
+{
+    struct row *r = a->r;
+    struct fraud_points was = *a->x;
+    const struct country_seen *c = country_of(r, a->e->country);
+    bool usual = c && a->day - c->day > 14;
+    level(a, &r->spend_h, &r->spend_told, a->hour, milli, 20000, SIGN_SPEND);
+    level(a, &r->spend_d, &r->spend_day_told, a->day, milli, 40000, SIGN_SPEND);
+    if (a->x->heat == was.heat)
+        return;
+    *a->x = was;
+    add(a, SIGN_SPEND, usual ? 50 : 100);
+}
+
 static void ended(struct at *a)
 {
     struct row *r = a->r;
@@ -398,16 +435,8 @@ static void ended(struct at *a)
         r->open_dear--;
     short_calls(a);
     trunk(a);
-    if (milli) {
-        level(a, &r->spend_h, &r->spend_told, a->hour, milli, 8000, SIGN_SPEND);
-        uint32_t told = 0;
-        struct fraud_points was = *a->x;
-        uint32_t before = r->spend_d.span == a->day ? r->spend_d.now : 0;
-        level(a, &r->spend_d, &told, a->day, milli, 15000, SIGN_SPEND);
-        uint64_t step = MAX(15000u + r->spend_d.mean / 8, r->spend_d.peak / 11);
-        if (before / step == r->spend_d.now / step) /* each multiple scores once */
-            *a->x = was;
-    }
+    if (milli)
+        spend(a, milli);
     if (!a->dear || a->e->seconds < TALK_S)
         return;
     pumping(a);
