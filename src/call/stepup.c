@@ -20,6 +20,7 @@ enum step_state {
     STEP_ENDS,
 };
 struct step {
+    struct arena arena; /* holds this struct too */
     struct request r;
     uint8_t state, tries, n;
     bool service;
@@ -253,11 +254,14 @@ static enum reason open_call(struct core *c, struct incoming *in, bool service, 
     if (!waited)
         reply(c, in->m, &in->r->flow, in->t, 100, STR_NONE);
     trans_set_user(c->trans, in->t, USER(USER_LEG, leg_handle(k->a)));
-    struct step *s = arena_take_zero(&k->text, sizeof *s);
+    struct arena mem;
+    arena_init_blocks(&mem, &c->large, LARGE_BLOCK);
+    struct step *s = arena_take_zero(&mem, sizeof *s);
     if (!s) {
         call_end(k, REASON_capacity_memory, 503, 'g');
         return REASON_NONE;
     }
+    s->arena = mem;
     s->r = *in->r;
     s->service = service;
     s->policies = c->policies;
@@ -441,8 +445,10 @@ bool stepup_end(struct call *k)
     struct step *s = k->step;
     if (!s)
         return false;
-    mem_wipe(s->digits, sizeof s->digits); /* the memory itself is the call's */
+    struct arena mem = s->arena; /* it lies in itself */
+    mem_wipe(s->digits, sizeof s->digits);
     k->step = NULL;
+    arena_reset(&mem);
     return true;
 }
 
