@@ -30,22 +30,22 @@ struct child {
     struct child_map policy, directory, ca, chain[CHILD_CHAINS];
     struct child_map keys; /* vault: n / IPC_KEY_NAME names */
     struct child_map location[IPC_ENGINES_MAX];
-    struct child_map targets;          /* engines, fetch */
-    struct child_map resolver[4];      /* fetch */
-    struct child_map certs;            /* engines, fetch */
-    void *certs_own;                   /* fetch: the same, writable */
-    struct child_map bans, geo, rules; /* engines */
+    struct child_map targets;                 /* engines, fetch */
+    struct child_map resolver[4];             /* fetch */
+    struct child_map certs;                   /* engines, fetch */
+    void *certs_own;                          /* fetch: the same, writable */
+    struct child_map bans, geo, rules;        /* engines */
     struct child_map ledger[IPC_ENGINES_MAX]; /* engines */
-    void *ledger_own;                  /* engine: its own shard, writable */
-    struct child_map rates;            /* engines */
-    uint32_t *ban_hits;                /* engine: BAN_CAP of guard/ban.h, writable */
-    uint8_t *ports;                    /* engine: 65536 media ports, writable; NULL: nobody looks */
-    int feed[16];                      /* fetch: files of feeds; -1: none. Take one and set it -1 */
-    void *targets_own;                 /* fetch: the same, writable */
-    void *location_own;                /* engine: its own shard, writable; NULL for others */
-    struct stats *stats;               /* never NULL after child_start */
-    int wake;           /* reading end of the own pipe: watch it; child_awake drains it */
-    uint32_t undrained; /* turns since it was looked at */
+    void *ledger_own;                         /* engine: its own shard, writable */
+    struct child_map rates;                   /* engines */
+    uint32_t *ban_hits;                       /* engine: BAN_CAP of guard/ban.h, writable */
+    uint8_t *ports;      /* engine: 65536 media ports, writable; NULL: nobody looks */
+    int feed[16];        /* fetch: files of feeds; -1: none. Take one and set it -1 */
+    void *targets_own;   /* fetch: the same, writable */
+    void *location_own;  /* engine: its own shard, writable; NULL for others */
+    struct stats *stats; /* never NULL after child_start */
+    int wake;            /* reading end of the own pipe: watch it; child_awake drains it */
+    uint32_t undrained;  /* turns since it was looked at */
     int wake_of[ROLE_COUNT][IPC_ENGINES_MAX]; /* -1: not given */
     int listener[CHILD_LISTENERS];            /* engine: -1 where there is none; non-blocking */
     /* By the engine at the other end (the index of the engine itself on engines). An engine uses
@@ -70,10 +70,10 @@ enum child_event {
                   */
     CHILD_CONNECTED, /* msg.u.connected; if error is 0 take msg.fds[0] and set it to -1 */
     CHILD_FACT,      /* msg.u.body, msg.n */
-    CHILD_NOTIFY,    /* fetch: msg.u.notify, msg_text(&msg, sizeof(struct msg_notify)), msg.fds[0] */
-    CHILD_CERT_GET,  /* fetch: msg.u.cert, msg_text(&msg, sizeof(struct msg_cert)): bring it */
-    CHILD_CERT_GOT,  /* engine: msg.u.cert */
-    CHILD_DRAIN,     /* msg.u.drain.on */
+    CHILD_NOTIFY,   /* fetch: msg.u.notify, msg_text(&msg, sizeof(struct msg_notify)), msg.fds[0] */
+    CHILD_CERT_GET, /* fetch: msg.u.cert, msg_text(&msg, sizeof(struct msg_cert)): bring it */
+    CHILD_CERT_GOT, /* engine: msg.u.cert */
+    CHILD_DRAIN,    /* msg.u.drain.on */
     CHILD_STOP,
 };
 /* Next message from the monitor without waiting: ERR_AGAIN when there is none; anything else but

@@ -66,6 +66,46 @@ static void rd_fronts(struct load *l, const struct field *f, struct fy_node *n, 
     *(uint32_t *)dst = bits;
 }
 
+/* Patterns of numbers that the peer may show, international. */
+static void rd_callers(struct load *l, const struct field *f, struct fy_node *n, void *dst)
+{
+    struct policy_peer *pe = dst;
+    void *it = NULL;
+    if (!seq_open(l, f, n))
+        return;
+    for (struct fy_node *e; (e = seq_next(n, &it)) && pe->n_callers < POLICY_CALLERS;) {
+        struct str s;
+        if (!scalar(l, f->key, e, &s))
+            continue;
+        bool good = s.n > 3 && s.n <= 18 && s.p[0] == '+';
+        for (size_t i = 1; good && i < s.n; i++)
+            good = ascii_digit(s.p[i]) || s.p[i] == 'X' || (s.p[i] == '.' && i + 1 == s.n);
+        if (!good)
+            problem(l, pos_of(e), "write +49301234567, +4930123XX or +4930123.",
+                    "%s: \"%.*s\" is no international number or pattern of one", f->key,
+                    (int)MIN(s.n, 30u), s.p);
+        else if (text_add(l, pos_of(e), s, &pe->callers[pe->n_callers]))
+            pe->n_callers++;
+    }
+}
+
+static void rd_deck(struct load *l, const struct field *f, struct fy_node *n, void *dst)
+{
+    uint8_t i = ref_find(l, &REF_DECK, f->key, n);
+    if (i != POLICY_NONE)
+        *(uint8_t *)dst = (uint8_t)(i + 1);
+}
+
+static void rd_site(struct load *l, const struct field *f, struct fy_node *n, void *dst)
+{
+    static const struct ref_kind SITES = {"site", offsetof(struct policy, sites),
+                                          sizeof(struct rights_site),
+                                          offsetof(struct policy, n_sites)};
+    uint8_t i = ref_find(l, &SITES, f->key, n);
+    if (i != POLICY_NONE)
+        *(struct span *)dst = l->p->sites[i].name;
+}
+
 static const struct word KIND[] = {{"pbx", 0}, {"trunk", 1}, {NULL, 0}};
 static const struct word TRANSPORT[] = {
     {"udp", PROTO_UDP}, {"tcp", PROTO_TCP}, {"tls", PROTO_TLS}, {NULL, 0}};
@@ -85,7 +125,12 @@ enum {
     P_FRONTS,
     P_REGISTER,
     P_SIGN,
-    P_VERIFY
+    P_VERIFY,
+    P_CALLERS,
+    P_DECK,
+    P_PRIORITY,
+    P_CAPS,
+    P_SITE
 };
 static const struct field PEER[] = {
     [P_NAME] = {"name", rd_name, AT(policy_peer, name), true, 1, 30, NULL},
@@ -104,6 +149,11 @@ static const struct field PEER[] = {
     [P_REGISTER] = {"register", rd_seconds, AT(policy_peer, register_s), false, 60, 86400, NULL},
     [P_SIGN] = {"sign", rd_bool, AT(policy_peer, sign), false, 0, 0, NULL},
     [P_VERIFY] = {"verify", rd_bool, AT(policy_peer, verify), false, 0, 0, NULL},
+    [P_CALLERS] = {"callers", rd_callers, 0, false, 1, POLICY_CALLERS, NULL},
+    [P_DECK] = {"deck", rd_deck, AT(policy_peer, deck), false, 0, 0, NULL},
+    [P_PRIORITY] = {"priority", rd_u8, AT(policy_peer, priority), false, 0, 255, NULL},
+    [P_CAPS] = {"caps", rd_caps, AT(policy_peer, caps), false, 0, 0, NULL},
+    [P_SITE] = {"site", rd_site, AT(policy_peer, site), false, 0, 0, NULL},
 };
 
 static void peer_begin(void *entry)
@@ -290,6 +340,7 @@ static const struct field LIMITS[] = {
     {"media_timeout", rd_seconds, AT(policy_limits, media_timeout_s), false, 0, 86400, NULL},
     {"message_bytes", rd_u32, AT(policy_limits, message_bytes), false, 1500, 65535, NULL},
     {"session_expires", rd_seconds, AT(policy_limits, session_expires_s), false, 90, 86400, NULL},
+    {"cdr_keep", rd_seconds, AT(policy_limits, cdr_keep_s), false, 86400, 315360000, NULL},
 };
 
 void limits_default(struct policy_limits *lim)

@@ -61,7 +61,7 @@ static void rd_deck(struct load *l, struct fy_node *n)
     struct deck d = {.minimum_s = 60, .increment_s = 60};
     uint32_t errors = l->e->n_errors;
     (void)map_read(l, n, "deck", DECK, ARRAY_LEN(DECK), &d);
-    if (l->e->n_errors > errors)
+    if (!d.name.len)
         return;
     struct str name = policy_text(l->p, d.name), file = policy_text(l->p, d.file);
     for (uint32_t i = 0; i < l->p->n_decks; i++)
@@ -74,7 +74,7 @@ static void rd_deck(struct load *l, struct fy_node *n)
     l->p->decks[i] = d.name;
     *x = (struct config_deck){.minimum_s = d.minimum_s, .increment_s = d.increment_s};
     memcpy(x->file, file.p, MIN(file.n, sizeof x->file - 1));
-    if (!l->o->no_files)
+    if (!l->o->no_files && l->e->n_errors == errors)
         deck_look(l, i, pos_of(n));
 }
 

@@ -265,8 +265,7 @@ static enum err give_money(struct monitor *m, struct program *p)
     if (p->role != ROLE_ENGINE)
         return OK;
     for (uint8_t i = 0; i < m->n_engines && e == OK; i++)
-        e = give_shared(m, p, ATTACH_LEDGER, i,
-                        p->engine == i ? &m->ledger[i] : &m->ledger_ro[i]);
+        e = give_shared(m, p, ATTACH_LEDGER, i, p->engine == i ? &m->ledger[i] : &m->ledger_ro[i]);
     return e == OK ? give_shared(m, p, ATTACH_RATES, 0, &m->rates) : e;
 }
 
