@@ -211,7 +211,7 @@ struct core *core_init(void *mem, const struct core_cfg *cfg, struct now now)
                                .ledger_key = cfg->ledger_key,
                                .rates = cfg->rates,
                                .certs = cfg->certs,
-                               .shards = cfg->shards,
+                               .shards = c->cfg.shards,
                                .n_shards = cfg->engines,
                                .calls_cap = cfg->calls_cap,
                                .trans_cap = cfg->trans_cap,
