@@ -485,31 +485,6 @@ static void on_client(void *ctx, int fd, uint32_t events)
     }
 }
 
-/* Who has no role is told so, and takes no place of those who have one. */
-static void turn_away(struct monitor *m, int fd, const struct asker *by)
-{
-    char body[256], all[320], with[128];
-    admin_roles_with(RIGHT_SEE, with, sizeof with);
-    struct out o = out_of(body, sizeof body);
-    char text[160];
-    (void)snprintf(text, sizeof text,
-                   "%s (uid %u) has no role here; see administrators: in the "
-                   "configuration",
-                   by->name, (unsigned)by->uid);
-    out_ch(&o, '{');
-    out_json_kstr(&o, STR("error"), str_c(text));
-    out_json_kstr(&o, STR("reason"), reason_info(REASON_admin_unknown)->name);
-    out_ch(&o, '}');
-    int n =
-        snprintf(all, sizeof all, "%u %zu\n%.*s", (unsigned)CONTROL_FORBIDDEN, o.n, (int)o.n, body);
-    if (n > 0 && (size_t)n < sizeof all &&
-        send(fd, all, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-        errno = 0; /* he went */
-    (void)close(fd);
-    struct act none = {0};
-    act_tell(m, by, &none, "connect", CONTROL_FORBIDDEN, REASON_admin_unknown);
-}
-
 static void on_socket(void *ctx, int fd, uint32_t events)
 {
     struct monitor *m = ctx;
@@ -520,7 +495,7 @@ static void on_socket(void *ctx, int fd, uint32_t events)
     struct client *c = NULL;
     struct asker by;
     if (!asker_of(m, peer, &by) || by.role == ADMIN_NONE) {
-        turn_away(m, peer, &by);
+        asker_turn_away(m, peer, &by);
         return;
     }
     for (size_t i = 0; i < CONTROL_CLIENTS_MAX && !c; i++)

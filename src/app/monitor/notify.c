@@ -1,10 +1,9 @@
-#include "app/monitor/notify.h"
+#include "app/monitor/notify_in.h"
 #include "app/monitor/state.h"
 #include "call/facts.h"
 #include "crypto/hash.h"
 #include "io/file.h"
 #include <fcntl.h>
-#include <time.h>
 #include <unistd.h>
 
 #define NOTES_MAX    64u
@@ -42,11 +41,6 @@ struct notify {
     uint32_t bans;
     struct msg_notify out;
 };
-struct vars {
-    enum notify_event event;
-    const char *who, *what, *why, *text;
-    uint32_t count;
-};
 
 bool notify_wanted(const struct config *c)
 {
@@ -67,105 +61,6 @@ static struct told *told_of(struct notify *n, const char *name)
         if (strcmp(n->told[i].name, name) == 0)
             return &n->told[i];
     return NULL;
-}
-
-/* -- templates -- */
-
-static const char HOOK_TEXT[] =
-    "{\"event\":\"{event}\",\"time\":\"{time}\",\"host\":\"{host}\",\"who\":\"{who}\","
-    "\"what\":\"{what}\",\"why\":\"{why}\",\"text\":\"{text}\",\"count\":{count}}";
-static const char MAIL_SUBJECT[] = "Ringwall {host}: {event} {who}";
-static const char MAIL_TEXT[] =
-    "{text}\\n\\nEvent: {event}\\nWho:   {who}\\nWhat:  {what}\\nWhy:   {why}\\n"
-    "Time:  {time}\\nHost:  {host}\\n";
-
-enum form { FORM_JSON, FORM_LINE, FORM_TEXT };
-
-/* A peer or an administrator wrote it: in JSON escaped, in a mail without anything that ends a
- * line. */
-static void value_put(struct out *o, const char *v, enum form form)
-{
-    if (form == FORM_JSON) {
-        char text[2048];
-        struct out t = out_of(text, sizeof text);
-        out_json_str(&t, str_c(v));
-        if (!t.full && t.n >= 2)
-            out_put(o, str_of(text + 1, t.n - 2));
-        return;
-    }
-    for (const unsigned char *p = (const unsigned char *)v; *p; p++)
-        out_ch(o, *p < 0x20 || *p == 0x7f || (form == FORM_LINE && *p >= 0x80) ? '?' : (char)*p);
-}
-
-static void time_put(const struct monitor *m, struct out *o, bool mail)
-{
-    char text[48];
-    time_t t = (time_t)(m->loop.now.wall.us / 1000000);
-    struct tm tm;
-    if (!gmtime_r(&t, &tm))
-        return;
-    size_t n = mail ? strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S +0000", &tm)
-                    : strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
-    out_put(o, str_of(text, n));
-}
-
-static bool field_put(const struct monitor *m, struct out *o, struct str name, const struct vars *v,
-                      enum form form)
-{
-    const struct {
-        struct str name;
-        const char *value;
-    } FIELDS[] = {{STR("event"), notify_event_name(v->event)},
-                  {STR("who"), v->who},
-                  {STR("what"), v->what},
-                  {STR("why"), v->why},
-                  {STR("text"), v->text},
-                  {STR("host"), m->notify->host}};
-    for (unsigned i = 0; i < ARRAY_LEN(FIELDS); i++)
-        if (str_eq(name, FIELDS[i].name)) {
-            value_put(o, FIELDS[i].value, form);
-            return true;
-        }
-    if (str_eq(name, STR("time")))
-        time_put(m, o, false);
-    else if (str_eq(name, STR("count")))
-        out_u64(o, v->count);
-    else
-        return false;
-    return true;
-}
-
-static void expand(const struct monitor *m, struct out *o, const char *form_text,
-                   const struct vars *v, enum form form)
-{
-    for (const char *p = form_text; *p; p++) {
-        const char *end = *p == '{' ? strchr(p, '}') : NULL;
-        if (end && field_put(m, o, str_of(p + 1, (size_t)(end - p - 1)), v, form))
-            p = end;
-        else if (form == FORM_TEXT && p[0] == '\\' && p[1] == 'n') {
-            OUT_LIT(o, "\r\n");
-            p++;
-        } else
-            out_ch(o, *p);
-    }
-}
-
-static void mail_put(const struct monitor *m, struct out *o, const struct config_target *t,
-                     const struct vars *v, uint32_t id)
-{
-    out_fmt(o, "From: Ringwall <%s>\r\nTo: ", t->from);
-    for (unsigned i = 0; i < t->n_to; i++)
-        out_fmt(o, "%s%s", i ? ", " : "", t->to[i]);
-    OUT_LIT(o, "\r\nSubject: ");
-    expand(m, o, t->subject[0] ? t->subject : MAIL_SUBJECT, v, FORM_LINE);
-    OUT_LIT(o, "\r\nDate: ");
-    time_put(m, o, true);
-    out_fmt(o, "\r\nMessage-ID: <%lld.%u@%s>\r\nAuto-Submitted: auto-generated\r\n",
-            (long long)m->loop.now.wall.us, (unsigned)id, m->notify->host);
-    OUT_LIT(o, "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
-               "Content-Transfer-Encoding: 8bit\r\n\r\n");
-    expand(m, o, t->text[0] ? t->text : MAIL_TEXT, v, FORM_TEXT);
-    OUT_LIT(o, "\r\n");
 }
 
 /* -- the queue -- */
@@ -202,12 +97,15 @@ static void queue(struct monitor *m, const struct config_target *t, const struct
     }
     n->full_told = false;
     struct out o = out_of(w->body, sizeof w->body);
+    struct vars full = *v;
+    full.host = n->host;
+    full.now = m->loop.now.wall;
     *w = (struct note){.id = ++n->last ? n->last : ++n->last, .due = m->loop.now.mono};
     (void)snprintf(w->target, sizeof w->target, "%s", t->name);
     if (t->mail)
-        mail_put(m, &o, t, v, w->id);
+        notify_mail(&o, t, &full, w->id);
     else
-        expand(m, &o, t->text[0] ? t->text : HOOK_TEXT, v, FORM_JSON);
+        notify_hook(&o, t, &full);
     w->n = (uint16_t)o.n;
     if (o.full) {
         w->id = 0;
@@ -223,7 +121,8 @@ static void sum_up(struct monitor *m, const struct config_target *t, struct told
     told->summed += n;
     (void)snprintf(text, sizeof text, "%u more events in the last minute, not told one by one",
                    (unsigned)n);
-    const struct vars v = {NOTE_TEST, "", "sum", "", text, n};
+    const struct vars v = {
+        .event = NOTE_TEST, .who = "", .what = "sum", .why = "", .text = text, .count = n};
     queue(m, t, &v);
 }
 
@@ -232,7 +131,8 @@ static void pump(struct monitor *m);
 void notify_event(struct monitor *m, enum notify_event e, const char *who, const char *what,
                   const char *why, const char *text)
 {
-    const struct vars v = {e, who, what, why, text, 1};
+    const struct vars v = {
+        .event = e, .who = who, .what = what, .why = why, .text = text, .count = 1};
     if (!m->notify)
         return;
     for (unsigned i = 0; i < m->conf->notify.n; i++) {

@@ -232,6 +232,7 @@ void client_run(struct monitor *m, struct client *c, const struct admin_command 
 
 /* acts.c: who asked, and what the log is told of it */
 bool asker_of(const struct monitor *m, int fd, struct asker *ret_a);
+void asker_turn_away(struct monitor *m, int fd, const struct asker *by); /* closes fd */
 void act_begin(struct client *c, struct str request);
 void act_tell(struct monitor *m, const struct asker *by, const struct act *a, const char *command,
               uint32_t code, enum reason why);
