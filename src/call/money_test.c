@@ -297,7 +297,7 @@ static void test_cap_attempts(void **state)
     caps(x)->attempts_min = 2;
     caps(x);
     for (int i = 0; i < 2; i++) {
-        char id[8];
+        char id[16];
         (void)snprintf(id, sizeof id, "a%d", i);
         dial(x, id);
         (void)snprintf(text, sizeof text, "%s", sent(x, PBX, "INVITE "));
