@@ -11,7 +11,7 @@ static void members(const struct json *v, struct str whole)
     size_t at = 0, before = 0;
     CHECK(v->text.n <= whole.n);
     (void)json_text(v, STR("sub"));
-    (void)json_get(v, STR("keys"), &one);
+    CHECK(json_get(v, STR("keys"), &one) != OK || one.text.n < v->text.n);
     while (json_each(v, &at, &one)) {
         CHECK(at > before && one.text.n <= v->text.n);
         before = at;

@@ -220,6 +220,17 @@ static struct verdict as_nobody(struct request *r, struct verdict v)
     return (struct verdict){.kind = VERDICT_PASS, .reason = v.reason};
 }
 
+/* Where certificates are demanded, one of the same authority that is somebody else's (a phone's,
+ * another trunk's) does not make its owner this peer. */
+static bool peer_cert_fits(const struct gate_env *e, const struct request *r)
+{
+    const struct policy *p = e->policy;
+    if (p->zones[r->zone].client_cert != 2 || r->peer == POLICY_NONE ||
+        !p->peers[r->peer].tls_name.len)
+        return true;
+    return r->proof && proof_domain(r->proof, policy_text(p, p->peers[r->peer].tls_name));
+}
+
 struct verdict gate_identity(const struct gate_env *e, struct request *r, struct ask *ask)
 {
     enum sip_method m = r->m->method;
@@ -230,6 +241,8 @@ struct verdict gate_identity(const struct gate_env *e, struct request *r, struct
         /* within a dialog also an address that the peer's name had when the call began */
         if (r->peer == POLICY_NONE && !(r->in_dialog && r->dialog_authenticated))
             return gate_refuse(REASON_zone_unknown_source);
+        if (!peer_cert_fits(e, r))
+            return gate_refuse(REASON_auth_cert);
         r->ident = IDENT_PEER;
         return m == SIP_INVITE && !r->in_dialog && !r->emergency ? gate_stir(e, r, ask)
                                                                  : gate_pass();

@@ -37,6 +37,32 @@ void proof_add(struct proof *p, struct str san)
     p->n = (uint16_t)(p->n + o.n);
 }
 
+void proof_add_domain(struct proof *p, struct str san)
+{
+    if (!str_istarts(san, STR("sip:")) && !str_starts(san, STR("dns:")))
+        return;
+    struct str host = str_skip(san, 4);
+    bool good = host.n > 0 && p->domains_n <= PROOF_NAMES;
+    for (size_t i = 0; good && i < host.n; i++)
+        good = host_char(host.p[i]);
+    if (!good || p->domains_n + host.n + 1 > PROOF_NAMES)
+        return;
+    memcpy(p->domains + p->domains_n, host.p, host.n);
+    p->domains[p->domains_n + host.n] = ' ';
+    p->domains_n = (uint16_t)(p->domains_n + host.n + 1);
+}
+
+bool proof_domain(const struct proof *p, struct str host)
+{
+    struct str rest = str_of(p->domains, MIN((size_t)p->domains_n, (size_t)PROOF_NAMES)), one;
+    while (rest.n > 0) {
+        rest = str_cut(rest, ' ', &one);
+        if (host.n > 0 && str_ieq(one, host))
+            return true;
+    }
+    return false;
+}
+
 bool proof_names(const struct proof *p, struct str user, struct str host)
 {
     struct str rest = str_of(p->names, MIN((size_t)p->n, (size_t)PROOF_NAMES)), one, name;

@@ -3,19 +3,21 @@ import json, os, socket, ssl, subprocess, time
 import pytest
 from gateway import CONFIG, Gateway, wait_for
 from house import Authority, openssl
-from ua import Call, Ua
+from ua import Ua, sdp
 
-ZONES = """  - {{name: bycert, listeners: [bycert], sources: [127.0.1.0/24], media: srtp, nat: yes, registration: yes, client_certificate: required, authenticate: certificate, rate_per_source: 5000}}
+ZONES = """  - {{name: trunks, listeners: [trunks], sources: [127.0.1.0/24], media: srtp, authenticate: no, client_certificate: required}}
+  - {{name: bycert, listeners: [bycert], sources: [127.0.1.0/24], media: srtp, nat: yes, registration: yes, client_certificate: required, authenticate: certificate, rate_per_source: 5000}}
   - {{name: both, listeners: [both], sources: [127.0.1.0/24], media: srtp, nat: yes, registration: yes, client_certificate: required, authenticate: both, rate_per_source: 5000}}
   - {{name: either, listeners: [either], sources: [127.0.1.0/24], media: srtp, nat: yes, registration: yes, client_certificate: optional, rate_per_source: 5000}}
 waivers:
 """
-LISTENERS = """  - {{name: bycert, transport: tls, address: "127.0.1.1:5062"}}
+LISTENERS = """  - {{name: trunks, transport: tls, address: "127.0.1.1:5065"}}
+  - {{name: bycert, transport: tls, address: "127.0.1.1:5062"}}
   - {{name: both, transport: tls, address: "127.0.1.1:5063"}}
   - {{name: either, transport: tls, address: "127.0.1.1:5064"}}
 zones:
 """
-CERTS = CONFIG.replace("zones:\n", LISTENERS, 1).replace("waivers:\n", ZONES, 1) + "authority: {{ca: foreign.pem, crl: foreign.crl}}\n"
+CERTS = CONFIG.replace("zones:\n", LISTENERS, 1).replace("waivers:\n", ZONES, 1) .replace("peers:\n", "peers:\n  - {{name: provider, kind: trunk, zone: trunks, listener: trunks, address: '127.0.1.40:5061', tls_name: sip.example.net}}\n", 1).replace("routes:\n", "routes:\n  - {{name: from-trunks, from: {{zone: trunks}}, pattern: '*', to: users}}\n", 1) + "authority: {{ca: foreign.pem, crl: foreign.crl}}\n"
 
 
 class CertUa(Ua):
@@ -74,12 +76,12 @@ def issue(g, user, *more):
     return path
 
 
-def user_cert(authority, base, uri, days="2", eku="clientAuth"):
+def user_cert(authority, base, uri, days="2", eku="clientAuth", san="URI:"):
     """A certificate by openssl for that URI."""
     base = os.path.join(base, os.urandom(4).hex())
     openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=user", "-keyout", base + ".key", "-out", base + ".csr")
     with open(base + ".ext", "w") as f:
-        f.write(f"subjectAltName=URI:{uri}\nextendedKeyUsage={eku}\n")
+        f.write(f"subjectAltName={san}{uri}\nextendedKeyUsage={eku}\n")
     when = ["-days", days]
     openssl("x509", "-req", "-in", base + ".csr", "-CA", authority.cert, "-CAkey", authority.key, "-set_serial", "0x" + os.urandom(8).hex(), *when,
             "-extfile", base + ".ext", "-out", base + ".pem")
@@ -234,6 +236,28 @@ def test_foreign_expired_and_domain_certificates(g, tmp_path):
         u = CertUa(g, "127.0.1.20", 0, 5062, "alice", pem, key)
         assert ask(u, "REGISTER", "alice").code == 403, uri
         u.close()
+
+
+def test_a_trunk_is_who_its_certificate_names(g):
+    """From the trunk's address, by certificates of one trusted authority: only the one with its name is the trunk's."""
+    def options(uri, eku="serverAuth,clientAuth", san="URI:"):
+        pem, key = user_cert(g.foreign, g.dir2, uri, eku=eku, san=san)
+        u = CertUa(g, "127.0.1.40", 0, 5065, "provider", pem, key)
+        u.request("INVITE", "sip:bob@example.com", "<sip:bob@example.com>", os.urandom(6).hex(), "t", from_="<sip:+4930123@example.net>", body=sdp("127.0.1.40", 40000, proto="RTP/SAVP"))
+        m = u.recv()
+        while m and m.code < 200:
+            m = u.recv()
+        u.close()
+        return m.code if m else None
+    before = g.reason("auth_cert")
+    assert options("sip:other.example.net") == 403
+    assert options("sip:alice@example.com") == 403
+    assert options("sip:sip.example.net.evil.test") == 403
+    assert options("*.example.net", san="DNS:") == 403   # RFC 5922 7.2: no wildcards
+    assert g.reason("auth_cert") == before + 4
+    assert options("sip:sip.example.net", eku="serverAuth,clientAuth,1.3.6.1.5.5.7.3.20") not in (403, None)
+    assert options("sip.example.net", san="DNS:") not in (403, None)
+    assert g.reason("auth_cert") == before + 4
 
 
 def test_authority_and_errors_tell(g):

@@ -15,6 +15,12 @@ void certs_proof(struct conn *c)
     bool domain = tls_peer_domain_only(c->tls);
     for (unsigned i = 0; !domain && i < CONN_SANS && tls_peer_name(c->tls, i, &name); i++)
         proof_add(p, name);
+    bool sip = false;
+    for (unsigned i = 0; i < CONN_SANS && tls_peer_name(c->tls, i, &name); i++)
+        sip = sip || str_istarts(name, STR("sip:"));
+    for (unsigned i = 0; i < CONN_SANS && tls_peer_name(c->tls, i, &name); i++)
+        if (!sip || !str_starts(name, STR("dns:")))
+            proof_add_domain(p, name);
     c->proof = p;
 }
 

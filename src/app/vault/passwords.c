@@ -24,20 +24,21 @@ static bool same(struct str a, struct str b, bool reversed)
     return true;
 }
 
-/* Does it consist of that word, with at most four other characters, either way round? */
+/* Does it consist of that word, either way round and however often, and at most six other
+ * characters? */
 static bool made_of(struct str password, struct str word)
 {
-    if (word.n < 2 || password.n < word.n || password.n > 2 * word.n + 4)
+    size_t rest = 0, found = 0;
+    if (word.n < 2)
         return false;
-    for (size_t i = 0; i + word.n <= password.n; i++) {
-        struct str part = str_of(password.p + i, word.n);
-        bool twice = 2 * word.n + 4 >= password.n && i + 2 * word.n <= password.n &&
-                     same(str_of(part.p + word.n, word.n), word, false);
-        bool once = password.n - word.n <= 4;
-        if ((same(part, word, false) || same(part, word, true)) && (once || twice))
-            return true;
+    for (size_t i = 0; i < password.n;) {
+        struct str part = str_head(str_skip(password, i), word.n);
+        bool here = same(part, word, false) || same(part, word, true);
+        found += here;
+        rest += !here;
+        i += here ? word.n : 1;
     }
-    return false;
+    return found > 0 && rest <= 6;
 }
 
 /* Where a key lies on a telephone's or computer's keys: row and column in one number. */
