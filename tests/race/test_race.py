@@ -46,13 +46,13 @@ def test_threads_under_the_race_detector(programs, name, count):
     run(programs, "tsan", name, "threads", str(count))
 
 
-@pytest.mark.parametrize("name,count", [("ring_race", 2_000_000), ("location_race", 300_000), ("ban_race", 2_000_000), ("ledger_race", 200_000)])
+@pytest.mark.parametrize("name,count", [("ring_race", 2_000_000), ("location_race", 300_000), ("ban_race", 2_000_000), ("ledger_race", 60_000)])
 def test_threads_at_full_speed(programs, name, count):
     run(programs, "plain", name, "threads", str(count))
 
 
 def test_engines_never_reserve_beyond_a_cap(programs):
-    run(programs, "plain", "ledger_race", "processes", "300000")
+    run(programs, "plain", "ledger_race", "processes", "60000")
 
 
 def test_bans_are_read_in_other_processes(programs):
