@@ -38,7 +38,8 @@ peers:
   - {{name: pair, kind: pbx, zone: lan, listener: lan, address: ["127.0.2.12:5070", "127.0.2.13:5070"]}}
   - {{name: trunk, kind: trunk, zone: lan, listener: lan, address: "127.0.2.20:5080", username: ringwall}}
 roles:
-  - {{name: user, outbound: yes}}
+  - {{name: user, outbound: yes, dial: [internal, emergency, local, national, mobile, toll-free, international, unknown], countries: all, step_up: none,
+     features: [transfer-out, forward-out, anonymous], caps: {{calls: 0, attempts: 0, longest: 0s, call_money: 0, money: {{hour: 0, day: 0, month: 0}}}}}}
   - {{name: internal, outbound: no}}
 routes:
   - {{name: to-trunk, from: {{zone: phones}}, pattern: "+X.", to: {{peers: [trunk]}}}}

@@ -30,6 +30,7 @@ struct cli { /* what the command line says; strings borrow from argv */
     const char *last, *call_id, *user, *since, *until, *aor, *role, *md5_owner, *md5_reason,
         *md5_expires;
     const char *domain, *pbx, *owner, *programs, *ready_fd;
+    const char *country;                                           /* of init */
     const char *as, *to, *at;                                      /* of explain */
     const char *reason;                                            /* of changing commands */
     const char *against, *eve;                                     /* of replay */

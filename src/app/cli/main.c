@@ -57,7 +57,8 @@ enum opt {
     O_REASON,
     O_AS,
     O_TO,
-    O_AT
+    O_AT,
+    O_COUNTRY
 };
 static const struct option OPTIONS[] = {
     {"state", required_argument, NULL, O_STATE},
@@ -112,6 +113,7 @@ static const struct option OPTIONS[] = {
     {"as", required_argument, NULL, O_AS},
     {"to", required_argument, NULL, O_TO},
     {"at", required_argument, NULL, O_AT},
+    {"country", required_argument, NULL, O_COUNTRY},
     {NULL, 0, NULL, 0}};
 __extension__ typedef unsigned __int128 options_t;
 #define OPTIONS_MAX 128
@@ -128,8 +130,9 @@ struct command {
 static const struct command COMMANDS[] = {
     {"init", cmd_init, 0, 0,
      BIT(O_STATE) | BIT(O_DOMAIN) | BIT(O_PBX) | BIT(O_OWNER) | BIT(O_NAME) | BIT(O_USER) |
-         BIT(O_PROGRAMS),
-     "[--state DIR] [--domain D] [--name HOST]... [--user U]... [--pbx IP:PORT] [--owner WHO]",
+         BIT(O_PROGRAMS) | BIT(O_COUNTRY),
+     "[--state DIR] [--domain D] [--name HOST]... [--user U]... [--country DE] [--pbx IP:PORT] "
+     "[--owner WHO]",
      "make a state folder: authority, certificate, configuration, users",
      "Makes DIR with a local certificate authority (DIR/ca.pem, for the phones), a server "
      "certificate for the\n"
@@ -140,6 +143,8 @@ static const struct command COMMANDS[] = {
      "alice and bob\n"
      "  --name HOST    one more host name or address for the certificate; repeat\n"
      "  --user U       make this user; the password is shown once; repeat\n"
+     "  --country CC   where the phones are, two letters: by it numbers are known as national, "
+     "abroad, dear\n"
      "  --pbx ADDR     address of the plain PBX (127.0.0.1:5070)\n"
      "  --owner WHO    who answers for the PBX's waiver (operator)\n"},
     {"check", cmd_check, 0, 1, ASKS, "[FILE] [--json]",
@@ -461,6 +466,7 @@ static bool text_option(struct cli *c, int o)
                  {O_AS, &c->as},
                  {O_TO, &c->to},
                  {O_AT, &c->at},
+                 {O_COUNTRY, &c->country},
                  {O_CONFIG, &c->config},
                  {O_LAST, &c->last},
                  {O_CALL_ID, &c->call_id},

@@ -159,8 +159,12 @@ int cmd_init(struct cli *c)
     const char *domain = c->domain ? c->domain : "localhost";
     own_address(ip);
     char rules[512];
-    struct config_default d = {
-        .domain = domain, .pbx = c->pbx, .now = wall_now(), .owner = c->owner, .public_ip = ip};
+    struct config_default d = {.domain = domain,
+                               .pbx = c->pbx,
+                               .now = wall_now(),
+                               .owner = c->owner,
+                               .public_ip = ip,
+                               .country = c->country};
     d.rules = rules_pack(rules, sizeof rules) ? rules : NULL;
     if (access(c->config_buf, F_OK) == 0) {
         (void)fprintf(stderr, "ringwall: %s is there already; nothing was changed\n",

@@ -79,6 +79,7 @@ struct config_default {
     struct wall now;       /* the plain PBX's waiver ends 90 days later */
     const char *owner;     /* of the waiver; NULL = "operator" */
     const char *rules;     /* folder of the signatures that come with Ringwall; NULL: none */
+    const char *country;   /* of the site, two letters; NULL: none is written */
     const char *public_ip; /* what the TLS listener tells peers; NULL: none */
 };
 /* Text of the embedded default (what `ringwall init` writes to DIR/ringwall.yaml). */

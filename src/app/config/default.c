@@ -63,17 +63,35 @@ static void guard_text(struct out *o, const struct config_default *d)
             d->rules);
 }
 
+static void site_text(struct out *o, const struct config_default *d)
+{
+    static const char why[] =
+        "# Where the phones are: by it numbers are known as local, national, abroad, dear.\n";
+    if (d->country)
+        out_fmt(o, "%ssites:\n  - {name: here, country: %s}\n\n", why, d->country);
+    else
+        out_fmt(
+            o,
+            "%s# Until a country stands here, all that is dialled with + or 00 counts as "
+            "abroad, and is closed.\n# sites:\n#   - {name: here, country: DE, area: \"30\"}\n\n",
+            why);
+}
+
 void config_default_text(struct out *o, const char *state, const struct config_default *d)
 {
     head_text(o, state, d);
     zones_text(o, d);
     waiver_text(o, d);
     guard_text(o, d);
+    site_text(o, d);
     out_fmt(o,
             "peers:\n"
             "  - name: pbx\n    kind: pbx\n    zone: pbx\n    listener: pbx-side\n    address: "
             "%s\n    options: 30s\n"
             "    trust_identity: yes\n\n"
+            "# International, dear, satellite and unknown numbers are closed, two outside calls "
+            "at once,\n# 20 of the currency a day: what a role says of dial, countries and caps "
+            "changes that.\n"
             "roles:\n  - {name: user, outbound: yes}\n\n"
             "# The first rule that fits decides; no rule, no call.\n"
             "routes:\n"
