@@ -324,6 +324,7 @@ struct core {
     const struct sip_msg *parting; /* BYE or CANCEL whose call is just being ended; NULL */
     struct request req;            /* the same */
     struct ask ask;
+    struct str phrase; /* of the next response, if not the usual one */
     struct fact fact;
     struct registrar_result reg;
     struct binding bindings[FORKS_MAX];

@@ -45,7 +45,7 @@ void reply(struct core *c, const struct sip_msg *m, const struct flow *f, struct
         no_dialog_tag(c, m, tag);
         to_tag = str_of(tag, sizeof tag);
     }
-    sip_reply(&o, m, code, STR_NONE, to_tag, &f->peer);
+    sip_reply(&o, m, code, c->phrase, to_tag, &f->peer);
     out_put(&o, fields);
     sip_end(&o, STR_NONE, STR_NONE);
     reply_send(c, f, t, code, &o);
@@ -456,7 +456,10 @@ void verdict_apply(struct core *c, struct incoming *in, const struct verdict *v)
     if (v->code == 489)
         sip_put(&o, HDR_ALLOW_EVENTS, STR(EVENTS_ALLOWED));
     c->shield.holding = in->r->treat == TREAT_TARPIT;
+    if (v->reason == REASON_stir_stale) /* RFC 8224 6.2.2 */
+        c->phrase = STR("Stale Date");
     reply(c, in->m, &in->r->flow, in->t, v->code ? v->code : 403, out_str(&o));
+    c->phrase = STR_NONE;
     c->shield.holding = false;
 }
 
