@@ -382,6 +382,25 @@ static int config_refused(const struct cli *c)
     return EXIT_REFUSED;
 }
 
+/* At most 2 * CLI_LIST + 4 words; how many. */
+static unsigned push_flags(const struct cli *c, const char **argv)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < c->n_numbers; i++) {
+        argv[n++] = "--number";
+        argv[n++] = c->numbers[i];
+    }
+    if (c->regenerate)
+        argv[n++] = "--regenerate";
+    if (c->password_stdin)
+        argv[n++] = "--password-stdin";
+    if (c->any_password)
+        argv[n++] = "--any-password";
+    if (c->json)
+        argv[n++] = "--json";
+    return n;
+}
+
 /* By the vault program itself. */
 int vault_offline(struct cli *c, const char *const *words, unsigned n_words)
 {
@@ -419,18 +438,7 @@ int vault_offline(struct cli *c, const char *const *words, unsigned n_words)
         argv[n++] = pairs[i].name;
         argv[n++] = pairs[i].value;
     }
-    for (unsigned i = 0; i < c->n_numbers; i++) {
-        argv[n++] = "--number";
-        argv[n++] = c->numbers[i];
-    }
-    if (c->regenerate)
-        argv[n++] = "--regenerate";
-    if (c->password_stdin)
-        argv[n++] = "--password-stdin";
-    if (c->any_password)
-        argv[n++] = "--any-password";
-    if (c->json)
-        argv[n++] = "--json";
+    n += push_flags(c, argv + n);
     argv[n++] = "--";
     for (unsigned i = 0; i < n_words; i++)
         argv[n++] = words[i];

@@ -173,6 +173,23 @@ void carry_out(struct engine *e)
     intents_reset(&e->intents);
 }
 
+/* A message for its owner, and what the certificate of its connection proves. */
+static void message_record(struct engine *e, const struct peer_record *r, struct str bytes)
+{
+    struct proof proof;
+    bool proved = r->verified == VERIFIED_PROOF;
+    if (proved && bytes.n < sizeof proof) {
+        counters_hit(&e->child.stats->reasons, REASON_ipc_malformed);
+        return;
+    }
+    if (proved) {
+        memcpy(&proof, bytes.p, sizeof proof);
+        bytes = str_skip(bytes, sizeof proof);
+    }
+    core_proof(e->core, proved ? &proof : NULL);
+    core_forwarded(e->core, &r->flow, bytes, r->verified != 0, e->loop.now);
+}
+
 static void peer_record(struct engine *e, const uint8_t *rec, size_t n)
 {
     struct peer_record r;
@@ -186,21 +203,10 @@ static void peer_record(struct engine *e, const uint8_t *rec, size_t n)
         counters_hit(&e->child.stats->reasons, REASON_ipc_malformed);
         return;
     }
-    struct proof proof;
-    bool proved = r.kind == RECORD_MESSAGE && r.verified == VERIFIED_PROOF;
-    if (proved && bytes.n < sizeof proof) {
-        counters_hit(&e->child.stats->reasons, REASON_ipc_malformed);
-        return;
-    }
-    if (proved) {
-        memcpy(&proof, bytes.p, sizeof proof);
-        bytes = str_skip(bytes, sizeof proof);
-    }
     struct intent i = {.kind = INTENT_SEND, .flow = r.flow, .bytes = bytes, .ref = r.ref};
     switch ((enum record_kind)r.kind) {
     case RECORD_MESSAGE:
-        core_proof(e->core, proved ? &proof : NULL);
-        core_forwarded(e->core, &r.flow, bytes, r.verified != 0, e->loop.now);
+        message_record(e, &r, bytes);
         return;
     case RECORD_SEND:
         streams_send(e, &i, r.from);

@@ -1,4 +1,4 @@
-#include "app/vault/admin.h"
+#include "app/vault/admin_in.h"
 #include "app/vault/authority.h"
 #include "app/vault/web.h"
 #include "crypto/password.h"
@@ -7,15 +7,7 @@
 
 #define REPLY_ROOM 2048u
 
-/* One request under way. */
-struct job {
-    struct admin *a;
-    json_t *req;
-    struct admin_reply *r;
-    struct out o;
-};
-
-static void refuse(struct job *j, enum control_code code, const char *why, struct str what)
+void admin_refuse(struct job *j, enum control_code code, const char *why, struct str what)
 {
     struct str shown = str_head(what, 300);
     j->o.n = 0;
@@ -43,7 +35,7 @@ static bool aor_of(struct job *j, char ret[USER_AOR_MAX + 1], struct str *ret_ao
     out_put(&o, user);
     if (str_find(user, '@') >= user.n) {
         if (domain.n == 0) {
-            refuse(j, CONTROL_BAD_REQUEST, "say which domain: NAME@DOMAIN instead of ", user);
+            admin_refuse(j, CONTROL_BAD_REQUEST, "say which domain: NAME@DOMAIN instead of ", user);
             return false;
         }
         out_ch(&o, '@');
@@ -52,12 +44,12 @@ static bool aor_of(struct job *j, char ret[USER_AOR_MAX + 1], struct str *ret_ao
     *ret_aor = out_str(&o);
     if (user.n > 0 && !o.full)
         return true;
-    refuse(j, CONTROL_BAD_REQUEST, "a user's address is NAME@DOMAIN of at most 128 characters",
-           STR_NONE);
+    admin_refuse(j, CONTROL_BAD_REQUEST,
+                 "a user's address is NAME@DOMAIN of at most 128 characters", STR_NONE);
     return false;
 }
 
-static struct user *known(struct job *j)
+struct user *admin_known(struct job *j)
 {
     char text[USER_AOR_MAX + 1];
     struct str aor, name;
@@ -66,7 +58,7 @@ static struct user *known(struct job *j)
     struct str domain = str_cut(aor, '@', &name);
     struct user *x = users_find(j->a->users, name, domain);
     if (!x)
-        refuse(j, CONTROL_NOT_FOUND, "there is no user ", aor);
+        admin_refuse(j, CONTROL_NOT_FOUND, "there is no user ", aor);
     return x;
 }
 
@@ -74,7 +66,7 @@ static bool save_users(struct job *j)
 {
     if (!j->a->disk || disk_users_save(j->a->disk, j->a->users) == OK)
         return true;
-    refuse(j, CONTROL_FAILED, "nothing was changed: ", str_c(j->a->disk->why));
+    admin_refuse(j, CONTROL_FAILED, "nothing was changed: ", str_c(j->a->disk->why));
     return false;
 }
 
@@ -82,7 +74,7 @@ static bool save_users(struct job *j)
 static void not_put(struct job *j, const struct user *x, enum err e)
 {
     if (e != ERR_EXISTS) {
-        refuse(j, CONTROL_FAILED, "too many users, or no memory", STR_NONE);
+        admin_refuse(j, CONTROL_FAILED, "too many users, or no memory", STR_NONE);
         return;
     }
     for (unsigned i = 0; i < x->n_numbers; i++) {
@@ -96,7 +88,7 @@ static void not_put(struct job *j, const struct user *x, enum err e)
         OUT_LIT(&o, " is the number of ");
         out_put(&o, str_c(who->aor));
         OUT_LIT(&o, "; take it from there first");
-        refuse(j, CONTROL_REFUSED, "", out_str(&o));
+        admin_refuse(j, CONTROL_REFUSED, "", out_str(&o));
         return;
     }
 }
@@ -152,11 +144,11 @@ static bool set_password(struct job *j, struct user *x)
         password_make(j->a->rng, fresh);
         given = str_of(fresh, sizeof(fresh));
     } else if (!admin_password_good(j->a, user_name(x), user_domain(x), given, why)) {
-        refuse(j, CONTROL_REFUSED, why, STR_NONE);
+        admin_refuse(j, CONTROL_REFUSED, why, STR_NONE);
         return false;
     }
     if (user_password(x, given) != OK) {
-        refuse(j, CONTROL_FAILED, "the library cannot hash", STR_NONE);
+        admin_refuse(j, CONTROL_FAILED, "the library cannot hash", STR_NONE);
         return false;
     }
     x->changed = j->a->now;
@@ -184,10 +176,11 @@ static bool set_md5(struct job *j, struct user *x)
         json_object_size(w) == 3 &&
         user_md5_waive(x, (struct wall){until * 1000000}, str_c(owner), str_c(reason)) == OK)
         return true;
-    refuse(j, CONTROL_REFUSED,
-           "a waiver for MD5 wants until (a date to come), owner (up to 64 characters) and reason "
-           "(up to 128)",
-           STR_NONE);
+    admin_refuse(
+        j, CONTROL_REFUSED,
+        "a waiver for MD5 wants until (a date to come), owner (up to 64 characters) and reason "
+        "(up to 128)",
+        STR_NONE);
     return false;
 }
 
@@ -195,7 +188,8 @@ static bool set_role(struct job *j, struct user *x)
 {
     if (!json_object_get(j->req, "role") || user_role(x, member(j, "role")) == OK)
         return true;
-    refuse(j, CONTROL_REFUSED, "a role is named by up to 20 letters, digits, - and _", STR_NONE);
+    admin_refuse(j, CONTROL_REFUSED, "a role is named by up to 20 letters, digits, - and _",
+                 STR_NONE);
     return false;
 }
 
@@ -214,12 +208,13 @@ static bool set_numbers(struct job *j, struct user *x)
         e = user_number(x, one);
         if (e == OK)
             continue;
-        refuse(j, e == ERR_FULL ? CONTROL_FAILED : CONTROL_REFUSED,
-               e == ERR_LIMIT    ? "a user has at most 16 numbers; one too many is "
-               : e == ERR_EXISTS ? "given twice: "
-                                 : "a number is + and country, then the rest, like +4930123456; "
-                                   "not ",
-               one);
+        admin_refuse(j, e == ERR_FULL ? CONTROL_FAILED : CONTROL_REFUSED,
+                     e == ERR_LIMIT ? "a user has at most 16 numbers; one too many is "
+                     : e == ERR_EXISTS
+                         ? "given twice: "
+                         : "a number is + and country, then the rest, like +4930123456; "
+                           "not ",
+                     one);
         return false;
     }
     return true;
@@ -231,8 +226,8 @@ static bool set_facts(struct job *j, struct user *x)
     const json_t *change = json_object_get(j->req, "must_change");
     const json_t *factor = json_object_get(j->req, "second_factor");
     if (json_object_get(j->req, "site") && user_site(x, member(j, "site")) != OK) {
-        refuse(j, CONTROL_REFUSED, "a site is named by up to 20 letters, digits, - and _",
-               STR_NONE);
+        admin_refuse(j, CONTROL_REFUSED, "a site is named by up to 20 letters, digits, - and _",
+                     STR_NONE);
         return false;
     }
     if (change)
@@ -251,14 +246,14 @@ static void user_add(struct job *j)
         return;
     struct str domain = str_cut(aor, '@', &name);
     if (users_find(j->a->users, name, domain)) {
-        refuse(j, CONTROL_REFUSED, "there is a user already: ", aor);
+        admin_refuse(j, CONTROL_REFUSED, "there is a user already: ", aor);
         return;
     }
     if (user_new(aor, &x) != OK) {
-        refuse(j, CONTROL_REFUSED,
-               "a user's name is of up to 64 letters, digits and . _ - + ~ * #, then @ and a "
-               "host name; not ",
-               aor);
+        admin_refuse(j, CONTROL_REFUSED,
+                     "a user's name is of up to 64 letters, digits and . _ - + ~ * #, then @ and a "
+                     "host name; not ",
+                     aor);
         return;
     }
     x->created = j->a->now;
@@ -271,12 +266,12 @@ static void user_add(struct job *j)
 /* A changed copy of a known user. */
 static void change(struct job *j, bool password, bool md5, bool role, bool facts)
 {
-    const struct user *old = known(j);
+    const struct user *old = admin_known(j);
     struct user *x = old ? user_copy(old) : NULL;
     if (!old)
         return;
     if (!x) {
-        refuse(j, CONTROL_FAILED, "no memory", STR_NONE);
+        admin_refuse(j, CONTROL_FAILED, "no memory", STR_NONE);
         return;
     }
     if ((!role || set_role(j, x)) && (!md5 || set_md5(j, x)) && (!password || set_password(j, x)) &&
@@ -299,7 +294,7 @@ static void user_change_role(struct job *j)
     if (json_object_get(j->req, "role"))
         change(j, false, false, true, false);
     else
-        refuse(j, CONTROL_BAD_REQUEST, "which role?", STR_NONE);
+        admin_refuse(j, CONTROL_BAD_REQUEST, "which role?", STR_NONE);
 }
 
 /* The digest for MD5 can only be made from the password: starting a waiver sets one. */
@@ -309,7 +304,7 @@ static void user_change_md5(struct job *j)
     if (w)
         change(j, !json_is_null(w), true, false, false);
     else
-        refuse(j, CONTROL_BAD_REQUEST, "md5 wants a waiver, or null to end it", STR_NONE);
+        admin_refuse(j, CONTROL_BAD_REQUEST, "md5 wants a waiver, or null to end it", STR_NONE);
 }
 
 static void user_set(struct job *j)
@@ -317,13 +312,13 @@ static void user_set(struct job *j)
     if (json_object_size(j->req) > 2)
         change(j, false, false, true, true);
     else
-        refuse(j, CONTROL_BAD_REQUEST,
-               "set what? role, site, numbers, must_change or second_factor", STR_NONE);
+        admin_refuse(j, CONTROL_BAD_REQUEST,
+                     "set what? role, site, numbers, must_change or second_factor", STR_NONE);
 }
 
 static void user_del(struct job *j)
 {
-    const struct user *x = known(j);
+    const struct user *x = admin_known(j);
     struct user *gone = NULL, *old = NULL;
     if (!x)
         return;
@@ -390,7 +385,7 @@ static void user_list(struct job *j)
     size_t cap = REPLY_ROOM + (size_t)u->n * LISTED_MAX;
     char *p = realloc(j->r->text, cap);
     if (!p) {
-        refuse(j, CONTROL_FAILED, "no memory for the list", STR_NONE);
+        admin_refuse(j, CONTROL_FAILED, "no memory for the list", STR_NONE);
         return;
     }
     j->r->text = p;
@@ -411,11 +406,11 @@ static void user_list(struct job *j)
     out_json_ku64(&j->o, STR("total"), u->n);
 }
 
-static bool save_peers(struct job *j)
+bool admin_save_peers(struct job *j)
 {
     if (!j->a->disk || disk_peers_save(j->a->disk, j->a->peers) == OK)
         return true;
-    refuse(j, CONTROL_FAILED, "nothing was changed: ", str_c(j->a->disk->why));
+    admin_refuse(j, CONTROL_FAILED, "nothing was changed: ", str_c(j->a->disk->why));
     return false;
 }
 
@@ -425,19 +420,20 @@ static void peer_change(struct job *j, bool put)
     struct str name = member(j, "peer");
     struct peers *copy = malloc(sizeof(*copy));
     if (!copy) {
-        refuse(j, CONTROL_FAILED, "no memory", STR_NONE);
+        admin_refuse(j, CONTROL_FAILED, "no memory", STR_NONE);
         return;
     }
     *copy = *j->a->peers;
     bool done = put ? peers_put(j->a->peers, name, member(j, "password")) == OK
                     : peers_del(j->a->peers, name);
     if (!done)
-        refuse(j, put ? CONTROL_REFUSED : CONTROL_NOT_FOUND,
-               put ? "a peer's name has up to 64 characters, its password up to 128, and there are "
-                     "at most 64 peers"
-                   : "there is no password for peer ",
-               put ? STR_NONE : name);
-    else if (save_peers(j))
+        admin_refuse(
+            j, put ? CONTROL_REFUSED : CONTROL_NOT_FOUND,
+            put ? "a peer's name has up to 64 characters, its password up to 128, and there are "
+                  "at most 64 peers"
+                : "there is no password for peer ",
+            put ? STR_NONE : name);
+    else if (admin_save_peers(j))
         out_json_kstr(&j->o, STR("peer"), name);
     else
         *j->a->peers = *copy;
@@ -477,61 +473,6 @@ static void peer_list(struct job *j)
     out_ch(&j->o, ']');
 }
 
-/* The secret is told once, to be given to the web application. */
-static void token_secret(struct job *j)
-{
-    char fresh[PASSWORD_CHARS];
-    struct peers *copy = malloc(sizeof(*copy));
-    if (!copy) {
-        refuse(j, CONTROL_FAILED, "no memory", STR_NONE);
-        return;
-    }
-    *copy = *j->a->peers;
-    password_make(j->a->rng, fresh);
-    struct str secret = str_of(fresh, sizeof(fresh));
-    if (peers_put(j->a->peers, STR(WEB_SECRET), secret) != OK)
-        refuse(j, CONTROL_FAILED, "there are too many secrets", STR_NONE);
-    else if (save_peers(j))
-        out_json_kstr(&j->o, STR("secret"), secret);
-    else
-        *j->a->peers = *copy;
-    mem_wipe(fresh, sizeof(fresh));
-    mem_wipe(copy, sizeof(*copy));
-    free(copy);
-}
-
-static void token_issue(struct job *j)
-{
-    const struct user *x = known(j);
-    const struct peer *secret = peers_find(j->a->peers, STR(WEB_SECRET));
-    const json_t *seconds = json_object_get(j->req, "seconds");
-    int64_t life = seconds ? json_integer_value(seconds) : 3600;
-    char name[USER_AOR_MAX + 24], password[WEB_PASSWORD];
-    struct str s;
-    if (!x)
-        return;
-    if (!secret || life < 1 || life > 366 * 86400) {
-        refuse(j, CONTROL_REFUSED,
-               secret ? "seconds is 1 to 31622400"
-                      : "there is no shared secret yet: `ringwall token secret` makes one",
-               STR_NONE);
-        return;
-    }
-    struct out o = out_of(name, sizeof(name));
-    out_i64(&o, j->a->now.us / 1000000 + life);
-    out_ch(&o, ':');
-    out_put(&o, user_name(x));
-    if (web_password(secret, HASH_SHA256, out_str(&o), password, &s) != OK) {
-        refuse(j, CONTROL_FAILED, "the library cannot hash", STR_NONE);
-        return;
-    }
-    out_json_kstr(&j->o, STR("user"), str_c(x->aor));
-    out_json_kstr(&j->o, STR("username"), out_str(&o));
-    out_json_kstr(&j->o, STR("password"), s);
-    out_json_ki64(&j->o, STR("until"), j->a->now.us / 1000000 + life);
-    mem_wipe(password, sizeof(password));
-}
-
 /* Commands of the local authority answer at length. */
 static void certs(struct job *j)
 {
@@ -539,7 +480,7 @@ static void certs(struct job *j)
     size_t cap = 0;
     enum control_code code = authority_do(j->a, j->req, &j->r->text, &cap, &j->o, why);
     if (code != CONTROL_OK)
-        refuse(j, code, why, STR_NONE);
+        admin_refuse(j, code, why, STR_NONE);
 }
 
 static const struct {
@@ -559,8 +500,8 @@ static const struct {
     {"peer-secret", peer_secret, {"peer", "password"}},
     {"peer-del", peer_del, {"peer"}},
     {"peer-list", peer_list, {NULL}},
-    {"token-secret", token_secret, {NULL}},
-    {"token-issue", token_issue, {"user", "seconds"}},
+    {"token-secret", admin_token_secret, {NULL}},
+    {"token-issue", admin_token_issue, {"user", "seconds"}},
 };
 
 /* Every member known to the command, and of its type: text unless told otherwise. */
@@ -581,8 +522,9 @@ static bool members_fit(struct job *j, size_t cmd)
                      : strcmp(key, "numbers") == 0 ? json_is_array(v)
                                                    : json_is_string(v);
         if (!fits || !right) {
-            refuse(j, CONTROL_BAD_REQUEST,
-                   fits ? "wrong type of " : "the request has an unknown member ", str_c(key));
+            admin_refuse(j, CONTROL_BAD_REQUEST,
+                         fits ? "wrong type of " : "the request has an unknown member ",
+                         str_c(key));
             return false;
         }
     }
@@ -603,7 +545,7 @@ static void dispatch(struct job *j)
             commands[i].fn(j);
         return;
     }
-    refuse(j, CONTROL_BAD_REQUEST, "the vault knows no command ", cmd);
+    admin_refuse(j, CONTROL_BAD_REQUEST, "the vault knows no command ", cmd);
 }
 
 void admin_do(struct admin *a, struct str request, struct admin_reply *ret_r)
@@ -620,11 +562,11 @@ void admin_do(struct admin *a, struct str request, struct admin_reply *ret_r)
     if (json_is_object(j.req))
         dispatch(&j);
     else
-        refuse(&j, CONTROL_BAD_REQUEST, "the request is not one JSON object", STR_NONE);
+        admin_refuse(&j, CONTROL_BAD_REQUEST, "the request is not one JSON object", STR_NONE);
     if (ret_r->code == CONTROL_OK)
         out_ch(&j.o, '}');
     if (j.o.full)
-        refuse(&j, CONTROL_FAILED, "the reply does not fit", STR_NONE);
+        admin_refuse(&j, CONTROL_FAILED, "the reply does not fit", STR_NONE);
     ret_r->n = j.o.n;
     const json_t *secret = json_object_get(j.req, "password");
     if (json_is_string(secret)) /* jansson's own copy */
