@@ -624,7 +624,7 @@ def parse_table(exe, text):
 
 
 def s_micro(_):
-    for name in ("parse", "srtp", "tls", "rules"):
+    for name in ("parse", "srtp", "tls", "rules", "ledger"):
         exe = os.path.join(BUILD, "bench", name)
         if not os.path.exists(exe):
             note(f"micro benchmark {name} is not built here")

@@ -60,6 +60,21 @@ static enum err ledger_shards(struct engine *e, struct ledger *ret_l)
     return OK;
 }
 
+static enum err locations(struct engine *e, struct core_cfg *cfg)
+{
+    const struct msg_setup *s = &e->child.setup;
+    for (unsigned i = 0; i < s->engines; i++) { /* others' are mapped read-only */
+        const struct child_map *m = &e->child.location[i];
+        if (!m->p)
+            continue;
+        if (m->n < service_end(s->location_cap))
+            return ERR_RANGE;
+        cfg->shards[i] = (struct location_view){m->p, s->location_cap};
+        cfg->service[i] = (const void *)((const uint8_t *)m->p + service_at(s->location_cap));
+    }
+    return OK;
+}
+
 static enum err core_make(struct engine *e)
 {
     const struct msg_setup *s = &e->child.setup;
@@ -95,15 +110,8 @@ static enum err core_make(struct engine *e)
     cfg.service_cap = service_cap(s->location_cap);
     if (ledger_shards(e, &cfg.ledger) != OK)
         return ERR_SYNTAX;
-    for (unsigned i = 0; i < s->engines; i++) { /* others' are mapped read-only */
-        const struct child_map *m = &e->child.location[i];
-        if (!m->p)
-            continue;
-        if (m->n < service_end(s->location_cap))
-            return ERR_RANGE;
-        cfg.shards[i] = (struct location_view){m->p, s->location_cap};
-        cfg.service[i] = (const void *)((const uint8_t *)m->p + service_at(s->location_cap));
-    }
+    if (locations(e, &cfg) != OK)
+        return ERR_RANGE;
     if (rand_bytes(cfg.seed, sizeof cfg.seed) != OK)
         return ERR_SYSTEM;
     if (location_attach(e->child.location_own, s->location_cap) != OK)
