@@ -649,7 +649,7 @@ void money_end(struct call *k, uint16_t code); /* of all legs, so that the recor
 /* t goes to another call: the others of its own are over, and who caused t pays on. */
 void money_moves(struct leg *t);
 /* Somebody named another number (3xx): that is what is paid for from now on. */
-void money_dialled(struct call *k, struct str dialled);
+void money_dialled(struct call *k, const struct policy_route *route, struct str dialled);
 /* What the fraud gate found is told and done: log, cut, lock. */
 void money_judged(struct core *c, const struct request *r, enum reason why);
 /* learn.c: what is only learned from. b: a phone that a call from a trunk is about to reach; by:

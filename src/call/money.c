@@ -3,6 +3,7 @@
  * a transfer changes nothing of who pays. A leg that takes the place of one that failed takes over
  * what that one held: one attempt, one call at once, however many trunks are tried. */
 #include "call/money.h"
+#include "call/called.h"
 #include "media/leg.h"
 
 #define SOON_MS 250 /* a call ends that much before the second that would be charged besides */
@@ -192,14 +193,12 @@ enum reason money_begin(struct leg *b)
     return why;
 }
 
-void money_dialled(struct call *k, struct str dialled)
+void money_dialled(struct call *k, const struct policy_route *route, struct str dialled)
 {
     const struct core *c = k->core;
     struct payer who = money_payer(&c->env, payer_of(k), c->now.wall);
-    struct dial_plan plan = policy_plan(c->policy, who.site);
     k->broke = false;
-    if (number_of(&plan, dialled, &k->called) != OK)
-        k->called = (struct number){.kind = CLASS_UNKNOWN};
+    k->called = called_number(c->policy, c->env.directory, who.site, route, dialled);
 }
 
 /* --- while it runs --- */

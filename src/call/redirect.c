@@ -150,7 +150,7 @@ bool redirect_next(struct call *k)
     while (r && r->policies == c->policies && r->next < r->n && k->n_forks < FORKS_MAX) {
         unsigned i = r->next++, before = k->n_forks;
         k->payer = r->to[i].by;
-        money_dialled(k, r->to[i].dialled);
+        money_dialled(k, &c->policy->routes[r->to[i].route], r->to[i].dialled);
         enum reason why =
             fork_to(k, &c->policy->routes[r->to[i].route], r->to[i].uri, r->to[i].dialled);
         if (k->n_forks > before) {
