@@ -634,7 +634,7 @@ def test_without_a_number_the_call_goes_unsigned_or_not_at_all(s, phones):
     while m and m.code < 200:
         m = c.ua.recv(6)
     c.ack(m)
-    assert m.code == 503 and s.reason("stir_unsigned") == 1
+    assert m.code == 503 and s.reason("stir_unsigned") >= 1
     src.close()
     out.close()
 
