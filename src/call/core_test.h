@@ -7,6 +7,7 @@
 
 #define TEST_ENGINES 4u
 #define TEST_BANS    64u
+#define TEST_ROWS    1024u
 #define TEST_OUTSIDE "192.0.2.1"   /* our address towards phones */
 #define TEST_INSIDE  "192.0.2.200" /* towards the PBX */
 enum { LISTEN_OUT_UDP, LISTEN_OUT_TLS, LISTEN_IN_UDP };
@@ -22,6 +23,7 @@ struct gateway {
     struct core_cfg cfg[TEST_ENGINES];
     void *mem[TEST_ENGINES];
     struct ban_board *bans; /* the test plays the monitor */
+    struct ledger_shard *ledger[TEST_ENGINES];
     uint32_t ban_hits[TEST_BANS];
     uint8_t ports[65536];
     unsigned n;
@@ -158,6 +160,12 @@ static inline void gateway_init(struct gateway *g, unsigned engines, uint8_t see
         if (location_attach(g->shards[i], 1000) != OK)
             abort();
     }
+    static const struct sipkey ledger_key = {21, 22};
+    for (unsigned i = 0; i < engines; i++) { /* no caps: all is only counted */
+        g->ledger[i] = aligned_alloc(64, (ledger_bytes(TEST_ROWS) + 63) & ~(size_t)63);
+        memset(g->ledger[i], 0, ledger_bytes(TEST_ROWS));
+        ledger_begin(g->ledger[i], TEST_ROWS, &ledger_key);
+    }
     g->bans = calloc(1, ban_bytes(TEST_BANS));
     ban_init(g->bans, TEST_BANS);
     for (unsigned i = 0; i < engines; i++) {
@@ -183,6 +191,13 @@ static inline void gateway_init(struct gateway *g, unsigned engines, uint8_t see
         for (unsigned k = 0; k < engines; k++)
             c->shards[k] = location_own(g->shards[k]);
         c->own = g->shards[i];
+        c->ledger.own = g->ledger[i];
+        c->ledger.n = (uint8_t)engines;
+        c->ledger_key = ledger_key;
+        for (unsigned k = 0; k < engines; k++) {
+            c->ledger.shard[k] = g->ledger[k];
+            c->ledger.bytes[k] = ledger_bytes(TEST_ROWS);
+        }
         c->seed[0] = seed;
         c->seed[1] = (uint8_t)i;
         intents_init(&g->intents[i], calloc(8192, sizeof(struct intent)), 8192, malloc(8u << 20),
@@ -201,6 +216,7 @@ static inline void gateway_done(struct gateway *g)
         free(g->intents[i].v);
         free(g->intents[i].arena.head);
         free(g->shards[i]);
+        free(g->ledger[i]);
     }
     free(g->directory);
     free(g->bans);

@@ -231,6 +231,15 @@ static void vault_asked(struct sim *s, unsigned engine, struct str bytes)
 
 /* --- what the cores want --- */
 
+/* The record of an attempt that the gates refused: it never was a call, and never began. */
+static bool refused_record(const struct sim *s, const struct fact *f)
+{
+    for (size_t i = 0; i < s->n_starts; i++)
+        if (s->starts[i] == f->u.end.session)
+            return false;
+    return !f->u.end.answer_us && f->u.end.n_legs == 1 && f->u.end.start_us == f->u.end.end_us;
+}
+
 static void fact_seen(struct sim *s, struct str bytes)
 {
     static struct fact f;
@@ -241,7 +250,7 @@ static void fact_seen(struct sim *s, struct str bytes)
         s->starts[s->n_starts++] = f.u.start.session;
     if (f.kind == FACT_TRANSFER)
         ++*(f.code == 200 ? &s->transfers : f.code == 302 ? &s->redirects : &s->transfers_failed);
-    if (f.kind == FACT_CALL_END && s->n_ends < ARRAY_LEN(s->ends))
+    if (f.kind == FACT_CALL_END && !refused_record(s, &f) && s->n_ends < ARRAY_LEN(s->ends))
         s->ends[s->n_ends++] = f.u.end.session;
 }
 
@@ -367,6 +376,11 @@ static void check_end(struct sim *s)
             printf("%.*s\n", (int)o.n, o.p);
         }
     }
+    struct ledger_sum held = ledger_sum(
+        &s->g.cfg[0].ledger, LEDGER_SYSTEM,
+        ledger_key_of(&s->g.cfg[0].ledger_key, LEDGER_SYSTEM, STR("system")), s->g.now.wall);
+    if (held.calls)
+        sim_fail(s, "the ledger holds calls that are over", STR_NONE);
     qsort(s->starts, s->n_starts, sizeof *s->starts, by_number);
     qsort(s->ends, s->n_ends, sizeof *s->ends, by_number);
     if (s->n_starts != s->n_ends ||
