@@ -50,7 +50,7 @@ command_fn cmd_init, cmd_check, cmd_run, cmd_selftest, cmd_phone, cmd_verify_log
     cmd_reasons, cmd_version;
 command_fn cmd_stir;
 command_fn cmd_status, cmd_calls, cmd_peers, cmd_bindings, cmd_cdr, cmd_explain, cmd_events;
-command_fn cmd_replay, cmd_top;
+command_fn cmd_replay, cmd_fraud, cmd_top;
 command_fn cmd_otp, cmd_device; /* factor.c */
 command_fn cmd_bans, cmd_alerts;
 command_fn cmd_cert, cmd_token;

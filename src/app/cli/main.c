@@ -195,6 +195,21 @@ static const struct command COMMANDS[] = {
      "price, caps,\n"
      "                          and what in the configuration decides. USER may be a peer's name\n"
      "  --at TIME               then, \"2026-11-18 22:15\", instead of now\n"},
+    {"fraud", cmd_fraud, 0, 2, ASKS | BIT(O_AGAINST) | BIT(O_QUIET),
+     "[status] | caps [NAME] | explain NAME | locks | release NAME --reason TEXT | replay CDRS.csv",
+     "what calls have cost, who is locked, and what would have been stopped in a history",
+     "status          money and calls of all against their caps; signs and acts of behaviour\n"
+     "caps NAME       the same of a user (alice@example.com), a role or a trunk\n"
+     "explain NAME    besides, what is usual for a user, and what was odd last\n"
+     "locks           who makes no calls to the outside\n"
+     "release NAME    lets somebody call again; a reason is wanted\n"
+     "replay FILE     rights, caps and behaviour over records of `ringwall cdr export`; needs no "
+     "gateway\n\n"
+     "  --config FILE    of replay: roles, rates, caps, fraud of this configuration\n"
+     "  --against FILE   of replay: a second one over the same records\n"
+     "  --quiet          no progress\n\n"
+     "A column \"label\" (fraud, or anything else for honest) has found and false alarms "
+     "counted.\n"},
     {"bans", cmd_bans, 0, 3,
      ASKS | BIT(O_SCOPE) | BIT(O_BY) | BIT(O_DETECTOR) | BIT(O_LAST) | BIT(O_FOR) | BIT(O_WHY) |
          BIT(O_TREAT),

@@ -69,6 +69,8 @@ void query_answer(struct engine *e)
         core_explain_json(e->core, &a, control_member(q, "name"), &o, e->loop.now);
     } else if (str_eq(cmd, STR("explain-call"))) {
         explain_call(e, q, &o);
+    } else if (str_starts(cmd, STR("fraud-")) && !str_eq(cmd, STR("fraud-release"))) {
+        core_ledger_json(e->core, control_member(q, "name"), &o, e->loop.now);
     } else {
         code = CONTROL_BAD_REQUEST;
         OUT_LIT(&o, "{\"error\":\"an engine does not answer this\"}");

@@ -1,0 +1,77 @@
+/* Money and caps of a name, for people: what an identity, a role, a trunk or all have used of what
+ * their caps allow. Reads all shards; writes nothing. */
+#include "call/core_int.h"
+#include "call/payer.h"
+
+static const char *const SPANS[SPAN_COUNT] = {"hour", "day", "month"};
+
+static void row(const struct core *c, enum ledger_kind kind, struct str name,
+                const struct caps *caps, struct out *o, struct now now)
+{
+    static const struct caps none;
+    struct ledger_sum s =
+        ledger_sum(&c->cfg.ledger, kind, ledger_key_of(&c->cfg.ledger_key, kind, name), now.wall);
+    caps = caps ? caps : &none;
+    out_ch(o, '{');
+    out_json_ku64(o, STR("calls"), s.calls);
+    out_json_ku64(o, STR("calls_cap"), caps->calls);
+    out_json_ku64(o, STR("attempts_min"), s.attempts_min);
+    out_json_ku64(o, STR("attempts_cap"), caps->attempts_min);
+    for (unsigned i = 0; i < SPAN_COUNT; i++) {
+        out_json_key(o, str_c(SPANS[i]));
+        out_ch(o, '{');
+        out_json_ku64(o, STR("seconds"), s.seconds[i]);
+        out_json_ku64(o, STR("seconds_cap"), caps->seconds[i]);
+        out_json_ki64(o, STR("micro"), s.micro[i]);
+        out_json_ki64(o, STR("micro_cap"), caps->micro[i]);
+        out_ch(o, '}');
+    }
+    out_ch(o, '}');
+}
+
+static void if_any(const struct core *c, enum ledger_kind kind, const char *key, struct str name,
+                   const struct caps *caps, struct out *o, struct now now)
+{
+    out_json_key(o, str_c(key));
+    row(c, kind, name, caps, o, now);
+}
+
+static void behaviour(const struct core *c, struct str name, struct out *o, struct now now)
+{
+    if (!c->env.fraud)
+        return;
+    out_json_key(o, STR("behaviour"));
+    fraud_explain_json(c->env.fraud, ledger_key_of(&c->cfg.ledger_key, LEDGER_IDENTITY, name),
+                       now.wall, o);
+}
+
+/* "" is the system, and what behaviour was counted. */
+void core_ledger_json(const struct core *c, struct str name, struct out *o, struct now now)
+{
+    const struct policy *p = c->policy;
+    struct payer x = money_payer(&c->env, name, now.wall);
+    out_ch(o, '{');
+    out_json_kstr(o, STR("name"), name.n ? name : STR("system"));
+    out_json_kstr(o, STR("currency"), policy_text(p, p->currency));
+    if (c->cfg.ledger.own) {
+        if_any(c, LEDGER_SYSTEM, "system", STR("system"), &p->system, o, now);
+        for (uint8_t i = 0; i < p->n_peers; i++)
+            if (name.n && str_ieq(policy_text(p, p->peers[i].name), name))
+                if_any(c, LEDGER_TRUNK, "trunk", name, &p->peers[i].caps, o, now);
+        for (uint8_t i = 0; i < p->n_roles; i++)
+            if (name.n && str_ieq(policy_text(p, p->roles[i].name), name))
+                if_any(c, LEDGER_ROLE, "role", name, &p->roles[i].whole, o, now);
+        if (x.user)
+            if_any(c, LEDGER_IDENTITY, "identity", name,
+                   money_caps(p, &x, LEDGER_IDENTITY, CLASS_UNKNOWN, POLICY_NONE), o, now);
+    }
+    if (x.user) {
+        out_json_kbool(o, STR("locked"), money_locked(&c->env, name, now.wall));
+        out_json_kbool(o, STR("off_hours"), x.off_hours);
+        behaviour(c, name, o, now);
+    } else if (!name.n && c->env.fraud) {
+        out_json_key(o, STR("behaviour"));
+        fraud_counts_json(c->env.fraud, o);
+    }
+    out_ch(o, '}');
+}
