@@ -152,7 +152,7 @@ static int tear_down(void **state)
     (void)state;
     static const char *const files[] = {
         "vault/keys/ca.pem", "vault/keys/server.pem", "vault/users", "vault/lock", "ca.pem",
-        "server.pem"};
+        "server.pem",        "vault/ca.pem"};
     char path[160];
     if (!getenv("RINGWALL_VAULT"))
         return 0;
