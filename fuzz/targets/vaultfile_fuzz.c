@@ -1,6 +1,8 @@
-/* The vault's files. First byte: 'u' users, 'p' peers, as they are; 'U' and 'P' put a right head
- * and a right checksum round the lines, so that these are reached. What is read is written and read
- * again the same. */
+/* The vault's files. First byte: 'u' users, 'p' peers, 'd' devices, 'o' seeds, as they are;
+ * capitals put a right head and a right checksum round the lines, so that these are reached. What
+ * is read is written and read again the same. */
+#include "app/vault/devices.h"
+#include "app/vault/otp.h"
 #include "app/vault/peers.h"
 #include "app/vault/sealed.h"
 #include "app/vault/users.h"
@@ -58,6 +60,48 @@ static void peers(struct str file)
     CHECK(peers_print(&b, &y) == OK && str_eq(out_str(&x), out_str(&y)));
 }
 
+static void devices(struct str file)
+{
+    static const struct sipkey key = {1, 2};
+    struct devices a, b;
+    uint32_t line = 0;
+    const char *why = NULL;
+    struct out x = out_of(one, sizeof(one)), y = out_of(two, sizeof(two));
+    devices_init(&a, &key);
+    devices_init(&b, &key);
+    if (devices_parse(&a, file, &line, &why) != OK) {
+        CHECK(line > 0 && why && *why);
+    } else if (devices_bytes(&a) <= ROOM) {
+        CHECK(a.n_known <= a.n);
+        CHECK(devices_print(&a, &x) == OK && x.n <= devices_bytes(&a));
+        CHECK(devices_parse(&b, out_str(&x), &line, &why) == OK);
+        CHECK(devices_print(&b, &y) == OK && str_eq(out_str(&x), out_str(&y)));
+    }
+    devices_done(&a);
+    devices_done(&b);
+}
+
+static void seeds(struct str file)
+{
+    static const struct sipkey key = {1, 2};
+    static const struct otp_seed dummy = {.alg = OTP_SHA1, .digits = 6, .n = 20};
+    static struct otps a, b;
+    uint32_t line = 0;
+    const char *why = NULL;
+    struct out x = out_of(one, sizeof(one)), y = out_of(two, sizeof(two));
+    otps_init(&a, &key, &dummy);
+    otps_init(&b, &key, &dummy);
+    if (otps_parse(&a, file, &line, &why) != OK) {
+        CHECK(line > 0 && why && *why);
+    } else if (otps_bytes(&a) <= ROOM) {
+        CHECK(otps_print(&a, &x) == OK && x.n <= otps_bytes(&a));
+        CHECK(otps_parse(&b, out_str(&x), &line, &why) == OK);
+        CHECK(otps_print(&b, &y) == OK && str_eq(out_str(&x), out_str(&y)));
+    }
+    otps_done(&a);
+    otps_done(&b);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     struct str rest = str_of((const char *)data + 1, n - (n > 0));
@@ -71,5 +115,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         peers(rest);
     else if (data[0] == 'P')
         peers(wrap(rest, STR("peers")));
+    else if (data[0] == 'd')
+        devices(rest);
+    else if (data[0] == 'D')
+        devices(wrap(rest, STR("devices")));
+    else if (data[0] == 'o')
+        seeds(rest);
+    else if (data[0] == 'O')
+        seeds(wrap(rest, STR("otp")));
     return 0;
 }

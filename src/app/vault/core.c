@@ -250,7 +250,8 @@ void vault_keys(struct vault *v, struct key *const keys[], uint8_t generation)
 bool vault_knows(const struct vault *v, const struct ask *q)
 {
     uint8_t generation = (uint8_t)(q->key >> 8);
-    return (q->kind != ASK_SIGN && q->kind != ASK_STIR) || generation == v->generation || generation == v->generation_before;
+    return (q->kind != ASK_SIGN && q->kind != ASK_STIR) || generation == v->generation ||
+           generation == v->generation_before;
 }
 
 static void sign(struct vault *v, const struct vault_env *env, const struct ask *q,
@@ -262,7 +263,8 @@ static void sign(struct vault *v, const struct vault_env *env, const struct ask 
     struct key *k = number >= VAULT_KEYS ? NULL : before ? v->keys_before[number] : v->keys[number];
     a->reason = REASON_auth_unavailable;
     bool call = number == (before ? v->call_key_before : v->call_key);
-    if (!k || call != (q->kind == ASK_STIR) || !bucket_take(&v->signs[env->engine], env->now.mono, VAULT_SIGN_RATE))
+    if (!k || call != (q->kind == ASK_STIR) ||
+        !bucket_take(&v->signs[env->engine], env->now.mono, VAULT_SIGN_RATE))
         return;
     if (key_sign(k, span_str(str_of(q->text, q->n), q->ha2), a->bytes, &n) != OK)
         return;
