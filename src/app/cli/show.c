@@ -199,6 +199,10 @@ void show_status(FILE *to, const struct cli *c, const json_t *doc)
                   (long long)number(doc, "generation"));
     if (member(doc, "config_error"))
         line(to, "REFUSED RELOAD", member(doc, "config_error"));
+    if (json_is_object(json_object_get(doc, "break_glass")))
+        line(to, "THE GLASS WAS BROKEN by", member(json_object_get(doc, "break_glass"), "who"));
+    if (json_array_size(json_object_get(doc, "approvals")) > 0)
+        line(to, "WAITS FOR A SECOND PERSON", "see ringwall approvals");
     (void)fprintf(
         to, "calls %lld now, %lld in all   bindings %lld   connections %lld   transactions %lld\n",
         (long long)number(s, "calls"), (long long)number(s, "calls_total"),

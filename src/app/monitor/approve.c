@@ -1,6 +1,7 @@
 /* Risky changes: a reason always, a second person where four_eyes is on, and the glass that can be
  * broken. What waits is kept in memory: a gateway that starts again has forgotten it. */
 #include "app/monitor/notify.h"
+#include "app/monitor/shield.h"
 #include "app/monitor/state.h"
 
 #define DOCUMENT_MAX (512u << 10)
@@ -81,8 +82,17 @@ static bool needs_second(const struct monitor *m)
 
 bool approval_gate(struct monitor *m, struct client *c, struct str req)
 {
-    if (!c->command->risky)
+    bool lock = strcmp(c->command->name, "bans-release") == 0 && bans_of_fraud(m, req);
+    if (!c->command->risky && !lock)
         return true;
+    if (lock && !admin_may(c->by.role, RIGHT_SECURITY)) {
+        char with[128], text[256];
+        admin_roles_with(RIGHT_SECURITY, with, sizeof with);
+        (void)snprintf(text, sizeof text, "%s is %s and may not release a lock of fraud; %s may",
+                       c->by.name, admin_role_name(c->by.role), with);
+        client_sorry(m, c, CONTROL_FORBIDDEN, REASON_admin_right, text);
+        return false;
+    }
     if (!c->act.why[0]) {
         client_sorry(m, c, CONTROL_REFUSED, REASON_admin_no_reason,
                      "a risky change wants a reason: --reason TEXT");

@@ -480,6 +480,29 @@ static uint32_t release(struct monitor *m, struct str req, struct out *o)
     return why ? sorry(o, CONTROL_BAD_REQUEST, why) : release_named(m, &b, o);
 }
 
+/* Would that request release a lock that fraud brought about? */
+bool bans_of_fraud(struct monitor *m, struct str req)
+{
+    struct bans *s = m->bans;
+    struct str by = control_member(req, "by"), detector = control_member(req, "detector");
+    struct ban x;
+    uint64_t id = 0;
+    bool of_id = id_of(req, &id), all = by.n || detector.n;
+    bool named = !of_id && !all && !meant(m, req, &x) && x.scope;
+    for (uint32_t i = 0; i < s->board->fresh; i++) {
+        const struct ban *r = &s->rec[i];
+        if (!s->used[i] || !r->scope || r->reason != REASON_fraud_locked)
+            continue;
+        if ((of_id && r->id == id) || (!of_id && all))
+            return true;
+        if (named &&
+            (ban_same(r, &x) || (x.scope == BAN_AOR && r->key == x.key) ||
+             (x.scope == BAN_SOURCE && r->scope != BAN_AOR && prefix_has(&x.net, &r->net.a))))
+            return true;
+    }
+    return false;
+}
+
 uint32_t bans_command(struct monitor *m, struct str request, struct out *o)
 {
     struct str cmd = control_member(request, "cmd");

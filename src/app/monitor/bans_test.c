@@ -444,6 +444,32 @@ static void admins_word_stands(void **state)
                      CONTROL_UNAVAILABLE);
 }
 
+/* Which releases are risky: those that would free whom fraud locked. */
+static void locks_of_fraud(void **state)
+{
+    static const struct {
+        const char *request;
+        bool fraud;
+    } ROWS[] = {{"{\"address\":\"192.0.2.1\"}", true},
+                {"{\"address\":\"192.0.2.0/24\"}", true},
+                {"{\"address\":\"192.0.2.2\"}", false},
+                {"{\"address\":\"192.0.3.0/24\"}", false},
+                {"{\"by\":\"detector\"}", true},
+                {"{\"id\":1}", true},
+                {"{\"id\":2}", false},
+                {"{}", false}};
+    (void)state;
+    struct ban b = want("192.0.2.1", TREAT_REFUSE);
+    b.reason = REASON_fraud_locked;
+    asks(b);
+    asks(want("192.0.2.2", TREAT_BAN));
+    assert_non_null(at("192.0.2.1"));
+    assert_int_equal(at("192.0.2.1")->id, 1);
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++)
+        if (bans_of_fraud(m, str_c(ROWS[i].request)) != ROWS[i].fraud)
+            fail_msg("row %zu", i);
+}
+
 /* BANS of a store; kept is what it had. */
 static void restored(const struct ban *kept, size_t n)
 {
@@ -527,6 +553,7 @@ int main(void)
                                        TEST(full),
                                        TEST(feeds_do_not_fill_it),
                                        TEST(admins_word_stands),
+                                       TEST(locks_of_fraud),
                                        TEST(given_back),
                                        TEST(key_lasts)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,6 +17,7 @@ void bans_turn(struct monitor *m);                        /* expiry, and batches
 struct instant bans_due(const struct monitor *m);
 /* {"cmd":"bans..."}: the whole document and its code (enum control_code). */
 uint32_t bans_command(struct monitor *m, struct str request, struct out *o);
+bool bans_of_fraud(struct monitor *m, struct str request); /* it would release a lock of fraud */
 /* Walks those in force that the kernel is to drop: for a shield that starts again. */
 typedef void bans_fn(void *ctx, const struct ban *b);
 void bans_each(const struct monitor *m, bans_fn *fn, void *ctx);
