@@ -63,9 +63,8 @@ static int tear_down(void **state)
 {
     (void)state;
     static const char *const files[] = {
-        "vault/users",           "vault/peers", "vault/lock", "vault/keys/ca.pem",
-        "vault/keys/server.pem", "server.pem",  "ca.pem",     "vault/ca.pem",
-        "vault/ca.crl",          "vault/certs"};
+        "vault/users", "vault/peers", "vault/lock",   "vault/keys/ca.pem", "vault/keys/server.pem",
+        "server.pem",  "ca.pem",      "vault/ca.pem", "vault/ca.crl",      "vault/certs"};
     char path[160];
     close_all();
     for (unsigned i = 0; i < ARRAY_LEN(files); i++) {
