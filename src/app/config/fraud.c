@@ -2,6 +2,8 @@
  */
 #include "app/config/yaml.h"
 #include "base/lex.h"
+#include <stdio.h>
+#include <stdlib.h>
 
 #define AT(member)      offsetof(struct fraud_policy, member)
 #define RANGES_BYTES    (1u << 20)

@@ -212,6 +212,15 @@ static const struct policy_peer *trunk_of(const struct policy *p, struct str nam
     return NULL;
 }
 
+/* Records do not say where somebody sits: the first site that has a country. */
+static const struct rights_site *site_of(const struct policy *p)
+{
+    for (unsigned i = 0; i < p->n_sites && i < RIGHTS_SITES; i++)
+        if (p->sites[i].country)
+            return &p->sites[i];
+    return policy_site(p, STR_NONE);
+}
+
 static uint8_t role_of(const struct policy *p, struct str name)
 {
     for (uint8_t i = 0; i < p->n_roles; i++)
@@ -277,7 +286,7 @@ static void call(struct judge *j, size_t i)
 {
     const struct policy *p = j->o->policy;
     const struct record *r = &j->r->v[i];
-    const struct rights_site *s = policy_site(p, STR_NONE);
+    const struct rights_site *s = site_of(p);
     const struct policy_peer *trunk = trunk_of(p, r->trunk);
     struct str payer = r->transferred_by.n ? r->transferred_by : r->user;
     struct number n;

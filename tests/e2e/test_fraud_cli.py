@@ -1,0 +1,110 @@
+"""ringwall fraud: over a history without a gateway, and what a running one says of caps and behaviour."""
+import datetime, json, os, subprocess
+import pytest
+from gateway import Gateway
+from test_cdr import CONFIG
+
+BUILD = os.environ.get("RINGWALL_BUILD", "build")
+PROGRAM = os.path.join(BUILD, "src/app/cli/ringwall")
+OPEN = """
+domains: [example.com]
+sites:
+  - {name: berlin, country: DE}
+roles:
+  - {name: user, outbound: yes, dial: [internal, local, national, mobile, international, satellite], countries: all, step_up: none}
+"""
+
+
+def fraud(*words):
+    r = subprocess.run([PROGRAM, "fraud", *map(str, words)], capture_output=True, text=True, timeout=60)
+    return r.returncode, r.stdout, r.stderr
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory):
+    """Office days of alice, then a night of calls to an island by somebody with her password. Columns in an order of their own, one unknown."""
+    path = tmp_path_factory.mktemp("fraud") / "cdrs.csv"
+    t0 = datetime.datetime(2026, 6, 1)
+    lines = ["label,start,answer,user,to_e164,class,seconds,code,price_micro,source_country,colour"]
+
+    def row(t, to, kind, seconds, price, source, label):
+        at = t.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        lines.append(f'{label},{at},{at},"alice@example.com",{to},{kind},{seconds},200,{price},{source},blue')
+
+    for day in range(30):
+        for i in range(6):
+            row(t0 + datetime.timedelta(days=day, hours=8 + i), f"+493012345{i:02}", "national", 120, 20000, "DE", "ok")
+    for i in range(20):
+        row(t0 + datetime.timedelta(days=30, hours=2, minutes=12 * i), f"+2474{i:04}", "international", 600, 9000000, "RO", "fraud")
+    path.write_text("\r\n".join(lines) + "\r\n")
+    return path
+
+
+def test_default_refuses_by_class(history):
+    code, out, err = fraud("replay", history, "--json")
+    assert code == 0, err
+    d = json.loads(out)
+    assert d["records"] == 200 and d["outside"] == 200
+    assert d["by_reason"] == {"right_class": 20} and d["saved_micro"] == 180000000
+    assert d["labels"] == {"fraud": 20, "fraud_stopped": 20, "honest": 180, "false_alarms": 0}
+
+
+def test_behaviour_locks_where_all_is_open(history, tmp_path):
+    config = tmp_path / "open.yaml"
+    config.write_text(OPEN)
+    code, out, err = fraud("replay", history, "--config", config, "--json")
+    assert code == 0, err
+    d = json.loads(out)
+    assert [x["user"] for x in d["locks"]] == ["alice@example.com"] and "range" in d["locks"][0]["signs"]
+    assert d["labels"]["fraud_stopped"] >= 18 and d["labels"]["false_alarms"] == 0
+    assert d["saved_micro"] >= 150000000
+
+
+def test_dry_run_against(history, tmp_path):
+    a, b = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    a.write_text(OPEN)
+    b.write_text(OPEN + "fraud: {mode: off}\n")
+    code, out, err = fraud("replay", history, "--config", a, "--against", b, "--json")
+    assert code == 0, err
+    d = json.loads(out)
+    assert d["locks"] and not d["against"]["locks"]
+    assert d["saved_micro"] > d["against"]["saved_micro"]  # caps alone
+
+
+def test_bad_files_are_told(history, tmp_path):
+    bad = tmp_path / "bad.csv"
+    bad.write_text("a,b\n1,2\n")
+    code, _, err = fraud("replay", bad)
+    assert code == 1 and "no head" in err
+    code, _, err = fraud("replay", tmp_path / "none.csv")
+    assert code == 1 and "No such file" in err
+    bad.write_text("start,to_e164,user\nyesterday,+4930,alice\n")
+    code, out, err = fraud("replay", bad)
+    assert code == 0 and "bad.csv:2: the time of start" in err and "1 lines could not be read" in out
+    assert fraud("replay")[0] == 2 and fraud("moon")[0] == 2
+
+
+@pytest.fixture(scope="module")
+def g():
+    g = Gateway(config=CONFIG, engines=1, ports="27600-27799", limits="calls: 100")
+    g.user("alice")
+    yield g.start()
+    g.close()
+
+
+def test_running_gateway(g):
+    code, out, err = fraud("status", "--state", g.state, "--json")
+    assert code == 0, err
+    assert '"system"' in out and '"signs"' in out
+    code, out, err = fraud("caps", "alice@example.com", "--state", g.state, "--json")
+    assert code == 0, err
+    d = json.loads(out)
+    one = d["engines"][0] if "engines" in d else d
+    assert one["identity"]["calls_cap"] == 2 and one["identity"]["day"]["micro_cap"] > 0 and one["locked"] is False
+    code, out, err = fraud("explain", "alice@example.com", "--state", g.state)
+    assert code == 0 and "identity" in out
+    code, out, err = fraud("locks", "--state", g.state, "--json")
+    assert code == 0 and json.loads(out) == {"locks": []}
+    assert fraud("release", "alice@example.com", "--state", g.state)[0] == 2  # without a reason
+    code, _, err = fraud("release", "alice@example.com", "--reason", "test", "--state", g.state)
+    assert code == 1 and "nobody" in err
