@@ -189,6 +189,20 @@ static uint32_t free_row(struct ledger_shard *s, struct places p, const struct l
     return ROW_NONE;
 }
 
+/* A reader may still be in the row that was here: it looks at the key again. */
+static void row_clear(struct ledger_row *r)
+{
+    __atomic_thread_fence(__ATOMIC_RELEASE); /* after the key went */
+    ATOM_PUT(&r->calls, 0u);
+    ATOM_PUT(&r->attempts, (uint16_t)0);
+    ATOM_PUT(&r->reserved_s, 0u);
+    ATOM_PUT(&r->reserved_micro, 0);
+    for (unsigned t = 0; t < SPAN_COUNT; t++) {
+        ATOM_PUT(&r->seconds[t], 0u);
+        ATOM_PUT(&r->micro[t], 0);
+    }
+}
+
 uint32_t ledger_take(struct ledger_shard *s, uint8_t kind, uint64_t key,
                      const struct ledger_clock *c)
 {
@@ -202,10 +216,10 @@ uint32_t ledger_take(struct ledger_shard *s, uint8_t kind, uint64_t key,
     if (i == ROW_NONE)
         return ROW_NONE;
     struct ledger_row *r = ledger_row_at(s, i);
-    memset(r, 0, sizeof *r); /* nobody reads it before its key is there */
-    r->minute = c->minute;
-    r->tick = c->tick;
-    r->kind = kind;
+    row_clear(r);
+    ATOM_PUT(&r->minute, c->minute);
+    ATOM_PUT(&r->tick, c->tick);
+    ATOM_PUT(&r->kind, kind);
     ATOM_PUT(&s->bucket[i / LEDGER_WAYS].key[i % LEDGER_WAYS], key);
     s->used++;
     return i;
