@@ -119,8 +119,8 @@ static struct str verstat_of(const struct leg *b, struct str user)
     const struct call *k = b->call;
     const struct policy *p = k->core->policy;
     bool inside = b->peer == POLICY_NONE || !p->peers[b->peer].trunk;
-    if (!inside || b->shown.n || k->a->peer == POLICY_NONE || !p->peers[k->a->peer].verify || !p->stir.verify ||
-        !user.n || (user.p[0] != '+' && !ascii_digit(user.p[0])))
+    if (!inside || b->shown.n || k->a->peer == POLICY_NONE || !p->peers[k->a->peer].verify ||
+        !p->stir.verify || !user.n || (user.p[0] != '+' && !ascii_digit(user.p[0])))
         return STR_NONE;
     if (k->verstat != REASON_NONE && k->verstat != REASON_stir_no_identity)
         return STR(";verstat=TN-Validation-Failed");
