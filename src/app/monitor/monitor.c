@@ -104,7 +104,8 @@ static void nothing_open(struct monitor *m)
     struct shared none = {-1, 0};
     m->lock_fd = m->signal_fd = m->control_fd = -1;
     m->bans_board = m->bans_ro = m->ports = m->geo = m->rules = m->rates = none;
-    m->certs = m->certs_ro = m->targets = m->targets_ro = m->policy = m->directory = m->ca = m->key_names = none;
+    m->certs = m->certs_ro = m->targets = m->targets_ro = m->policy = m->directory = m->ca =
+        m->key_names = none;
     for (size_t i = 0; i < CONFIG_CERTS; i++)
         m->chain[i] = none;
     for (size_t i = 0; i < IPC_ENGINES_MAX; i++) {
