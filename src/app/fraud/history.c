@@ -282,6 +282,25 @@ static enum reason may(struct judge *j, struct live *x, const struct number *n, 
     return ledger_reserve(&j->l, x->keys, x->n_keys, rate, x->e.at, &x->hold, &no);
 }
 
+/* It goes: until its end, or until it is cut. */
+static void begin(struct judge *j, struct live *x, const struct record *r)
+{
+    struct fraud_verdict v;
+    if (!r->seconds || j->n_live == LIVE) {
+        (void)ledger_release(&j->l, &x->hold, 0, x->e.at);
+        x->e.what = FRAUD_ENDED;
+        x->e.code = r->code;
+        fraud_step(j->f, &x->e, &v);
+        return;
+    }
+    x->e.what = FRAUD_ANSWERED;
+    fraud_step(j->f, &x->e, &v);
+    x->at_us = x->began_us;
+    x->end_us = x->began_us + r->seconds * INT64_C(1000000);
+    j->heap[j->n_live++] = *x;
+    sift(j, j->n_live - 1);
+}
+
 static void call(struct judge *j, size_t i)
 {
     const struct policy *p = j->o->policy;
@@ -325,21 +344,8 @@ static void call(struct judge *j, size_t i)
         hit(j, r, "refused", why, r->start_us, cost, signs);
         return;
     }
-    struct fraud_verdict v;
     x.hold.rate = rate;
-    if (!r->seconds || j->n_live == LIVE) {
-        (void)ledger_release(&j->l, &x.hold, 0, x.e.at);
-        x.e.what = FRAUD_ENDED;
-        x.e.code = r->code;
-        fraud_step(j->f, &x.e, &v);
-        return;
-    }
-    x.e.what = FRAUD_ANSWERED;
-    fraud_step(j->f, &x.e, &v);
-    x.at_us = x.began_us;
-    x.end_us = x.began_us + r->seconds * INT64_C(1000000);
-    j->heap[j->n_live++] = x;
-    sift(j, j->n_live - 1);
+    begin(j, &x, r);
 }
 
 static json_t *report(struct judge *j)
