@@ -28,7 +28,7 @@ static bool local_help(const struct policy *p, const struct sip_msg *m)
 {
     char dialled[8];
     size_t n;
-    if (m->method != SIP_INVITE || !p->n_sites ||
+    if (m->method != SIP_INVITE || !p || !p->n_sites ||
         !dialled_of_uri(sip_text(m, m->uri), dialled, sizeof dialled, &n))
         return false;
     for (unsigned i = 0; i < p->n_sites; i++)
