@@ -1,8 +1,9 @@
 """ringwall fraud: over a history without a gateway, and what a running one says of caps and behaviour."""
 import datetime, json, os, subprocess
 import pytest
-from gateway import Gateway
-from test_cdr import CONFIG
+from gateway import Gateway, wait_for
+from test_cdr import CONFIG, GW, LAN, PHONE, TRUNK
+from ua import Call, Ua, sdp
 
 BUILD = os.environ.get("RINGWALL_BUILD", "build")
 PROGRAM = os.path.join(BUILD, "src/app/cli/ringwall")
@@ -82,6 +83,30 @@ def test_bad_files_are_told(history, tmp_path):
     code, out, err = fraud("replay", bad)
     assert code == 0 and "bad.csv:2: the time of start" in err and "1 lines could not be read" in out
     assert fraud("replay")[0] == 2 and fraud("moon")[0] == 2
+
+
+def test_locked_by_calls_and_released():
+    """Calls to an island lock alice: told by locks, and gone after release."""
+    text = CONFIG.replace("roles:\n  - {{name: user, outbound: yes}}",
+                          "sites:\n  - {{name: berlin, country: DE}}\n"
+                          "roles:\n  - {{name: user, outbound: yes, dial: [internal, local, national, mobile, international], countries: all, step_up: none}}")
+    g = Gateway(config=text.replace('pattern: "0."', 'pattern: "+."'), engines=1, ports="27600-27799", limits="calls: 100")
+    g.user("alice")
+    g.start()
+    u = Ua(PHONE, 0, (GW, 5060), "udp", "alice", g.passwords["alice"])
+    try:
+        for i in range(3):  # each is refused, the second or third locks
+            c = Call(u, f"+247400{i:02}", sdp(PHONE, 42000))
+            c.invite()
+            u.expect("403")
+        locks = wait_for(lambda: json.loads(fraud("locks", "--state", g.state, "--json")[1])["locks"], 5)
+        assert locks[0]["who"] == "alice@example.com" and locks[0]["reason"] == "fraud_locked"
+        code, out, err = fraud("release", "alice@example.com", "--reason", "was on holiday there", "--state", g.state)
+        assert code == 0 and "1 lock released" in out, err
+        assert json.loads(fraud("locks", "--state", g.state, "--json")[1]) == {"locks": []}
+    finally:
+        u.close()
+        g.close()
 
 
 @pytest.fixture(scope="module")
