@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
         return 0;
     }
     fraud_policy_default(&policy);
-    policy.off_signs = (uint16_t)((p[0] | p[1] << 8) & ((1u << SIGN_COUNT) - 1));
+    policy.off_signs = (uint16_t)((p[0] | (unsigned)p[1] << 8) & ((1u << SIGN_COUNT) - 1));
     policy.dry_run = p[0] & 1;
     CHECK(fraud_policy_valid(&policy) == OK);
     struct fraud *f = fraud_init(mem, 8, &policy, &key);

@@ -10,7 +10,7 @@
 
 /* Grows with every change of messages.def, of a struct below or of a layout in the memory that is
  * attached: a monitor that runs on after an upgrade may start a child of the new build. */
-#define IPC_VERSION     2u
+#define IPC_VERSION     3u
 #define IPC_ENGINES_MAX 32u
 #define IPC_FDS_MAX     4u
 #define IPC_KEY_NAME    64u

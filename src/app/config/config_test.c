@@ -52,9 +52,11 @@ static void yaml_itself(void **state)
          "f:2:3: error: the byte 0xf0 does not belong here; is it a text file in UTF-8?\n"},
         {"%YAML 1.2\n---\n" D,
          "f:1:1: error: YAML directives (%) are not read; take the line out\n"},
-        {D "\"\\e[2J\": 1\n", "f:2:1: error: unknown key \"?[2J\" in the file; known are: domains, "
-                              "state, engines, media, certificates, listeners, "
-                              "zones, peers, roles, routes, waivers, limits, dns, guard, sites, rates, fraud, consult, stir, tokens, passwords, second_factor, authority, administrators, notify\n"},
+        {D "\"\\e[2J\": 1\n",
+         "f:2:1: error: unknown key \"?[2J\" in the file; known are: domains, "
+         "state, engines, media, certificates, listeners, "
+         "zones, peers, roles, routes, waivers, limits, dns, guard, sites, rates, fraud, consult, "
+         "stir, tokens, passwords, second_factor, authority, administrators, notify\n"},
     };
     (void)state;
     check_rows(ROWS, ARRAY_LEN(ROWS));
@@ -96,7 +98,8 @@ static void scalars(void **state)
         {D "limits: {enabled: yes}\n",
          "f:2:10: error: unknown key \"enabled\" in limits; known are: calls, bindings, "
          "transactions, connections, connections_per_source, contacts_per_user, subscriptions, "
-         "register_min, register_max, register_default\n"},
+         "register_min, register_max, register_default, ring, call_max, media_timeout, "
+         "message_bytes, session_expires, cdr_keep\n"},
     };
     (void)state;
     check_rows(ROWS, ARRAY_LEN(ROWS));

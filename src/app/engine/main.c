@@ -13,8 +13,9 @@
 
 /* Whom an engine's shield remembers: about 29 MB and 9 MB if all are in use, taken page by page as
  * they come. Each source and user is judged by one engine, so more engines remember more. */
-#define GUARD_SOURCES (1u << 16)
-#define GUARD_PARTIES (1u << 14)
+#define GUARD_SOURCES    (1u << 16)
+#define GUARD_PARTIES    (1u << 14)
+#define FRAUD_IDENTITIES (1u << 16) /* rows of 1.5 kB; pages that nobody uses cost nothing */
 
 static struct engine engine; /* one a process */
 
@@ -91,6 +92,7 @@ static enum err core_make(struct engine *e)
                            .bans_cap = e->child.bans.n >= ban_bytes(BAN_CAP) ? BAN_CAP : 0,
                            .ban_hits = e->child.ban_hits,
                            .ports_open = e->child.ports,
+                           .fraud_identities = MIN(MAX(l->bindings, 1000u), FRAUD_IDENTITIES),
                            .guard_sources = GUARD_SOURCES,
                            .guard_parties = GUARD_PARTIES,
                            .token_keys = {s->token_seal, s->token_mask},
