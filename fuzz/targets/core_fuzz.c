@@ -66,6 +66,7 @@ static void policy_make(void)
     policy.peers[0].targets[0] = address(20, 5060);
     policy.n_roles = 1;
     policy.roles[0].outbound = true;
+    rights_role_default(&policy.roles[0].rights);
     policy.roles[0].name = text("user");
     static const char *const patterns[] = {"X.", "*"};
     for (uint8_t i = 0; i < 2; i++) {

@@ -267,7 +267,7 @@ static void fact_seen(struct fuzz *z, struct str b)
     if (f.kind == FACT_CALL_START) {
         z->starts++;
         z->open_sum += f.u.start.session;
-    } else if (f.kind == FACT_CALL_END) {
+    } else if (f.kind == FACT_CALL_END && !f.u.end.refused) {
         z->ends++;
         z->open_sum -= f.u.end.session;
     }

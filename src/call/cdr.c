@@ -143,6 +143,7 @@ void cdr_refused(struct core *c, const struct request *r, const struct verdict *
     f->u.end.ended_by = 'g';
     f->u.end.q850 = cdr_q850(v->code, v->reason);
     f->u.end.trace = r->trace;
+    f->u.end.refused = 1;
     f->u.end.n_legs = 1;
     struct fact_leg *l = &f->u.end.leg[0];
     TEXT_SET(l->call_id, sip_text(m, m->call_id));

@@ -48,8 +48,7 @@ size_t core_bytes(const struct core_cfg *cfg)
            round64(sizeof(struct ports)) + round64(ports_bytes(cfg->ports_cap_pairs)) +
            round64(rate_bytes(rate_cap(cfg))) + round64(exchange_bytes(cfg)) +
            round64(upstream_bytes(cfg)) + round64(quiet_bytes()) + round64(shield_bytes(cfg)) +
-           round64(fraud_bytes(fraud_identities(cfg))) +
-           round64(cfg->blocks_bytes / 2) * 2 + 64;
+           round64(fraud_bytes(fraud_identities(cfg))) + round64(cfg->blocks_bytes / 2) * 2 + 64;
 }
 
 static void *carve(uint8_t **at, size_t bytes)

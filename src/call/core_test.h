@@ -142,6 +142,33 @@ static inline void test_open_ports(struct core *c, unsigned engine)
             abort();
 }
 
+static const struct sipkey TEST_LEDGER_KEY = {21, 22};
+static inline void test_boards(struct gateway *g, unsigned engines)
+{
+    for (unsigned i = 0; i < engines; i++) {
+        g->shards[i] = calloc(1, location_bytes(1000));
+        if (location_attach(g->shards[i], 1000) != OK)
+            abort();
+    }
+    for (unsigned i = 0; i < engines; i++) { /* no caps: all is only counted */
+        g->ledger[i] = aligned_alloc(64, (ledger_bytes(TEST_ROWS) + 63) & ~(size_t)63);
+        memset(g->ledger[i], 0, ledger_bytes(TEST_ROWS));
+        ledger_begin(g->ledger[i], TEST_ROWS, &TEST_LEDGER_KEY);
+    }
+}
+
+static inline void test_ledger_of(const struct gateway *g, struct core_cfg *c, unsigned i,
+                                  unsigned engines)
+{
+    c->ledger.own = g->ledger[i];
+    c->ledger.n = (uint8_t)engines;
+    c->ledger_key = TEST_LEDGER_KEY;
+    for (unsigned k = 0; k < engines; k++) {
+        c->ledger.shard[k] = g->ledger[k];
+        c->ledger.bytes[k] = ledger_bytes(TEST_ROWS);
+    }
+}
+
 static inline void gateway_init(struct gateway *g, unsigned engines, uint8_t seed)
 {
     static const char *const users[] = {"alice@example.com", "bob@example.com",
@@ -155,17 +182,7 @@ static inline void gateway_init(struct gateway *g, unsigned engines, uint8_t see
     for (size_t i = 0; i < 3; i++)
         if (directory_add(g->directory, str_c(users[i]), STR("user"), (struct wall){0}) != OK)
             abort();
-    for (unsigned i = 0; i < engines; i++) {
-        g->shards[i] = calloc(1, location_bytes(1000));
-        if (location_attach(g->shards[i], 1000) != OK)
-            abort();
-    }
-    static const struct sipkey ledger_key = {21, 22};
-    for (unsigned i = 0; i < engines; i++) { /* no caps: all is only counted */
-        g->ledger[i] = aligned_alloc(64, (ledger_bytes(TEST_ROWS) + 63) & ~(size_t)63);
-        memset(g->ledger[i], 0, ledger_bytes(TEST_ROWS));
-        ledger_begin(g->ledger[i], TEST_ROWS, &ledger_key);
-    }
+    test_boards(g, engines);
     g->bans = calloc(1, ban_bytes(TEST_BANS));
     ban_init(g->bans, TEST_BANS);
     for (unsigned i = 0; i < engines; i++) {
@@ -191,13 +208,7 @@ static inline void gateway_init(struct gateway *g, unsigned engines, uint8_t see
         for (unsigned k = 0; k < engines; k++)
             c->shards[k] = location_own(g->shards[k]);
         c->own = g->shards[i];
-        c->ledger.own = g->ledger[i];
-        c->ledger.n = (uint8_t)engines;
-        c->ledger_key = ledger_key;
-        for (unsigned k = 0; k < engines; k++) {
-            c->ledger.shard[k] = g->ledger[k];
-            c->ledger.bytes[k] = ledger_bytes(TEST_ROWS);
-        }
+        test_ledger_of(g, c, i, engines);
         c->seed[0] = seed;
         c->seed[1] = (uint8_t)i;
         intents_init(&g->intents[i], calloc(8192, sizeof(struct intent)), 8192, malloc(8u << 20),

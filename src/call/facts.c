@@ -81,6 +81,13 @@ static bool bill_bad(const struct fact_bill *b)
            !memchr(b->currency, 0, sizeof b->currency);
 }
 
+static bool admin_bad(const struct fact *f)
+{
+    return TEXT_BAD(f->u.admin.who) || TEXT_BAD(f->u.admin.role) || TEXT_BAD(f->u.admin.act) ||
+           TEXT_BAD(f->u.admin.pending) || TEXT_BAD(f->u.admin.from) || TEXT_BAD(f->u.admin.what) ||
+           TEXT_BAD(f->u.admin.why) || TEXT_BAD(f->u.admin.before) || TEXT_BAD(f->u.admin.after);
+}
+
 static bool texts_bad(const struct fact *f)
 {
     switch ((enum fact_kind)f->kind) {
@@ -126,10 +133,7 @@ static bool texts_bad(const struct fact *f)
                f->u.money.act > MONEY_NOTED || f->u.money.cap_kind > LEDGER_KINDS ||
                f->u.money.number_class >= CLASS_COUNT || f->u.money.fraud_act > FRAUD_LOCK;
     case FACT_ADMIN:
-        return TEXT_BAD(f->u.admin.who) || TEXT_BAD(f->u.admin.role) || TEXT_BAD(f->u.admin.act) ||
-               TEXT_BAD(f->u.admin.pending) || TEXT_BAD(f->u.admin.from) ||
-               TEXT_BAD(f->u.admin.what) || TEXT_BAD(f->u.admin.why) ||
-               TEXT_BAD(f->u.admin.before) || TEXT_BAD(f->u.admin.after);
+        return admin_bad(f);
     case FACT_KIND_COUNT:
         break;
     }

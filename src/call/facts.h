@@ -156,6 +156,7 @@ struct fact {
             int64_t start_us, ring_us, answer_us, end_us; /* wall; 0 = never */
             uint8_t ended_by;                             /* 0 none, 'a', 'b', 'g' gateway */
             uint8_t n_legs;
+            uint8_t refused; /* 1: by the gates; it never began, and no FACT_CALL_START was told */
             uint16_t q850;
             /* Who transferred or redirected the call here, and is to pay for this part of it; and
              * the call that it goes on in (reason call_transferred) or came from; 0 = none. */

@@ -22,7 +22,7 @@ struct binding {       /* under 400 bytes with its lock */
     uint8_t path_len;  /* value of the Route to it (RFC 3327), behind the URI in contact */
     uint64_t instance; /* hash of +sip.instance, above its reg-id or 0 (RFC 5626); 0 = none: then
                           the URI is the key */
-    uint64_t device; /* identity/device.h; 0: not known any more */
+    uint64_t device;   /* identity/device.h; 0: not known any more */
     char aor[LOCATION_AOR_MAX];
     char contact[LOCATION_CONTACT_MAX]; /* URI, then path */
 };

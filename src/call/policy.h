@@ -80,12 +80,12 @@ struct policy_zone {
     uint32_t listeners; /* bit per listener */
     uint8_t n_sources;  /* 0: nobody */
     struct prefix sources[POLICY_ZONE_SOURCES];
-    uint8_t client_cert; /* 0 none, 1 optional, 2 required */
-    uint8_t media;       /* enum zone_media */
-    bool nat;            /* peers may be behind NAT: symmetric media, answer to source */
-    bool registration;   /* phones may register from here */
+    uint8_t client_cert;  /* 0 none, 1 optional, 2 required */
+    uint8_t media;        /* enum zone_media */
+    bool nat;             /* peers may be behind NAT: symmetric media, answer to source */
+    bool registration;    /* phones may register from here */
     uint8_t authenticate; /* enum zone_auth; AUTH_NO only for peers' zones */
-    bool silent;         /* unknown or failed requests get no answer */
+    bool silent;          /* unknown or failed requests get no answer */
     uint8_t suites[SUITE_COUNT];
     uint8_t services; /* enum zone_service bits */
     uint8_t kinds;    /* enum media_kind bits: m-lines that may pass, others get port 0 */

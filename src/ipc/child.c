@@ -210,6 +210,19 @@ static enum err attach_keys(struct child *c, const struct msg_attach *a, int fd)
     return fits ? attach_map(&c->keys, a, fd, true) : ERR_STATE;
 }
 
+/* The rings between an engine and the vault or the store. */
+static enum err attach_star(struct child *c, const struct msg_attach *a, int fd)
+{
+    enum attach_kind k = (enum attach_kind)a->kind;
+    struct child_ring *r = k == ATTACH_RING_ASK      ? &c->ask[a->a]
+                           : k == ATTACH_RING_ANSWER ? &c->answer[a->a]
+                           : k == ATTACH_RING_FACT   ? &c->fact[a->a]
+                                                     : &c->restore[a->a];
+    bool vault = k == ATTACH_RING_ASK || k == ATTACH_RING_ANSWER;
+    return attach_star_ring(c, r, a, fd, vault ? ROLE_VAULT : ROLE_STORE,
+                            k == ATTACH_RING_ASK || k == ATTACH_RING_FACT);
+}
+
 /* fd becomes -1 if it is kept. */
 static enum err attach(struct child *c, const struct msg_attach *a, int *fd)
 {
@@ -222,7 +235,9 @@ static enum err attach(struct child *c, const struct msg_attach *a, int *fd)
     case ATTACH_POLICY:
         return attach_map(&c->policy, a, *fd, true);
     case ATTACH_DIRECTORY:
-        return engine ? attach_map(&c->directory, a, *fd, true) : ERR_STATE;
+    case ATTACH_CA:
+        return engine ? attach_map(a->kind == ATTACH_CA ? &c->ca : &c->directory, a, *fd, true)
+                      : ERR_STATE;
     case ATTACH_STATS:
         return attach_stats(c, a, *fd);
     case ATTACH_LOCATION:
@@ -232,24 +247,19 @@ static enum err attach(struct child *c, const struct msg_attach *a, int *fd)
     case ATTACH_CHAIN:
         return engine && a->a < CHILD_CHAINS ? attach_map(&c->chain[a->a], a, *fd, true)
                                              : ERR_RANGE;
-    case ATTACH_CA:
-        return engine ? attach_map(&c->ca, a, *fd, true) : ERR_STATE;
     case ATTACH_KEYS:
         return attach_keys(c, a, *fd);
     case ATTACH_RING_ASK:
-        return attach_star_ring(c, &c->ask[a->a], a, *fd, ROLE_VAULT, true);
     case ATTACH_RING_ANSWER:
-        return attach_star_ring(c, &c->answer[a->a], a, *fd, ROLE_VAULT, false);
     case ATTACH_RING_FACT:
-        return attach_star_ring(c, &c->fact[a->a], a, *fd, ROLE_STORE, true);
     case ATTACH_RING_RESTORE:
-        return attach_star_ring(c, &c->restore[a->a], a, *fd, ROLE_STORE, false);
+        return attach_star(c, a, *fd);
     case ATTACH_RING_PEER:
         return attach_peer_ring(c, a, *fd);
     case ATTACH_TARGETS:
-        return attach_board(c, &c->targets, &c->targets_own, a, *fd);
     case ATTACH_CERTS:
-        return attach_board(c, &c->certs, &c->certs_own, a, *fd);
+        return a->kind == ATTACH_CERTS ? attach_board(c, &c->certs, &c->certs_own, a, *fd)
+                                       : attach_board(c, &c->targets, &c->targets_own, a, *fd);
     case ATTACH_RESOLVER:
         return c->ch.role == ROLE_FETCH && a->a < ARRAY_LEN(c->resolver)
                    ? attach_map(&c->resolver[a->a], a, *fd, true)

@@ -4,9 +4,9 @@
 #define MEDIA_STATE_H
 #include "media/stats.h"
 #include "media/suite.h"
+#include "media/tone.h"
 #include "media/voice.h"
 #include "wire/rtp/rtp.h"
-#include "media/tone.h"
 #include "wire/sdp/sdp.h"
 
 #define CLOCKS_MAX 8u
@@ -134,8 +134,8 @@ void stream_meter(struct stream *s, uint8_t kind, uint8_t ptime_a_ms, uint8_t pt
 void legs_link(struct media *m, struct media_leg *l); /* streams of l and of its pair */
 
 /* --- voice.c --- */
-/* A packet, plain by now, of a leg that Ringwall itself speaks with: turned into our own, which goes
- * back (true), or heard. */
+/* A packet, plain by now, of a leg that Ringwall itself speaks with: turned into our own, which
+ * goes back (true), or heard. */
 bool voice_packet(struct media *m, struct stream *s, struct pkt *pk, const struct rtp *r);
 
 /* --- codecs.c: lists of encoding names --- */

@@ -41,7 +41,12 @@ void house_policy(struct policy *p)
     zone(p, "lan", 1u << LISTEN_LAN, "198.51.100.0/24", false);
     peer(p, "pbx", PBX_AT);
     p->roles[p->n_roles].name = test_text(p, "user");
-    p->roles[p->n_roles++].outbound = true;
+    struct policy_role *role = &p->roles[p->n_roles++]; /* the detectors are on trial, not rights */
+    role->outbound = true;
+    rights_role_default(&role->rights);
+    role->rights.classes = (1u << CLASS_COUNT) - 1;
+    role->rights.n_countries = RIGHTS_ALL;
+    role->rights.features = FEATURE_TRANSFER_OUT | FEATURE_FORWARD_OUT | FEATURE_ANONYMOUS;
     test_route(p, "out", "0.", ROUTE_PEERS);
     test_route(p, "abroad", "+.", ROUTE_PEERS);
     test_route(p, "people", "*", ROUTE_USERS);

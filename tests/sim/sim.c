@@ -231,15 +231,6 @@ static void vault_asked(struct sim *s, unsigned engine, struct str bytes)
 
 /* --- what the cores want --- */
 
-/* The record of an attempt that the gates refused: it never was a call, and never began. */
-static bool refused_record(const struct sim *s, const struct fact *f)
-{
-    for (size_t i = 0; i < s->n_starts; i++)
-        if (s->starts[i] == f->u.end.session)
-            return false;
-    return !f->u.end.answer_us && f->u.end.n_legs == 1 && f->u.end.start_us == f->u.end.end_us;
-}
-
 static void fact_seen(struct sim *s, struct str bytes)
 {
     static struct fact f;
@@ -250,7 +241,7 @@ static void fact_seen(struct sim *s, struct str bytes)
         s->starts[s->n_starts++] = f.u.start.session;
     if (f.kind == FACT_TRANSFER)
         ++*(f.code == 200 ? &s->transfers : f.code == 302 ? &s->redirects : &s->transfers_failed);
-    if (f.kind == FACT_CALL_END && !refused_record(s, &f) && s->n_ends < ARRAY_LEN(s->ends))
+    if (f.kind == FACT_CALL_END && !f.u.end.refused && s->n_ends < ARRAY_LEN(s->ends))
         s->ends[s->n_ends++] = f.u.end.session;
 }
 

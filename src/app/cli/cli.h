@@ -46,8 +46,8 @@ struct cli { /* what the command line says; strings borrow from argv */
     char state_buf[512], config_buf[600];
 };
 typedef int command_fn(struct cli *c);
-command_fn cmd_init, cmd_check, cmd_run, cmd_selftest, cmd_phone, cmd_verify_log, cmd_rules, cmd_rates,
-    cmd_reasons, cmd_version;
+command_fn cmd_init, cmd_check, cmd_run, cmd_selftest, cmd_phone, cmd_verify_log, cmd_rules,
+    cmd_rates, cmd_reasons, cmd_version;
 command_fn cmd_stir;
 command_fn cmd_status, cmd_calls, cmd_peers, cmd_bindings, cmd_cdr, cmd_explain, cmd_events;
 command_fn cmd_replay, cmd_fraud, cmd_top;

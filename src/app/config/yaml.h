@@ -86,7 +86,7 @@ field_fn rd_chars;              /* dst: char[max + 1] */
 field_fn rd_bool;               /* dst: bool */
 field_fn rd_u8, rd_u16, rd_u32; /* min..max */
 field_fn rd_seconds, rd_seconds16;
-field_fn rd_ms;                 /* dst: uint32_t; "800ms", "2s" */
+field_fn rd_ms;          /* dst: uint32_t; "800ms", "2s" */
 field_fn rd_word;        /* dst: uint8_t; more: struct word[], ended by NULL */
 field_fn rd_addr, rd_ip; /* dst: struct addr; port 0 if there is none */
 field_fn rd_date;        /* dst: struct wall */

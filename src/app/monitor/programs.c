@@ -377,14 +377,27 @@ static void on_directory(struct monitor *m, struct program *p)
     }
 }
 
+/* What the fetch program brings, and what others want of it. */
+static void on_fetch(struct monitor *m, struct program *p)
+{
+    if (m->msg.type == MSG_CERT_ASK)
+        certs_asked(m, p);
+    else if (m->msg.type == MSG_CERT_DONE)
+        certs_done(m, p);
+    else if (m->msg.type == MSG_NOTIFIED)
+        notify_told(m, p);
+    else if (m->msg.type == MSG_TELL)
+        notify_passed(m, p);
+    else if (feeds_told(m, p))
+        bans_feed(m, p);
+}
+
 static void on_msg(struct monitor *m, struct program *p)
 {
     switch (m->msg.type) {
     case MSG_LOCKED:
-        on_locked(m, p);
-        return;
     case MSG_RUNNING:
-        on_running(m, p);
+        (m->msg.type == MSG_LOCKED ? on_locked : on_running)(m, p);
         return;
     case MSG_NOTE:
         on_note(m, p);
@@ -399,26 +412,15 @@ static void on_msg(struct monitor *m, struct program *p)
         connect_for(m, p);
         return;
     case MSG_BAN:
-        bans_asked(m, p);
-        return;
     case MSG_BANS:
-        bans_restored(m, p);
+        (m->msg.type == MSG_BAN ? bans_asked : bans_restored)(m, p);
         return;
     case MSG_CERT_ASK:
-        certs_asked(m, p);
-        return;
     case MSG_CERT_DONE:
-        certs_done(m, p);
-        return;
     case MSG_FEED:
-        if (feeds_told(m, p))
-            bans_feed(m, p);
-        return;
     case MSG_NOTIFIED:
-        notify_told(m, p);
-        return;
     case MSG_TELL:
-        notify_passed(m, p);
+        on_fetch(m, p);
         return;
     case MSG_DRAINED:
         p->drained = true;

@@ -49,7 +49,7 @@ static bool expected(const char *c, enum admin_role r)
                                        "notify",      "calls",    "peers",      "transactions",
                                        "shield-top",  "rates",    "rates-show", "rates-list",
                                        "bindings",    "facts",    "user-list",  "peer-list",
-                                       "device-list", "otp-list", "cert-list", "cert-authority"};
+                                       "device-list", "otp-list", "cert-list",  "cert-authority"};
     static const char *const RECORDS[] = {
         "approvals",    "shield-explain", "stir",        "stir-status",   "explain-call", "fraud",
         "fraud-status", "fraud-caps",     "fraud-locks", "fraud-explain", "cdr",          "explain",
@@ -59,10 +59,9 @@ static bool expected(const char *c, enum admin_role r)
                                           "user-set",    "user-passwd",  "user-role",  "user-del",
                                           "user-unlock", "device-rename"};
     static const char *const SECURITY[] = {
-        "approvals-approve", "approvals-deny", "fraud-release",  "user-md5",
-        "peer-secret",       "peer-del",       "device-approve", "device-revoke",
-        "otp-enrol",         "otp-remove",     "cert-issue",     "cert-renew",
-        "cert-revoke",       "token-issue",    "token-secret"};
+        "approvals-approve", "approvals-deny", "fraud-release", "user-md5",    "peer-secret",
+        "peer-del",          "device-approve", "device-revoke", "otp-enrol",   "otp-remove",
+        "cert-issue",        "cert-renew",     "cert-revoke",   "token-issue", "token-secret"};
 #define IN(list)                                                                                   \
     for (size_t i = 0; i < ARRAY_LEN(list); i++)                                                   \
         if (strcmp(list[i], c) == 0)

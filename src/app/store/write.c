@@ -512,6 +512,23 @@ static void put_admin(struct out *o, const struct fact *f)
     out_json_kstr(o, STR("outcome"), str_c(x < ARRAY_LEN(OUTCOMES) ? OUTCOMES[x] : "failed"));
 }
 
+static void put_reg(struct out *o, const struct fact *f)
+{
+    put_text(o, STR(",\"aor\":"), TEXT_STR(f->u.reg.aor));
+    put_text(o, STR(",\"contact\":"), TEXT_STR(f->u.reg.contact));
+    put_addr(o, STR("source"), &f->u.reg.source);
+    out_json_kstr(o, STR("transport"), transport(f->u.reg.proto));
+    put_time(o, STR(",\"expires_us\":"), f->u.reg.expires_us);
+}
+
+static void put_upstream(struct out *o, const struct fact *f)
+{
+    put_text(o, STR(",\"peer\":"), TEXT_STR(f->u.upstream.peer));
+    put_text(o, STR(",\"aor\":"), TEXT_STR(f->u.upstream.aor));
+    put_addr(o, STR("target"), &f->u.upstream.target);
+    put_time(o, STR(",\"expires_us\":"), f->u.upstream.expires_us);
+}
+
 static void put_members(struct out *o, const struct fact *f)
 {
     switch ((enum fact_kind)f->kind) {
@@ -521,11 +538,7 @@ static void put_members(struct out *o, const struct fact *f)
     case FACT_REGISTERED:
     case FACT_UNREGISTERED:
     case FACT_EXPIRED:
-        put_text(o, STR(",\"aor\":"), TEXT_STR(f->u.reg.aor));
-        put_text(o, STR(",\"contact\":"), TEXT_STR(f->u.reg.contact));
-        put_addr(o, STR("source"), &f->u.reg.source);
-        out_json_kstr(o, STR("transport"), transport(f->u.reg.proto));
-        put_time(o, STR(",\"expires_us\":"), f->u.reg.expires_us);
+        put_reg(o, f);
         break;
     case FACT_PEER_STATE:
         put_text(o, STR(",\"peer\":"), TEXT_STR(f->u.peer.peer));
@@ -541,10 +554,7 @@ static void put_members(struct out *o, const struct fact *f)
         put_process(o, f);
         break;
     case FACT_UPSTREAM:
-        put_text(o, STR(",\"peer\":"), TEXT_STR(f->u.upstream.peer));
-        put_text(o, STR(",\"aor\":"), TEXT_STR(f->u.upstream.aor));
-        put_addr(o, STR("target"), &f->u.upstream.target);
-        put_time(o, STR(",\"expires_us\":"), f->u.upstream.expires_us);
+        put_upstream(o, f);
         break;
     case FACT_TRANSFER:
         put_transfer(o, f);
