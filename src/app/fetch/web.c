@@ -326,7 +326,8 @@ static void why_failed(struct web *w)
     if (cert != X509_V_OK)
         give_up(w, "its certificate is not good: %s", X509_verify_cert_error_string(cert));
     else if (w->failed && w->error == EVREQ_HTTP_DATA_TOO_LONG)
-        give_up(w, "it is longer than %u KiB", most_of(w) >> 10);
+        give_up(w, most_of(w) >> 20 ? "it is longer than %u MiB" : "it is longer than %u KiB",
+                most_of(w) >> 20 ? most_of(w) >> 20 : most_of(w) >> 10);
     else if (w->failed && w->error == EVREQ_HTTP_TIMEOUT)
         give_up(w, "nothing came for %u s", WEB_STALL_S);
     else if (w->failed && w->error == EVREQ_HTTP_INVALID_HEADER)
