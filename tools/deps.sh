@@ -3,7 +3,7 @@
 set -eu
 build="gcc meson ninja-build pkgconf libssl-dev libfyaml-dev libjansson-dev libsqlite3-dev libseccomp-dev libcap-dev libunbound-dev libevent-dev libmaxminddb-dev libcurl4-openssl-dev liboath-dev libqrencode-dev dns-root-data libpcap-dev libncurses-dev libbpf-dev clang-14 nftables libhyperscan-dev libpcre2-dev python3 python3-phonenumbers"
 [ "$(dpkg --print-architecture)" = amd64 ] || build=${build/libhyperscan-dev/} # without it the scanner of our own works
-test="$build bpftool libcmocka-dev clang-14 libclang-rt-14-dev lld-14 clang-format-14 libsrtp2-dev libosip2-dev libsofia-sip-ua-dev python3 python3-pytest python3-cryptography sip-tester oathtool baresip-core linphone-cli sipsak sipvicious nmap
+test="$build bpftool libcmocka-dev clang-14 libclang-rt-14-dev lld-14 clang-format-14 libsrtp2-dev libosip2-dev libsofia-sip-ua-dev python3 python3-pytest python3-cryptography python3-aiosmtpd sip-tester oathtool baresip-core linphone-cli sipsak sipvicious nmap
   kamailio kamailio-tls-modules tshark sox iproute2 openssl unbound bind9-utils sqlite3 jq procps util-linux valgrind"
 bench="$build bpftool libsrtp2-dev libosip2-dev libsofia-sip-ua-dev kamailio kamailio-tls-modules rtpengine-daemon sip-tester python3 iproute2 util-linux valgrind"
 case "${1:-}" in
