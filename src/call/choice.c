@@ -95,8 +95,7 @@ static bool way_failed(struct str reason)
 bool choice_goes_on(const struct leg *b, const struct sip_msg *m)
 {
     (void)b;
-    switch (m->code) {
-    case 500:
+    switch (m->code) { /* 500 may well be about the request itself */
     case 502:
     case 503:
     case 504:
