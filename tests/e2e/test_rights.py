@@ -61,10 +61,12 @@ NUMBERS = {"local": "0301234567", "national": "089123456", "mobile": "0151234567
 @pytest.fixture(scope="module")
 def gr():
     g = Gateway(config=CONFIG, ports="24300-24499", engines=1)
-    for role in ["user", "inside", "all", "austria", "day", "careful"] + CLASSES:
-        r = g.run("user", "add", "u" + role.replace("-", ""), "--state", g.state, "--role", role, "--password-stdin", stdin=f"Test-{role}-7h3k2q9z\n")
+    for role in ["user", "inside", "all", "plain", "austria", "day", "careful"] + CLASSES:
+        r = g.run("user", "add", "u" + role.replace("-", ""), "--state", g.state, "--role", "user" if role == "plain" else role, "--password-stdin", stdin=f"Test-{role}-7h3k2q9z\n")
         assert r.returncode == 0, r.stderr
         g.passwords[role] = f"Test-{role}-7h3k2q9z"
+    r = g.run("user", "add", "fresh", "--state", g.state, "--password-stdin", stdin="Test-fresh-7h3k2q9z\n")  # of role user, with no attempts so far
+    assert r.returncode == 0, r.stderr
     for name in ("yorker", "yall"):
         r = g.run("user", "add", name, "--state", g.state, "--role", "user" if name == "yorker" else "all", "--site", "york", "--password-stdin", stdin=f"Test-{name}-7h3k2q9z\n")
         assert r.returncode == 0, r.stderr
@@ -206,7 +208,7 @@ def test_message(gr):
     assert gr.reason("right_class") > before
 
 
-@pytest.mark.parametrize("role, code", [("user", "603"), ("all", "202")])
+@pytest.mark.parametrize("role, code", [("plain", "603"), ("all", "202")])
 def test_transfer_out(gr, trunk, role, code):
     u = phone(gr, role)
     u.register()
@@ -233,7 +235,7 @@ def test_transfer_out(gr, trunk, role, code):
     assert gr.idle(), gr.ask("calls")
 
 
-@pytest.mark.parametrize("role, out", [("user", False), ("all", True)])
+@pytest.mark.parametrize("role, out", [("plain", False), ("all", True)])
 def test_forward_out(gr, trunk, role, out):
     u = phone(gr, role)
     u.register()
@@ -292,7 +294,7 @@ def test_explain(gr):
     assert [g["gate"] for g in d["gates"]] == ["emergency", "right"] and d["gates"][1]["reason"] == "right_class"
     assert d["route"] == {"name": "plus", "to": "peers", "peers": ["trunk"], "leaves_as": "+8821234567"} and d["numbers_by"].startswith("libphonenumber ")
     assert "name: user," in line(gr, d) and d["decides"]["key"] == "dial"
-    d = explain(gr, "uuser@example.com", "0301234567")
+    d = explain(gr, "fresh@example.com", "0301234567")
     assert d["verdict"] == "pass" and d["number"] == "+49301234567" and d["country"] == "DE" and d["price"]["paid"] and d["price"]["by_class"] and d["price"]["minute_micro"] > 0, d
     assert d["caps"]["calls"] == 2 and d["caps"]["day_micro"] > 0 and [g["verdict"] for g in d["gates"]] == ["pass"] * 4
     d = explain(gr, "uuser", "03055501")
