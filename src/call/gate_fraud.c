@@ -84,7 +84,8 @@ static struct verdict behaves(const struct gate_env *e, struct request *r, const
                             .off_hours = who->off_hours};
     memcpy(x.number, r->number_to.e164, MIN(r->number_to.n, sizeof x.number - 1));
     fraud_step(e->fraud, &x, &r->fraud);
-    if (r->fraud.dry || r->fraud.act <= FRAUD_NOTIFY)
+    /* A PBX or a trunk is many people: what they do together is told, and held by caps. */
+    if (r->fraud.dry || r->fraud.act <= FRAUD_NOTIFY || !who->user)
         return gate_pass();
     /* Who has no code to give cannot be asked for one. */
     if (r->fraud.act == FRAUD_STEP_UP && r->known && r->known->flags & DIRECTORY_SECOND_FACTOR)

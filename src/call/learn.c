@@ -65,7 +65,7 @@ static struct fact *fact_of(struct core *c, const struct fraud_verdict *v, enum 
 
 static void carry_out(struct core *c, struct str who, const struct fraud_verdict *v)
 {
-    if (v->dry || v->act < FRAUD_CUT || !who.n)
+    if (v->dry || v->act < FRAUD_CUT || str_find(who, '@') == who.n) /* a peer is many people */
         return;
     cut_all(c, who);
     if (v->act == FRAUD_LOCK)
