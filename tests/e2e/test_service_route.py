@@ -140,9 +140,10 @@ def test_after_the_engines_died(sgw, desk):
     a = phone(sgw, "alice")
     a.register(100)
     registered(sgw, 1)
-    for name, pid in sgw.pids().items():
-        if name.startswith("engine"):
-            os.kill(pid, signal.SIGKILL)
+    before = {name: pid for name, pid in sgw.pids().items() if name.startswith("engine")}
+    for pid in before.values():
+        os.kill(pid, signal.SIGKILL)
+    assert wait_for(lambda: all(sgw.pids().get(name) not in (None, pid) for name, pid in before.items()), 10)
     assert wait_for(lambda: sgw.run("peers", "--state", sgw.state, "--json").returncode == 0, 10)
     registered(sgw, 1)
     call(sgw, a, desk, f"<sip:orig-alice@{PBX[0]}:{PBX[1]};lr>")
