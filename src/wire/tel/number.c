@@ -7,7 +7,7 @@ struct numbers_country {
 };
 #include "wire/tel/numbers_table.h"
 
-/* What the table's labels say; the order is that of tools/numbers.py. */
+/* What the table's labels say; the order is that of tools/number_table.py. */
 enum label {
     LABEL_NONE,
     LABEL_LAND,

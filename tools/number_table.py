@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Kinds of telephone numbers as one automaton over their digits, from the metadata of
-python3-phonenumbers: numbers.py OUT.h. The same package gives the same bytes.
+python3-phonenumbers: number_table.py OUT.h. The same package gives the same bytes.
 
 Every pattern of the metadata accepts words of bounded length, so the automaton has no cycle and is
 minimal once equal states are one. A state is an offset into a flat table of the ten next states."""
@@ -71,7 +71,7 @@ class Nfa:
         if op == 'MAX_REPEAT':
             low, high, what = arg
             if high > 30:
-                raise SystemExit('numbers.py: a pattern without end')
+                raise SystemExit('number_table.py: a pattern without end')
             for _ in range(low):
                 at = self.word(at, what)
             out = self.state()
@@ -80,7 +80,7 @@ class Nfa:
                 at = self.word(at, what)
                 self.eps[at].append(out)
             return out
-        raise SystemExit('numbers.py: cannot read ' + op)
+        raise SystemExit('number_table.py: cannot read ' + op)
 
     def closure(self, states):
         seen, todo = set(states), list(states)
@@ -103,9 +103,9 @@ def members(items):
         elif op == 'CATEGORY' and str(arg) == 'CATEGORY_DIGIT':
             out.update(range(10))
         else:
-            raise SystemExit('numbers.py: cannot read ' + op)
+            raise SystemExit('number_table.py: cannot read ' + op)
     if not out <= set(range(10)):
-        raise SystemExit('numbers.py: a pattern of more than digits')
+        raise SystemExit('number_table.py: a pattern of more than digits')
     return out
 
 
@@ -204,9 +204,9 @@ def main():
 def write(table, countries, codes, root, short):
     nodes = table.nodes
     if len(nodes) > 65535:
-        raise SystemExit('numbers.py: %u states do not fit 16 bits' % len(nodes))
+        raise SystemExit('number_table.py: %u states do not fit 16 bits' % len(nodes))
     with open(sys.argv[1], 'w', encoding='ascii') as f:
-        f.write('/* Made by tools/numbers.py. */\n')
+        f.write('/* Made by tools/number_table.py. */\n')
         f.write('#define NUMBERS_SOURCE "libphonenumber %s"\n' % phonenumbers.__version__)
         f.write('#define NUMBERS_ROOT %uu\n#define NUMBERS_STATES %uu\n' % (root, len(nodes)))
         f.write('static const uint16_t numbers_next[NUMBERS_STATES][10] = {\n')
