@@ -11,6 +11,7 @@ struct asked {
     struct verdict v;
     struct str dialled;
 };
+#define PASSED_OVER 8u /* rules told of */
 
 static bool dialable(struct str s)
 {
@@ -155,7 +156,39 @@ static void route_put(const struct asked *x, struct out *o)
         out_put(&l, str_skip(x->dialled, t->strip));
         out_json_kstr(o, STR("leaves_as"), out_str(&l));
     }
+    if (t->when != WHEN_ALWAYS) {
+        out_json_kstr(o, STR("site"), policy_text(p, p->sites[t->when_site].name));
+        out_json_kstr(o, STR("when"), t->when == WHEN_OPEN ? STR("open") : STR("closed"));
+    }
     out_ch(o, '}');
+}
+
+/* Rules for that number before the one that holds, and what keeps them from it. */
+static void passed_over_put(const struct asked *x, struct out *o)
+{
+    const struct policy *p = x->c->policy;
+    const struct request *r = &x->r;
+    const struct policy_caller by = {r->zone, r->peer, r->role, r->emergency, r->now.wall};
+    unsigned n = 0;
+    out_json_key(o, STR("passed_over"));
+    out_ch(o, '[');
+    for (unsigned i = 0; i < p->n_routes && &p->routes[i] != r->route && n < PASSED_OVER; i++) {
+        const struct policy_route *t = &p->routes[i];
+        enum route_fit fit = policy_route_fit(p, t, &by, x->dialled);
+        if (fit != ROUTE_NOT_CALLER && fit != ROUTE_NOT_NOW)
+            continue;
+        if (n++)
+            out_ch(o, ',');
+        out_ch(o, '{');
+        out_json_kstr(o, STR("name"), policy_text(p, t->name));
+        out_json_kstr(o, STR("why"), fit == ROUTE_NOT_NOW ? STR("when") : STR("from"));
+        if (fit == ROUTE_NOT_NOW) {
+            out_json_kstr(o, STR("site"), policy_text(p, p->sites[t->when_site].name));
+            out_json_kstr(o, STR("wants"), t->when == WHEN_OPEN ? STR("open") : STR("closed"));
+        }
+        out_ch(o, '}');
+    }
+    out_ch(o, ']');
 }
 
 static void number_put(const struct asked *x, struct out *o)
@@ -267,7 +300,8 @@ static void decides_put(const struct asked *x, const struct payer *who, struct o
     else if (r->route)
         out_json_kstr(o, STR("entry"), policy_text(p, r->route->name));
     if (key || r->route)
-        out_json_kstr(o, STR("key"), key ? str_c(key) : STR("pattern"));
+    bool timed = r->route && r->route->when != WHEN_ALWAYS;
+        out_json_kstr(o, STR("key"), key ? str_c(key) : timed ? STR("when") : STR("pattern"));
     out_ch(o, '}');
 }
 
@@ -302,6 +336,7 @@ static void told(struct asked *x, struct out *o)
     gates_put(x, o);
     route_put(x, o);
     price_put(x, o);
+    passed_over_put(x, o);
     if (user)
         caps_put(x, &pays, o);
     decides_put(x, &pays, o);

@@ -57,7 +57,8 @@ static struct verdict may_call(const struct gate_env *e, struct request *r)
         return gate_refuse(REASON_right_no_route);
     if (!dialled_of_uri(uri, text, sizeof text, &n))
         return gate_refuse(REASON_route_user_unknown);
-    r->route = policy_route(e->policy, r->zone, r->peer, r->role, str_of(text, n));
+    const struct policy_caller by = {r->zone, r->peer, r->role, r->emergency, r->now.wall};
+    r->route = policy_route(e->policy, &by, str_of(text, n));
     if (!r->route)
         return gate_refuse(r->emergency ? REASON_emergency_unrouted : REASON_right_no_route);
     if (r->route->to == ROUTE_REFUSE)

@@ -103,7 +103,8 @@ static bool routes_ok(const struct policy *p)
         const struct span s[] = {r->name, r->pattern, r->prefix};
         if (!spans_ok(p, s, ARRAY_LEN(s)) || !index_ok(r->from_zone, p->n_zones) ||
             !index_ok(r->from_peer, p->n_peers) || !index_ok(r->role, p->n_roles) ||
-            r->to > ROUTE_REFUSE || r->n_peers > POLICY_ROUTE_PEERS)
+            r->to > ROUTE_REFUSE || r->n_peers > POLICY_ROUTE_PEERS || r->when > WHEN_CLOSED ||
+            (r->when != WHEN_ALWAYS && r->when_site >= p->n_sites))
             return false;
         for (unsigned k = 0; k < r->n_peers; k++)
             if (r->peers[k] >= p->n_peers)
@@ -112,11 +113,19 @@ static bool routes_ok(const struct policy *p)
     return true;
 }
 
+static bool consult_ok(const struct policy *p)
+{
+    const struct policy_consult *c = &p->consult;
+    if (!spans_ok(p, &c->url, 1))
+        return false;
+    return !c->on || (c->peer == POLICY_NONE ? c->url.len > 0 : c->peer < p->n_peers);
+}
+
 static bool money_ok(const struct policy *p)
 {
     if (p->n_sites > RIGHTS_SITES || p->n_decks > RATES_DECKS ||
         !spans_ok(p, p->decks, p->n_decks) || !spans_ok(p, &p->currency, 1) ||
-        !spans_ok(p, &p->service_number, 1) || (p->consult.on && p->consult.peer >= p->n_peers) ||
+        !spans_ok(p, &p->service_number, 1) || !consult_ok(p) ||
         fraud_policy_valid(&p->fraud) != OK || stir_policy_valid(&p->stir) != OK ||
         !spans_ok(p, p->stir.allow, p->stir.n_allow) || !spans_ok(p, &p->stir.x5u, 1) ||
         !spans_ok(p, &p->stir.private_name, 1) || token_policy_valid(&p->tokens) != OK)
@@ -303,16 +312,45 @@ bool policy_pattern(struct str pattern, struct str dialled)
     return dialled.n == i;
 }
 
-const struct policy_route *policy_route(const struct policy *p, uint8_t from_zone,
-                                        uint8_t from_peer, uint8_t role, struct str dialled)
+enum route_fit policy_route_fit(const struct policy *p, const struct policy_route *r,
+                                const struct policy_caller *by, struct str dialled)
 {
-    for (unsigned i = 0; i < p->n_routes; i++) {
+    if (!policy_pattern(policy_text(p, r->pattern), dialled))
+        return ROUTE_NOT_NUMBER;
+    if ((r->from_zone != POLICY_NONE && r->from_zone != by->zone) ||
+        (r->from_peer != POLICY_NONE && r->from_peer != by->peer) ||
+        (r->role != POLICY_NONE && r->role != by->role))
+        return ROUTE_NOT_CALLER;
+    if (r->when == WHEN_ALWAYS)
+        return ROUTE_HOLDS;
+    bool open = rights_open(&p->sites[r->when_site], by->now);
+    return open == (r->when == WHEN_OPEN) ? ROUTE_HOLDS : ROUTE_NOT_NOW;
+}
+
+/* What holds now is put behind what an hour closed, if that was meant for the number and this takes
+ * whatever is left: a wildcard to users behind the way to the rescue. */
+static const struct policy_route *for_help(const struct policy *p, const struct policy_route *holds,
+                                           const struct policy_route *closed)
+{
+    bool instead =
+        holds && (holds->to == ROUTE_PEERS || (closed && str_eq(policy_text(p, holds->pattern),
+                                                                policy_text(p, closed->pattern))));
+    return !closed || instead ? holds : closed;
+}
+
+const struct policy_route *policy_route(const struct policy *p, const struct policy_caller *by,
+                                        struct str dialled)
+{
+    const struct policy_route *holds = NULL, *closed = NULL;
+    for (unsigned i = 0; i < p->n_routes && !holds; i++) {
         const struct policy_route *r = &p->routes[i];
-        if ((r->from_zone == POLICY_NONE || r->from_zone == from_zone) &&
-            (r->from_peer == POLICY_NONE || r->from_peer == from_peer) &&
-            (r->role == POLICY_NONE || r->role == role) &&
-            policy_pattern(policy_text(p, r->pattern), dialled))
-            return r;
+        enum route_fit fit = policy_route_fit(p, r, by, dialled);
+        if (by->emergency && r->when != WHEN_ALWAYS && r->to == ROUTE_REFUSE)
+            continue;
+        if (fit == ROUTE_HOLDS)
+            holds = r;
+        if (fit == ROUTE_NOT_NOW && !closed)
+            closed = r;
     }
-    return NULL;
+    return by->emergency ? for_help(p, holds, closed) : holds;
 }

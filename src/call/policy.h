@@ -16,7 +16,7 @@
 #include "sip/flow.h"
 
 #define POLICY_MAGIC        0x5257504cu
-#define POLICY_VERSION      5u
+#define POLICY_VERSION      6u
 #define POLICY_DOMAINS      16u
 #define POLICY_LISTENERS    16u
 #define POLICY_ZONES        32u
@@ -125,6 +125,7 @@ struct policy_peer {
     struct span site; /* whose dial plan numbers from it follow; empty: the first */
 };
 enum route_to { ROUTE_USERS, ROUTE_PEERS, ROUTE_REFUSE };
+enum route_when { WHEN_ALWAYS, WHEN_OPEN, WHEN_CLOSED };
 struct policy_route {
     struct span name;
     uint8_t from_zone;   /* POLICY_NONE = any */
@@ -137,6 +138,7 @@ struct policy_route {
     uint8_t to;          /* enum route_to */
     uint8_t n_peers;
     uint8_t peers[POLICY_ROUTE_PEERS]; /* tried in order */
+    uint8_t when, when_site;           /* enum route_when: by the hours and holidays of that site */
 };
 struct policy_limits {
     uint32_t calls, bindings, transactions, connections, connections_per_source;
@@ -198,8 +200,10 @@ struct policy {
     struct span breach_list; /* file in the vault's folder; empty: none */
     struct policy_consult {
         bool on, fails_open; /* no answer: the call goes (else it is refused) */
-        uint8_t peer;
+        bool inside;         /* the url's host may have a private address */
+        uint8_t peer;        /* POLICY_NONE: by HTTP */
         uint32_t wait_ms;
+        struct span url;
     } consult;                  /* who is asked before a call leaves by a trunk */
     struct span service_number; /* dialled to approve a device by one-time code; empty: none */
     uint32_t step_up_s;         /* how long a code counts for calls to the same country */
@@ -225,9 +229,19 @@ bool policy_domain(const struct policy *p, struct str host); /* a domain or an o
 /* Media rules of a leg in that zone over that flow. */
 struct media_policy policy_media(const struct policy *p, uint8_t zone, const struct flow *f,
                                  struct wall now);
-/* First route that fits; NULL if none (deny). from_peer/role POLICY_NONE if it has none. */
-const struct policy_route *policy_route(const struct policy *p, uint8_t from_zone,
-                                        uint8_t from_peer, uint8_t role, struct str dialled);
+/* Who calls, and when; peer and role POLICY_NONE if he has none. */
+struct policy_caller {
+    uint8_t zone, peer, role;
+    bool emergency;
+    struct wall now;
+};
+enum route_fit { ROUTE_HOLDS, ROUTE_NOT_NUMBER, ROUTE_NOT_CALLER, ROUTE_NOT_NOW };
+enum route_fit policy_route_fit(const struct policy *p, const struct policy_route *r,
+                                const struct policy_caller *by, struct str dialled);
+/* First route that holds; NULL if none (deny). No hour refuses an emergency call, and if none that
+ * holds leads out, one that is closed now does. */
+const struct policy_route *policy_route(const struct policy *p, const struct policy_caller *by,
+                                        struct str dialled);
 /* The site of that name; the first if there is none or no name. Never NULL. */
 const struct rights_site *policy_site(const struct policy *p, struct str name);
 struct dial_plan policy_plan(const struct policy *p, const struct rights_site *s);

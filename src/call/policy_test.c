@@ -49,6 +49,12 @@ static void damaged_snapshots_are_refused(void **state)
     BAD(p.routes[1].peers[0] = 1);
     BAD(p.routes[1].from_peer = 1);
     BAD(p.routes[1].to = ROUTE_REFUSE + 1);
+    BAD(p.routes[1].when = WHEN_CLOSED + 1);
+    BAD(p.routes[1].when = WHEN_OPEN);
+    BAD(p.n_sites = 1; p.routes[1].when = WHEN_OPEN; p.routes[1].when_site = 1);
+    BAD(p.consult.on = true; p.consult.peer = 1);
+    BAD(p.consult.on = true; p.consult.peer = POLICY_NONE);
+    BAD(p.consult.url.off = 60000);
     BAD(p.rtp_min = p.rtp_max + 1);
     BAD(p.guard.kernel = KERNEL_NONE + 1);
     BAD(p.guard.n_interfaces = GUARD_INTERFACES + 1);
@@ -164,12 +170,93 @@ static void patterns(void **state)
 static void first_route_that_fits_decides(void **state)
 {
     (void)state;
-    assert_ptr_equal(policy_route(&p, 0, POLICY_NONE, 0, STR("0900123")), &p.routes[0]);
-    assert_ptr_equal(policy_route(&p, 0, POLICY_NONE, 0, STR("100")), &p.routes[1]);
-    assert_null(policy_route(&p, 1, POLICY_NONE, 0, STR("100")));
-    assert_null(policy_route(&p, 0, POLICY_NONE, 0, STR("zoe")));
+    struct policy_caller by = {.peer = POLICY_NONE}, other = {.zone = 1, .peer = POLICY_NONE};
+    assert_ptr_equal(policy_route(&p, &by, STR("0900123")), &p.routes[0]);
+    assert_ptr_equal(policy_route(&p, &by, STR("100")), &p.routes[1]);
+    assert_null(policy_route(&p, &other, STR("100")));
+    assert_null(policy_route(&p, &by, STR("zoe")));
     p.routes[2].role = 1;
-    assert_null(policy_route(&p, 0, POLICY_NONE, 0, STR("alice")));
+    assert_null(policy_route(&p, &by, STR("alice")));
+    assert_int_equal(policy_route_fit(&p, &p.routes[2], &by, STR("alice")), ROUTE_NOT_CALLER);
+    assert_int_equal(policy_route_fit(&p, &p.routes[2], &by, STR("100")), ROUTE_NOT_NUMBER);
+}
+
+#define MINUTE_US INT64_C(60000000)
+static struct policy_caller at_minute(int64_t m) /* since Monday 1970-01-05, 0:00 UTC */
+{
+    return (struct policy_caller){.peer = POLICY_NONE, .now = {(4 * 1440 + m) * MINUTE_US}};
+}
+
+/* Open on Mondays from 8:00 to 18:00; and the second site, where it is an hour later. */
+static void with_hours(void)
+{
+    p.n_sites = 2;
+    for (unsigned i = 0; i < 2; i++) {
+        p.sites[i].n_week = 1;
+        p.sites[i].week[0].from = 480;
+        p.sites[i].week[0].to = 1080;
+    }
+    p.sites[1].n_shifts = 1;
+    p.sites[1].shifts[0].offset_s = 3600;
+    p.routes[0] = p.routes[1];
+    p.routes[0].when = WHEN_OPEN;
+    p.routes[2].when = WHEN_CLOSED;
+}
+
+static void a_route_holds_by_the_hour(void **state)
+{
+    (void)state;
+    with_hours();
+    assert_ok(policy_valid(&p, sizeof p));
+    static const struct {
+        int64_t minute;
+        uint8_t site;
+        bool open;
+    } row[] = {{479, 0, false},  {480, 0, true},   {1079, 0, true},
+               {1080, 0, false}, {419, 1, false},  {420, 1, true},
+               {1019, 1, true},  {1020, 1, false}, {1440 + 600, 0, false}};
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        struct policy_caller by = at_minute(row[i].minute);
+        p.routes[0].when_site = p.routes[2].when_site = row[i].site;
+        assert_ptr_equal(policy_route(&p, &by, STR("100")), &p.routes[row[i].open ? 0 : 1]);
+        assert_int_equal(policy_route_fit(&p, &p.routes[0], &by, STR("100")),
+                         row[i].open ? ROUTE_HOLDS : ROUTE_NOT_NOW);
+        assert_ptr_equal(policy_route(&p, &by, STR("alice")), row[i].open ? NULL : &p.routes[2]);
+    }
+    p.sites[0].n_holidays = 1;
+    p.sites[0].holidays[0] = 4;
+    p.routes[0].when_site = 0;
+    struct policy_caller by = at_minute(600);
+    assert_ptr_equal(policy_route(&p, &by, STR("100")), &p.routes[1]);
+}
+
+static void no_hour_keeps_a_call_for_help(void **state)
+{
+    (void)state;
+    with_hours();
+    struct policy_caller night = at_minute(60), day = at_minute(600);
+    night.emergency = day.emergency = true;
+    p.routes[1].pattern = fixture_text(&p, "*");
+    p.routes[1].to = ROUTE_USERS;
+    /* The only way out is closed: it is taken all the same, not the wildcard to users. */
+    assert_ptr_equal(policy_route(&p, &night, STR("112")), &p.routes[0]);
+    /* Another way out that holds now is the better one. */
+    p.routes[1].to = ROUTE_PEERS;
+    assert_ptr_equal(policy_route(&p, &night, STR("112")), &p.routes[1]);
+    assert_ptr_equal(policy_route(&p, &day, STR("112")), &p.routes[0]);
+    /* Whoever answers the same number at other hours is meant to. */
+    p.routes[1].to = ROUTE_USERS;
+    p.routes[1].pattern = p.routes[0].pattern;
+    assert_ptr_equal(policy_route(&p, &night, STR("112")), &p.routes[1]);
+    /* Refused by the hour: not what is for help. */
+    p.routes[0].to = ROUTE_REFUSE;
+    p.routes[0].when = WHEN_CLOSED;
+    assert_ptr_equal(policy_route(&p, &night, STR("112")), &p.routes[1]);
+    night.emergency = false;
+    assert_ptr_equal(policy_route(&p, &night, STR("112")), &p.routes[0]);
+    night.emergency = true;
+    p.routes[0].when = WHEN_ALWAYS;
+    assert_ptr_equal(policy_route(&p, &night, STR("112")), &p.routes[0]);
 }
 
 static void peers_by_address(void **state)
@@ -203,6 +290,8 @@ int main(void)
         cmocka_unit_test_setup(kinds_codecs_and_fax_follow_the_zone, setup),
         cmocka_unit_test_setup(patterns, setup),
         cmocka_unit_test_setup(first_route_that_fits_decides, setup),
+        cmocka_unit_test_setup(a_route_holds_by_the_hour, setup),
+        cmocka_unit_test_setup(no_hour_keeps_a_call_for_help, setup),
         cmocka_unit_test_setup(peers_by_address, setup),
         cmocka_unit_test_setup(domains_and_own_addresses, setup)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -71,8 +71,28 @@ static void route_show(FILE *to, const json_t *r)
                           json_string_value(p));
     }
     if (member(r, "leaves_as") && n > 0 && (size_t)n < sizeof text)
-        (void)snprintf(text + n, sizeof text - (size_t)n, ", as %s", member(r, "leaves_as"));
+        n += snprintf(text + n, sizeof text - (size_t)n, ", as %s", member(r, "leaves_as"));
+    if (member(r, "when") && n > 0 && (size_t)n < sizeof text)
+        (void)snprintf(text + n, sizeof text - (size_t)n, ", while %s is %s",
+                       member(r, "site") ? member(r, "site") : "?", member(r, "when"));
     row(to, "route", text);
+}
+
+static void passed_over_show(FILE *to, const json_t *d)
+{
+    char text[200];
+    const json_t *r;
+    size_t i;
+    json_array_foreach(json_object_get(d, "passed_over"), i, r)
+    {
+        const char *name = member(r, "name") ? member(r, "name") : "?", *wants = member(r, "wants");
+        if (wants)
+            (void)snprintf(text, sizeof text, "%.60s: only while %.60s is %.10s", name,
+                           member(r, "site") ? member(r, "site") : "?", wants);
+        else
+            (void)snprintf(text, sizeof text, "%.60s: not for this caller (from)", name);
+        row(to, "not", text);
+    }
 }
 
 static void price_show(FILE *to, const json_t *p)
@@ -135,6 +155,7 @@ void show_explain_call(FILE *to, const struct cli *c, const json_t *d)
     number_show(to, d);
     gates_show(to, d);
     route_show(to, json_object_get(d, "route"));
+    passed_over_show(to, d);
     price_show(to, json_object_get(d, "price"));
     caps_show(to, json_object_get(d, "caps"));
     if (!by)

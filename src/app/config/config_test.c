@@ -8,7 +8,9 @@
 #define WAIVE                                                                                      \
     "waivers: [{name: w, zone: pbx, allow: [plain-signalling, plain-media], owner: o, reason: r, " \
     "expires: 2027-06-30}]\n"
-#define PLAIN D UDP PBXZ PBX WAIVE
+#define PLAIN      D UDP PBXZ PBX WAIVE
+#define SITE(more) "sites: [{name: s, country: DE" more "}]\n"
+#define HOURS      ", timezone: Europe/Berlin, hours: [mon-fri 08:00-18:00]"
 
 struct row {
     const char *text, *said;
@@ -255,6 +257,27 @@ static void peers_and_routes(void **state)
         {PLAIN "routes: [{name: a, pattern: '*', to: users}, {name: b, from: {peer: pbx}, pattern: "
                "1X, to: refuse}]\n",
          "f:6:47: warning: route \"b\" is never reached: \"a\" in line 6 takes its calls; put the "
+         "narrower rule first\n"},
+        {PLAIN "routes: [{name: r, pattern: 1, to: users, when: {hours: open}}]\n",
+         "f:6:50: error: when: there is no site whose hours could count; name one under "
+         "\"sites:\", "
+         "with its hours\n"},
+        {PLAIN SITE("") "routes: [{name: r, pattern: 1, to: users, when: {site: s}}]\n",
+         "f:7:50: error: when: \"hours\" is missing\n"
+         "f:7:50: warning: when: site \"s\" is always open; give it \"hours\" or \"holidays\"\n"},
+        {PLAIN SITE(HOURS) "routes: [{name: r, pattern: 1, to: users, when: {site: t, hours: "
+                           "open}}]\n",
+         "f:7:56: error: site: there is no site named \"t\"; sites are defined under \"sites:\"\n"},
+        {PLAIN SITE(HOURS) "routes: [{name: r, pattern: 1, to: users, when: {hours: shut}}]\n",
+         "f:7:57: error: hours: \"shut\" is not known here; one of: open, closed\n"},
+        {PLAIN SITE(HOURS) "routes: [{name: r, pattern: 1, to: users, when: [open]}]\n",
+         "f:7:50: error: when: a mapping is wanted here; write \"key: value\" lines\n"},
+        /* One for the day and one for the night are both reached; a third is not. */
+        {PLAIN SITE(HOURS) "routes: [{name: a, pattern: 1, to: users, when: {hours: open}},\n"
+                           " {name: b, pattern: 1, to: refuse, when: {hours: closed}},\n"
+                           " {name: c, pattern: 1, to: users},\n"
+                           " {name: d, pattern: 1, to: refuse, when: {hours: open}}]\n",
+         "f:10:3: warning: route \"d\" is never reached: \"a\" in line 7 takes its calls; put the "
          "narrower rule first\n"},
     };
     (void)state;

@@ -175,12 +175,15 @@ static void default_is_good(void **state)
     assert_ok(load(text));
     assert_string_equal(said, "");
     const struct policy *p = &cfg.policy;
-    const struct policy_route *r = policy_route(p, 0, POLICY_NONE, 0, STR("2001"));
+    struct policy_caller by = {0, POLICY_NONE, 0, false, OPTS.now};
+    const struct policy_route *r = policy_route(p, &by, STR("2001"));
     assert_non_null(r);
     assert_int_equal(r->to, ROUTE_PEERS);
-    assert_int_equal(policy_route(p, 0, POLICY_NONE, 0, STR("alice"))->to, ROUTE_USERS);
-    assert_int_equal(policy_route(p, 1, 0, POLICY_NONE, STR("alice"))->to, ROUTE_USERS);
-    assert_null(policy_route(p, 1, POLICY_NONE, POLICY_NONE, STR("alice")));
+    assert_int_equal(policy_route(p, &by, STR("alice"))->to, ROUTE_USERS);
+    by = (struct policy_caller){.zone = 1, .role = POLICY_NONE, .now = OPTS.now};
+    assert_int_equal(policy_route(p, &by, STR("alice"))->to, ROUTE_USERS);
+    by.peer = POLICY_NONE;
+    assert_null(policy_route(p, &by, STR("alice")));
 
     assert_non_null(mkdtemp(dir));
     assert_ok(config_default_write(dir, &d));

@@ -96,12 +96,13 @@ static void rd_deck(struct load *l, const struct field *f, struct fy_node *n, vo
         *(uint8_t *)dst = (uint8_t)(i + 1);
 }
 
+static const struct ref_kind REF_SITE = {"site", offsetof(struct policy, sites),
+                                         sizeof(struct rights_site),
+                                         offsetof(struct policy, n_sites)};
+
 static void rd_site(struct load *l, const struct field *f, struct fy_node *n, void *dst)
 {
-    static const struct ref_kind SITES = {"site", offsetof(struct policy, sites),
-                                          sizeof(struct rights_site),
-                                          offsetof(struct policy, n_sites)};
-    uint8_t i = ref_find(l, &SITES, f->key, n);
+    uint8_t i = ref_find(l, &REF_SITE, f->key, n);
     if (i != POLICY_NONE)
         *(struct span *)dst = l->p->sites[i].name;
 }
@@ -284,10 +285,35 @@ static void rd_to(struct load *l, const struct field *f, struct fy_node *n, void
     (void)map_read(l, n, "to", TO, ARRAY_LEN(TO), r);
 }
 
+static const struct word HOURS[] = {{"open", WHEN_OPEN}, {"closed", WHEN_CLOSED}, {NULL, 0}};
+static const struct field WHEN[] = {
+    {"site", rd_ref, AT(policy_route, when_site), false, 0, 0, &REF_SITE},
+    {"hours", rd_word, AT(policy_route, when), true, 0, 0, HOURS},
+};
+
+static void rd_when(struct load *l, const struct field *f, struct fy_node *n, void *dst)
+{
+    struct policy_route *r = dst;
+    if (!l->p->n_sites) {
+        problem(l, pos_of(n), "name one under \"sites:\", with its hours",
+                "%s: there is no site whose hours could count", f->key);
+        return;
+    }
+    (void)map_read(l, n, f->key, WHEN, ARRAY_LEN(WHEN), dst);
+    if (r->when_site >= l->p->n_sites)
+        return; /* told */
+    const struct rights_site *s = &l->p->sites[r->when_site];
+    if (!s->n_week && !s->n_holidays)
+        warning(l, pos_of(n), "give it \"hours\" or \"holidays\"",
+                "%s: site \"%.*s\" is always open", f->key, (int)s->name.len,
+                policy_text(l->p, s->name).p);
+}
+
 static const struct field ROUTE[] = {
     {"name", rd_name, AT(policy_route, name), true, 1, 30, NULL},
     {"from", rd_from, 0, false, 0, 0, NULL},
     {"pattern", rd_pattern, AT(policy_route, pattern), true, 0, 0, NULL},
+    {"when", rd_when, 0, false, 0, 0, NULL},
     {"strip", rd_u8, AT(policy_route, strip), false, 0, 30, NULL},
     {"prefix", rd_prefix, AT(policy_route, prefix), false, 0, 0, NULL},
     {"to", rd_to, 0, true, 0, 0, NULL},

@@ -209,7 +209,8 @@ static void judge_routes(struct load *l)
             struct str pat = policy_text(p, a->pattern);
             bool all = str_eq(pat, STR("*")) || str_eq(pat, policy_text(p, r->pattern));
             if (!all || !covers(a->from_zone, r->from_zone) ||
-                !covers(a->from_peer, r->from_peer) || !covers(a->role, r->role))
+                !covers(a->from_peer, r->from_peer) || !covers(a->role, r->role) ||
+                (a->when != WHEN_ALWAYS && (a->when != r->when || a->when_site != r->when_site)))
                 continue;
             warning(l, l->route_at[i], "put the narrower rule first",
                     "route \"%.*s\" is never reached: \"%.*s\" in line %u takes its calls",

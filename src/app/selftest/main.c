@@ -135,7 +135,8 @@ static bool find_plan(const struct policy *p, struct plan *ret)
                 !p->peers[r->peers[0]].n_targets ||
                 !number_for(policy_text(p, r->pattern), ret->number, sizeof ret->number))
                 continue;
-            if (policy_route(p, z, POLICY_NONE, 0, str_c(ret->number)) != r)
+            const struct policy_caller by = {z, POLICY_NONE, 0, false, clock_now().wall};
+            if (policy_route(p, &by, str_c(ret->number)) != r)
                 continue;
             ret->listener = l;
             ret->peer = r->peers[0];
