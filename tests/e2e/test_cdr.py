@@ -2,23 +2,11 @@
 import csv, io, json, os, time
 import pytest
 from gateway import Gateway, wait_for
+from office import office
 from ua import Call, Ua, sdp
 
 GW, LAN, PHONE, TRUNK = "127.0.79.1", "127.0.80.1", "127.0.79.20", "127.0.80.10"
-CONFIG = """
-domains: [example.com]
-state: {state}
-engines: {engines}
-media: {{ports: {ports}}}
-listeners:
-  - {{name: udp, transport: udp, address: "127.0.79.1:5060"}}
-  - {{name: lan, transport: udp, address: "127.0.80.1:5060"}}
-zones:
-  - {{name: phones, listeners: [udp], sources: [127.0.79.0/24], media: rtp, nat: yes, registration: yes}}
-  - {{name: lan, listeners: [lan], sources: [127.0.80.0/24], media: rtp, authenticate: no}}
-waivers:
-  - {{name: a, zone: phones, allow: [plain-signalling, plain-media], owner: alice@example.com, reason: "test", expires: 2099-01-01}}
-  - {{name: b, zone: lan, allow: [plain-signalling, plain-media], owner: alice@example.com, reason: "test", expires: 2099-01-01}}
+CONFIG = office("127.0.79", "127.0.80", """
 peers:
   - {{name: carrier, kind: pbx, zone: lan, listener: lan, address: "127.0.80.10:5070", trust_identity: yes}}
 roles:
@@ -27,8 +15,7 @@ routes:
   - {{name: no, pattern: "0900.", to: refuse}}
   - {{name: out, pattern: "0.", to: {{peers: [carrier]}}}}
   - {{name: users, pattern: "*", to: users}}
-limits: {{register_min: 10s, {limits}}}
-"""
+""")
 
 
 @pytest.fixture(scope="module")

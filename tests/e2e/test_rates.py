@@ -2,23 +2,11 @@
 import json, os, signal, time
 import pytest
 from gateway import Gateway, wait_for
+from office import office
 from ua import Call, Ua, sdp
 
 GW, LAN, PHONE, TRUNK = "127.0.85.1", "127.0.86.1", "127.0.85.20", "127.0.86.20"
-CONFIG = """
-domains: [example.com]
-state: {state}
-engines: {engines}
-media: {{ports: {ports}}}
-listeners:
-  - {{name: udp, transport: udp, address: "127.0.85.1:5060"}}
-  - {{name: lan, transport: udp, address: "127.0.86.1:5060"}}
-zones:
-  - {{name: phones, listeners: [udp], sources: [127.0.85.0/24], media: rtp, nat: yes, registration: yes}}
-  - {{name: lan, listeners: [lan], sources: [127.0.86.0/24], media: rtp, authenticate: no}}
-waivers:
-  - {{name: a, zone: phones, allow: [plain-signalling, plain-media], owner: alice@example.com, reason: "test", expires: 2099-01-01}}
-  - {{name: b, zone: lan, allow: [plain-signalling, plain-media], owner: alice@example.com, reason: "test", expires: 2099-01-01}}
+CONFIG = office("127.0.85", "127.0.86", """
 sites: [{{name: home, country: DE, area: "30", international: "00", national: "0"}}]
 rates:
   currency: EUR
@@ -32,8 +20,7 @@ roles:
 routes:
   - {{name: out, pattern: "0.", to: {{peers: [trunk]}}}}
   - {{name: users, pattern: "*", to: users}}
-limits: {{register_min: 10s, {limits}}}
-"""
+""")
 ONE = "prefix,price,setup,minimum,increment,description\n49,0.40,0.20,60,60,\"Germany, all\"\n4930,0.30,0.30,60,60,Berlin\n"
 TWO = "prefix;price;from;until\n49;0,01;;\n43;0,02;2020-01-01;2021-12-31\n"
 

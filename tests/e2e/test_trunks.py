@@ -1,24 +1,13 @@
 """Calls to and from trunks: whose number is shown, which trunk is tried first and after what the next, who is asked before, and whose a number is."""
-import os, select, time
+import datetime, json, os, select, time
+from zoneinfo import ZoneInfo
 import pytest
 from gateway import Gateway, wait_for
+from office import office
 from ua import Call, Ua, sdp
 
 GW, LAN, PHONE, NET = "127.0.81.1", "127.0.82.1", "127.0.81.20", "127.0.82."
-CONFIG = """
-domains: [example.com]
-state: {state}
-engines: {engines}
-media: {{ports: {ports}}}
-listeners:
-  - {{name: udp, transport: udp, address: "127.0.81.1:5060"}}
-  - {{name: lan, transport: udp, address: "127.0.82.1:5060"}}
-zones:
-  - {{name: phones, listeners: [udp], sources: [127.0.81.0/24], media: rtp, nat: yes, registration: yes}}
-  - {{name: lan, listeners: [lan], sources: [127.0.82.0/24], media: rtp, authenticate: no}}
-waivers:
-  - {{name: a, zone: phones, allow: [plain-signalling, plain-media], owner: alice@example.com, reason: "test", expires: 2099-01-01}}
-  - {{name: b, zone: lan, allow: [plain-signalling, plain-media], owner: alice@example.com, reason: "test", expires: 2099-01-01}}
+CONFIG = office("127.0.81", "127.0.82", """
 sites:
   - {{name: berlin, country: DE, area: "30", international: "00", national: "0"}}
 peers:
@@ -36,8 +25,8 @@ routes:
   - {{name: plus, pattern: "+.", to: {{peers: [dear, cheap, backup]}}}}
   - {{name: users, pattern: "*", to: users}}
 EXTRA
-limits: {{register_min: 10s, {limits}}}
-"""
+""")
+BERLIN = '{{name: berlin, country: DE, area: "30", international: "00", national: "0"'
 CONSULT = "consult: {{peer: judge, wait: 500ms, fails: %s}}"
 
 
@@ -45,13 +34,12 @@ CONSULT = "consult: {{peer: judge, wait: 500ms, fails: %s}}"
 def own():
     made = []
 
-    def make(extra=""):
-        g = Gateway(config=CONFIG.replace("EXTRA", extra), engines=1, ports="27800-27999", limits="calls: 100")
+    def make(extra="", config=CONFIG):
+        g = Gateway(config=config.replace("EXTRA", extra), engines=1, ports="27800-27999", limits="calls: 100")
         made.append(g)
         for user, args in (("alice", ("--number", "+493055501", "--number", "+493055502")), ("bob", ()), ("carol", ("--role", "strict", "--number", "+493055503"))):
             r = g.run("user", "add", user, "--json", "--state", g.state, *args)
             assert r.returncode == 0, r.stdout + r.stderr
-            import json
             g.passwords[user] = json.loads(r.stdout)["password"]
         return g.start()
     yield make
@@ -151,6 +139,55 @@ def test_order_and_failover(own, net):
     busy(net, name, inv, 486)
     a.expect("486")
     assert not who_rings(net, 0.4)[0], "busy is an answer about who is called, and no other trunk is tried"
+
+
+def by_time(closed_today):
+    """Open around the clock, with a rule of its own for that; closed on three days around today, so that no midnight falls into a test."""
+    day = datetime.datetime.now(ZoneInfo("Europe/Berlin")).date()
+    days = ", ".join(str(day + datetime.timedelta(n)) for n in (-1, 0, 1))
+    hours = ', timezone: Europe/Berlin, hours: ["mon-sun 00:00-24:00"]' + (f", holidays: [{days}]" if closed_today else "")
+    assert BERLIN in CONFIG
+    return CONFIG.replace(BERLIN, BERLIN + hours).replace(
+        "  - {{name: out, ", """  - {{name: day, pattern: "0.", when: {{site: berlin, hours: open}}, to: {{peers: [cheap]}}}}
+  - {{name: night, pattern: "0.", when: {{site: berlin, hours: closed}}, to: {{peers: [backup]}}}}
+  - {{name: out, """)
+
+
+OTHERS = ("in", "from", None)  # the rule for what comes by a trunk
+
+
+def test_a_rule_holds_by_the_hour(own, net):
+    g = own(config=by_time(False))
+    a = phone(g, "alice")
+
+    def goes_to():
+        dial(a, "03012345678")
+        name, inv = who_rings(net)
+        busy(net, name, inv)
+        a.expect("486")
+        return name
+
+    def decides(at=None):
+        r = g.run("explain", "--as", "alice", "--to", "03012345678", *(["--at", at] if at else []), "--config", g.config, "--state", g.state, "--json")
+        assert r.returncode == 0, r.stdout + r.stderr
+        d = json.loads(r.stdout)
+        return d["route"]["name"], d["route"].get("when"), [(x["name"], x["why"], x.get("wants")) for x in d["passed_over"]]
+    assert goes_to() == "cheap" and decides() == ("day", "open", [OTHERS])
+    g.write(by_time(True).replace("EXTRA", ""))
+    r = g.run("reload", "--state", g.state)
+    assert r.returncode == 0, r.stdout + r.stderr
+    assert goes_to() == "backup"
+    assert decides() == ("night", "closed", [OTHERS, ("day", "when", "open")])
+    later = (datetime.datetime.now() + datetime.timedelta(5)).strftime("%Y-%m-%d %H:%M")
+    assert decides(later) == ("day", "open", [OTHERS]), "another day is open"
+    r = g.run("explain", "--as", "alice", "--to", "03012345678", "--config", g.config, "--state", g.state)
+    assert "while berlin is closed" in r.stdout and "day: only while berlin is open" in r.stdout, r.stdout
+    bad = by_time(True).replace("EXTRA", "").replace("hours: closed", "hours: shut")
+    g.write(bad)
+    r = g.run("reload", "--state", g.state)
+    line = next(n for n, text in enumerate(bad.split("\n"), 1) if "hours: shut" in text)
+    assert r.returncode and f":{line}:" in r.stdout + r.stderr and "one of: open, closed" in r.stdout + r.stderr, r.stdout + r.stderr
+    assert goes_to() == "backup", "the old rules stay"
 
 
 def test_a_number_reaches_its_user(own, net):
