@@ -46,6 +46,10 @@ BARS = {
     "connections refused at the door, one core": ("/s", "-", None, None, None, True),
     "TLS handshake begun and left": ("us CPU", "-", None, None, None, False),
     "reload at 1000 calls/s, longest silence": ("ms", "-", None, None, None, False),
+    **{f"gates identity, right and fraud: {u} users, {p} prefixes": ("us CPU", "-", None, 10, 5, False)
+       for u in ("1", "1 000", "100 000") for p in ("1 000", "1 000 000")},
+    "what a call holds in the ledger, to its end: 100 000 users, 1 000 000 prefixes": ("us CPU", "-", None, None, None, False),
+    **{f"ledger memory of an active identity: {n} engine{'s' if n > 1 else ''}": ("B", "-", None, 512, 256, False) for n in (1, 2, 4, 8)},
 }
 PUBLISHED = {"memory of a binding": 843, "memory of an idle TLS connection": 61000}
 rows = {}
@@ -624,8 +628,24 @@ def parse_table(exe, text):
         note("instructions a message: not measured (the kernel refuses hardware counters and valgrind is not installed)")
 
 
+def micro_rows(text):
+    """Rows that a micro benchmark gives besides its text: lines of JSON behind a word."""
+    spaced = lambda n: f"{n:,}".replace(",", " ")
+    for line in re.findall(r"^gates-json (.*)$", text, re.M):
+        j = json.loads(line)
+        us = {k[:-3]: v / 1000 for k, v in j.items() if k.endswith("_ns")}
+        of = f"{spaced(j['users'])} users, {spaced(j['prefixes'])} prefixes"
+        row(f"gates identity, right and fraud: {of}", us["gates"], None,
+            f"{us['identity']:.1f} + {us['right']:.1f} + {us['fraud']:.1f}; the vault, beside them, {us['vault']:.1f}")
+        if f"what a call holds in the ledger, to its end: {of}" in BARS:
+            row(f"what a call holds in the ledger, to its end: {of}", us["ledger"], None, "reserved, answered, released and learnt, 4 shards")
+    for line in re.findall(r"^ledger-json (.*)$", text, re.M):
+        j = json.loads(line)
+        row(f"ledger memory of an active identity: {j['engines']} engine{'s' if j['engines'] > 1 else ''}", j["bytes"], None, j["remark"])
+
+
 def s_micro(_):
-    for name in ("parse", "srtp", "tls", "rules", "ledger"):
+    for name in ("parse", "srtp", "tls", "rules", "ledger", "gates"):
         exe = os.path.join(BUILD, "bench", name)
         if not os.path.exists(exe):
             note(f"micro benchmark {name} is not built here")
@@ -633,7 +653,8 @@ def s_micro(_):
         say(f"  {name}:")
         args = glob.glob(os.path.join(ROOT, "packaging", "rules", "*.rules")) if name == "rules" else []
         r = subprocess.run([exe, *sorted(args)], capture_output=True, text=True, timeout=120, preexec_fn=on_load_core)
-        say("    " + (r.stdout + r.stderr).strip().replace("\n", "\n    "))
+        say("    " + re.sub(r"^\w+-json .*\n?", "", r.stdout + r.stderr, flags=re.M).strip().replace("\n", "\n    "))
+        micro_rows(r.stdout if r.returncode == 0 else "")
         if name == "parse" and r.returncode == 0:
             parse_table(exe, r.stdout)
 
