@@ -104,8 +104,9 @@ struct verdict gate_fraud(const struct gate_env *e, struct request *r, struct as
     struct payer who = money_payer(e, who_of(e, r), r->now.wall);
     if (money_locked(e, who.who, r->now.wall))
         return gate_refuse(REASON_fraud_locked);
-    enum reason why = REASON_NONE;
-    if (e->ledger) {
+    struct rate price = money_rate(e, t->peers[0], &r->number_to, r->now.wall);
+    enum reason why = money_unknown(e->policy, &price, r->now.wall);
+    if (why == REASON_NONE && e->ledger) {
         why = caps(e, r, &who, t->peers[0]);
         if (why == REASON_NONE)
             why = trunks(e, r, &who);

@@ -53,6 +53,9 @@ void core_ledger_json(const struct core *c, struct str name, struct out *o, stru
     out_ch(o, '{');
     out_json_kstr(o, STR("name"), name.n ? name : STR("system"));
     out_json_kstr(o, STR("currency"), policy_text(p, p->currency));
+    if (money_unknown(p, &(struct rate){.minute_micro = 60, .minimum_s = 60, .increment_s = 60},
+                      now.wall) != REASON_NONE)
+        out_json_kbool(o, STR("spent_unknown"), true);
     if (c->cfg.ledger.own) {
         if_any(c, LEDGER_SYSTEM, "system", STR("system"), &p->system, o, now);
         for (uint8_t i = 0; i < p->n_peers; i++)
@@ -61,6 +64,9 @@ void core_ledger_json(const struct core *c, struct str name, struct out *o, stru
         for (uint8_t i = 0; i < p->n_roles; i++)
             if (name.n && str_ieq(policy_text(p, p->roles[i].name), name))
                 if_any(c, LEDGER_ROLE, "role", name, &p->roles[i].whole, o, now);
+        for (unsigned i = 0; i < CLASS_COUNT; i++)
+            if (str_eq(number_class_name((enum number_class)i), name))
+                if_any(c, LEDGER_CLASS, "class", name, &p->class_caps[i], o, now);
         if (x.user)
             if_any(c, LEDGER_IDENTITY, "identity", name,
                    money_caps(p, &x, LEDGER_IDENTITY, CLASS_UNKNOWN, POLICY_NONE), o, now);

@@ -182,7 +182,9 @@ enum reason money_begin(struct leg *b)
     struct keys x;
     keys_of(b, &who, &r, &x);
     if (!take_over(b, &x, &r, &why)) {
-        why = trunk_full(c, &x, &r, &at);
+        why = k->emergency ? REASON_NONE : money_unknown(c->policy, &r, c->now.wall);
+        if (why == REASON_NONE)
+            why = trunk_full(c, &x, &r, &at);
         if (why == REASON_NONE)
             why = ledger_reserve(&c->cfg.ledger, x.v, x.n, &r, c->now.wall, &b->pay.hold, &at);
         if (why == REASON_capacity_ledger && k->emergency)

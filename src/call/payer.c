@@ -85,6 +85,12 @@ static enum reason at_cap(struct ledger_refusal *ret, enum reason why, int64_t u
     return why;
 }
 
+enum reason money_unknown(const struct policy *p, const struct rate *r, struct wall now)
+{
+    bool unknown = p->spent_unknown.us && ledger_same_window(SPAN_MONTH, p->spent_unknown, now);
+    return unknown && rate_price(r, 1) > 0 ? REASON_fraud_unknown : REASON_NONE;
+}
+
 enum reason money_reached(const struct ledger_sum *s, const struct caps *c, int64_t first,
                           struct ledger_refusal *ret)
 {

@@ -19,6 +19,9 @@ bool money_outside(const struct policy *p, uint8_t peer, uint8_t number_class);
 struct rate money_rate(const struct gate_env *e, uint8_t peer, const struct number *to,
                        struct wall now);
 
+/* fraud_unknown where the price is more than nothing and what was spent this month is not known. */
+enum reason money_unknown(const struct policy *p, const struct rate *r, struct wall now);
+
 /* Which cap of one key is reached already, if another call begins; first: the least that it would
  * cost. Fills used and cap of *ret. */
 enum reason money_reached(const struct ledger_sum *s, const struct caps *c, int64_t first,

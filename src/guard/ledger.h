@@ -115,6 +115,8 @@ MUST_CHECK enum err ledger_plant(struct ledger *l, const struct ledger_seed *s, 
 /* Are both in the same hour, day or month (UTC)? */
 bool ledger_same_window(enum span_of_time t, struct wall a, struct wall b);
 uint32_t ledger_rows_used(const struct ledger_shard *s);
+/* Grows before each write: the same twice, nothing was begun between. */
+uint32_t ledger_writes(const struct ledger_shard *s);
 /* Walks the rows of a shard: *it from 0; false at the end. ledger_walk believes nothing in it. */
 bool ledger_walk(const struct ledger_shard *s, size_t bytes, uint32_t *it,
                  struct ledger_seed *ret_row, uint32_t *ret_calls, struct wall now);

@@ -29,7 +29,7 @@ struct ledger_shard {
     uint32_t magic, buckets;
     uint32_t used, sweep; /* the writer's */
     uint64_t salt;
-    uint32_t latest, pad0; /* the writer's: the latest minute it has seen */
+    uint32_t latest, writes; /* the writer's: the latest minute it has seen; how often it wrote */
     uint64_t pad[4];
     ALIGNED(64) struct ledger_bucket bucket[];
 };

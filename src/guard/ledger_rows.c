@@ -46,6 +46,7 @@ struct ledger_clock ledger_clock_move(struct ledger_shard *own, struct wall now)
 {
     struct ledger_clock c = ledger_clock_of(own, now);
     own->latest = c.minute;
+    ATOM_PUT(&own->writes, own->writes + 1);
     return c;
 }
 
@@ -309,6 +310,11 @@ void ledger_ahead(const struct ledger *l, uint64_t key)
 uint32_t ledger_rows_used(const struct ledger_shard *s)
 {
     return s->used;
+}
+
+uint32_t ledger_writes(const struct ledger_shard *s)
+{
+    return ATOM_GET(&s->writes);
 }
 
 bool ledger_next(const struct ledger_shard *s, uint32_t *it, struct ledger_seed *ret_row,

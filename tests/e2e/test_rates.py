@@ -1,5 +1,5 @@
 """Prices: the commands, a reload with good and bad decks; and sums of money over a restart, a killed monitor, a killed engine and a damaged file."""
-import json, os, signal, time
+import json, os, re, signal, time
 import pytest
 from gateway import Gateway, wait_for
 from office import office
@@ -48,11 +48,11 @@ def trunk():
     return Ua(TRUNK, 5080, (LAN, 5060), "udp", "trunk")
 
 
-def call(g, t, talk=0.3):
+def call(g, t, talk=0.3, number="0301234567"):
     """Calls out, talks and hangs up: the code, or 200."""
     u = Ua(PHONE, 0, (GW, 5060), "udp", "alice", g.passwords["alice"])
     try:
-        c = Call(u, "0301234567", sdp(PHONE, 42000))
+        c = Call(u, number, sdp(PHONE, 42000))
         c.invite()
         m = t.recv(1.5)
         while m and m.method != "INVITE":
@@ -136,7 +136,7 @@ def test_money_is_remembered(g):
         assert call(g, t) == 200
         assert call(g, t) == 403
         g.stop()
-        assert os.stat(os.path.join(g.state, "ledger")).st_mode & 0o777 == 0o600
+        assert [os.stat(f).st_mode & 0o777 for f in copies(g)] == [0o600] * 2
         g.start()
         assert call(g, t) == 403, "forgotten by a restart"
         for name, pid in g.pids().items():
@@ -149,12 +149,123 @@ def test_money_is_remembered(g):
         time.sleep(1)
         g.start()
         assert call(g, t) == 403, "forgotten when everything was killed"
-        g.stop()
-        with open(os.path.join(g.state, "ledger"), "r+b") as f:
-            f.seek(40)
-            f.write(b"\xff\xff")
-        g.start()
-        assert "ledger is damaged" in log(g)
+    finally:
+        t.close()
+
+
+def copies(g):
+    return sorted(os.path.join(g.state, f) for f in os.listdir(g.state) if re.fullmatch(r"ledger\.[01]", f))
+
+
+def newer(g):
+    """By the turn in the head."""
+    return max(copies(g), key=lambda f: int.from_bytes(open(f, "rb").read()[16:24], "little"))
+
+
+def flip(path):
+    with open(path, "r+b") as f:
+        b = f.read()
+        f.seek(len(b) - 5)
+        f.write(bytes([b[-5] ^ 1]))
+
+
+def cut(path):
+    os.truncate(path, os.stat(path).st_size - 7)
+
+
+def test_one_damaged_copy_is_no_loss_of_more_than_a_moment(g):
+    """The newer copy goes: the one before it, of the same spending, counts."""
+    g.start()
+    t = trunk()
+    try:
         assert call(g, t) == 200
+        time.sleep(1.5)  # both copies have seen it: it was reserved, answered, ended
+        for harm in (flip, cut, os.remove):
+            g.stop()
+            assert len(copies(g)) == 2
+            harm(newer(g))
+            g.start()
+            assert "other copy is used" in log(g)
+            assert call(g, t) == 403 and not g.status()["spent_unknown"], harm
+        assert g.reason("fraud_unknown") == 0
+    finally:
+        t.close()
+
+
+def test_both_copies_damaged_nothing_that_costs_goes_out(g):
+    """Fails closed: by name, over a restart and a reload, until an administrator says so; calls for help go."""
+    g.write(CONFIG.replace("routes:\n", 'routes:\n  - {{name: help, pattern: "112", to: {{peers: [trunk]}}}}\n'))
+    g.start()
+    t = trunk()
+    try:
+        assert call(g, t) == 200
+        g.stop()
+        for f in copies(g):
+            flip(f)
+        g.start()
+        assert "is not known: calls that cost money are refused" in log(g) and g.status()["spent_unknown"]
+        assert call(g, t) == 403 and g.reason("fraud_unknown") == 1
+        assert "ringwall fraud accept" in g.run("fraud", "status", "--state", g.state).stdout
+        assert "NOT KNOWN" in g.run("status", "--state", g.state).stdout
+        x = g.run("explain", "--as", "alice", "--to", "0301234567", "--state", g.state)
+        assert "fraud_unknown" in x.stdout, x.stdout + x.stderr
+        assert call(g, t, number="112") == 200
+        assert g.run("reload", "--state", g.state).returncode == 0
+        assert call(g, t) == 403
+        g.stop()
+        g.start()
+        assert g.status()["spent_unknown"] and call(g, t) == 403, "forgotten by a restart"
+        assert g.run("fraud", "accept", "--state", g.state).returncode == 2
+        r = g.run("fraud", "accept", "--state", g.state, "--reason", "looked at the carrier's bill")
+        assert r.returncode == 0, r.stderr
+        assert not g.status()["spent_unknown"] and call(g, t) == 200
+        assert g.run("fraud", "accept", "--state", g.state, "--reason", "again").returncode == 1
+        acts = wait_for(lambda: [a for a in g.ask("audit", "--last", "20")["acts"] if a["act"] == "fraud-accept" and a["why"].startswith("looked")], 3)
+        assert acts and acts[0]["before"] == "spending unknown"
+        g.stop()
+        g.start()
+        assert not g.status()["spent_unknown"] and call(g, t) == 403, "counted since"
+    finally:
+        t.close()
+
+
+@pytest.mark.parametrize("gone", ["copies", "key", "bad key"])
+def test_what_is_missing_is_not_known_either(g, gone):
+    g.start()
+    g.stop()
+    assert len(copies(g)) >= 1
+    if gone == "copies":
+        for f in copies(g):
+            os.remove(f)
+    elif gone == "key":
+        os.remove(os.path.join(g.state, "ledger.key"))
+    else:
+        os.truncate(os.path.join(g.state, "ledger.key"), 3)
+    g.start()
+    assert g.status()["spent_unknown"]
+
+
+def test_killed_within_a_second_of_a_call(g):
+    """kill -9 of the monitor, at any moment after the call: what is lost is the last second at most, and never the cap."""
+    g.start()
+    t = trunk()
+    lost = 0
+    try:
+        for i, wait in enumerate((0.0, 0.5, 1.1, 1.6)):
+            code = call(g, t, talk=0.1)
+            time.sleep(wait)
+            os.killpg(g.proc.pid, signal.SIGKILL)
+            g.proc.wait()
+            time.sleep(0.5)
+            g.start()
+            assert not g.status()["spent_unknown"]
+            after = call(g, t, talk=0.1)
+            if wait > 1.0:
+                assert after == 403, f"forgotten after {wait} s"
+            lost += code == 200 and after == 200
+            if after == 403:
+                break
+        assert lost <= 2 and call(g, t) == 403
+        print("calls forgotten by kill -9:", lost)
     finally:
         t.close()

@@ -91,6 +91,9 @@ static void show_ledger(FILE *to, const struct cli *c, const json_t *doc)
         (void)fprintf(to, "locked: no calls to the outside; `ringwall fraud release`\n");
     if (!json_is_array(all))
         behaviour_put(to, json_object_get(doc, "behaviour"));
+    if (json_is_true(json_object_get(first, "spent_unknown")))
+        (void)fprintf(to, "what was spent is not known: calls that cost money are refused; "
+                          "`ringwall fraud accept`\n");
     json_array_foreach(all, i, e) behaviour_put(to, json_object_get(e, "behaviour"));
 }
 
@@ -355,6 +358,26 @@ static int replay(struct cli *c)
     return ok ? EXIT_OK : EXIT_USAGE;
 }
 
+static void show_accepted(FILE *to, const struct cli *c, const json_t *doc)
+{
+    (void)c;
+    (void)doc;
+    (void)fprintf(to, "spending is counted from what is known; calls that cost money go out\n");
+}
+
+static int accept_unknown(struct cli *c)
+{
+    char text[REQUEST_MAX];
+    struct out o = out_of(text, sizeof text);
+    if (!c->reason) {
+        (void)fprintf(stderr, "ringwall fraud: accept --reason TEXT\n");
+        return EXIT_USAGE;
+    }
+    request_begin(&o, "fraud-accept");
+    out_ch(&o, '}');
+    return ask_and_show(c, out_str(&o), show_accepted);
+}
+
 int cmd_fraud(struct cli *c)
 {
     const char *w = c->words[0];
@@ -368,8 +391,11 @@ int cmd_fraud(struct cli *c)
         return locks(c);
     if (strcmp(w, "release") == 0)
         return release(c);
+    if (strcmp(w, "accept") == 0)
+        return accept_unknown(c);
     if (strcmp(w, "replay") == 0)
         return replay(c);
-    (void)fprintf(stderr, "ringwall fraud: status, caps, explain, locks, release or replay\n");
+    (void)fprintf(stderr,
+                  "ringwall fraud: status, caps, explain, locks, release, accept or replay\n");
     return EXIT_USAGE;
 }

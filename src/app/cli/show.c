@@ -201,6 +201,8 @@ void show_status(FILE *to, const struct cli *c, const json_t *doc)
         line(to, "REFUSED RELOAD", member(doc, "config_error"));
     if (json_is_object(json_object_get(doc, "break_glass")))
         line(to, "THE GLASS WAS BROKEN by", member(json_object_get(doc, "break_glass"), "who"));
+    if (json_is_true(json_object_get(doc, "spent_unknown")))
+        line(to, "WHAT WAS SPENT IS NOT KNOWN", "see ringwall fraud accept");
     if (json_array_size(json_object_get(doc, "approvals")) > 0)
         line(to, "WAITS FOR A SECOND PERSON", "see ringwall approvals");
     (void)fprintf(

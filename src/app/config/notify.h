@@ -23,6 +23,7 @@
     X(APPROVAL_WANTED, "approval-wanted")                                                          \
     X(BREAK_GLASS, "break-glass")                                                                  \
     X(ADMIN_REFUSED, "admin-refused")                                                              \
+    X(LEDGER_UNKNOWN, "ledger-unknown")                                                            \
     X(WAIVER_EXPIRING, "waiver-expiring")                                                          \
     X(TEST, "test")
 enum notify_event {

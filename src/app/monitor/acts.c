@@ -62,7 +62,8 @@ static void copy(char *ret, size_t cap, struct str s)
 void act_begin(struct client *c, struct str request)
 {
     static const char *const WHOM[] = {"user",   "peer", "device", "address", "aor",
-                                       "number", "name", "serial", "who",     "id"};
+                                       "number", "name", "serial", "who",     "id",
+                                       "country"};
     static const char *const HOW[] = {
         "role", "site",  "numbers", "must_change",   "seconds", "treat",  "by",       "detector",
         "off",  "drain", "label",   "second_factor", "days",    "engine", "approved", "class"};

@@ -1,5 +1,5 @@
 /* Risky changes: a reason always, a second person where four_eyes is on, and the glass that can be
- * broken. What waits is kept in memory: a gateway that starts again has forgotten it. */
+ * broken. approve_keep.c keeps what waits over a restart. */
 #include "app/monitor/notify.h"
 #include "app/monitor/shield.h"
 #include "app/monitor/state.h"
@@ -34,6 +34,7 @@ void approvals_turn(struct monitor *m)
         act_tell(m, &a->by, &act, "approval-expired", CONTROL_REFUSED, REASON_NONE);
         monitor_log(m, SEV_NOTICE, "approval %u of %s expired", (unsigned)a->id, a->by.name);
         mem_wipe(a, sizeof *a);
+        approvals_keep(m);
     }
 }
 
@@ -60,6 +61,7 @@ static void wait_for_second(struct monitor *m, struct client *c, struct str req,
     memcpy(a->request, req.p, req.n);
     copy(a->why, sizeof a->why, c->act.why);
     (void)snprintf(a->what, sizeof a->what, "%s", what);
+    approvals_keep(m);
     (void)snprintf(c->act.pending, sizeof c->act.pending, "%u", (unsigned)a->id);
     monitor_log(m, SEV_WARN, "approval %u wanted by %s for %s (%s): %s", (unsigned)a->id,
                 c->by.name, c->command->name, a->why, what);
@@ -244,6 +246,7 @@ static void carry_out(struct monitor *m, struct client *c, struct approval *a)
                    a->by.name);
     (void)snprintf(c->act.before, sizeof c->act.before, "%.180s", a->what);
     mem_wipe(a, sizeof *a);
+    approvals_keep(m); /* before it is done: never twice */
     if (!k) {
         client_sorry(m, c, CONTROL_FAILED, REASON_NONE, "that command is gone");
         return;
@@ -281,6 +284,7 @@ void approve_deny(struct monitor *m, struct client *c, struct str req)
     monitor_log(m, SEV_NOTICE, "approval %u of %s is denied by %s", (unsigned)a->id, a->by.name,
                 c->by.name);
     mem_wipe(a, sizeof *a);
+    approvals_keep(m);
     client_answer(m, c, CONTROL_OK, STR("{\"denied\":true}"));
 }
 
@@ -314,5 +318,6 @@ void approve_glass(struct monitor *m, struct client *c, struct str req)
     if (e == OK && m->risks.n)
         (void)snprintf(m->approvals.glass.what, sizeof m->approvals.glass.what, "reload: %.500s",
                        m->risks.text);
+    approvals_keep(m);
     reload_answer(m, c, e);
 }

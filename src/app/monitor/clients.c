@@ -1,5 +1,6 @@
 /* The control socket (ipc/control.h): few clients, one request each, answered here or by a child.
  */
+#include "app/monitor/lists.h"
 #include "app/monitor/notify.h"
 #include "app/monitor/shield.h"
 #include <errno.h>
@@ -233,16 +234,28 @@ static void forward(struct monitor *m, struct client *c, struct str req, uint32_
                      STR("the program that answers this is not running; see ringwall status"));
 }
 
-/* The reason is ours: the vault takes only members that it knows. */
+/* The reason is ours: the vault takes only members that it knows. Where it keeps who decided, that
+ * is what the kernel says, and not what the request does. */
 static void cmd_vault(struct monitor *m, struct client *c, struct str req)
 {
-    char text[CONTROL_REQUEST_MAX];
-    struct out o = out_of(text, sizeof text);
-    if (control_without(req, "reason", &o))
+    char text[CONTROL_REQUEST_MAX], named[CONTROL_REQUEST_MAX];
+    struct out o = out_of(text, sizeof text), by = out_of(named, sizeof named);
+    struct str name = control_member(req, "cmd");
+    bool sound = control_without(req, "reason", &o);
+    if (sound && (str_starts(name, STR("device-")) || str_starts(name, STR("country-")))) {
+        sound = control_without(out_str(&o), "by", &by);
+        by.n--; /* the brace */
+        out_json_kstr(&by, STR("by"), str_c(c->by.name));
+        out_ch(&by, '}');
+        sound = sound && !by.full;
+        o = by;
+    }
+    if (sound)
         forward(m, c, out_str(&o), VAULT_SLOT, VAULT_SLOT + 1);
     else
         answer_error(m, c, CONTROL_BAD_REQUEST, STR("the request is too long"));
     mem_wipe(text, sizeof text); /* may hold a password */
+    mem_wipe(named, sizeof named);
 }
 
 static void cmd_store(struct monitor *m, struct client *c, struct str req)
@@ -295,6 +308,7 @@ static const struct command {
     {"break-glass", approve_glass},
     {"notify", cmd_notify},
     {"notify-test", cmd_notify_test},
+    {"fraud-accept", ledger_accept},
 };
 
 void client_run(struct monitor *m, struct client *c, const struct admin_command *k, struct str req)

@@ -9,12 +9,14 @@
  * Engines are told. */
 void geo_policy(struct monitor *m);
 
-/* ledger.c: shards with what the file in the state folder says; then that file again every few
- * seconds, and at the end. */
+/* ledger.c: shards with what the newer sound file in the state folder says; then files again every
+ * second in which something changed, and at the end. */
 MUST_CHECK enum err ledger_open(struct monitor *m);
 void ledger_turn(struct monitor *m);
 void ledger_keep(struct monitor *m);
 void ledger_close(struct monitor *m);
+/* fraud-accept: calls that cost money are let out again although what was spent is not known. */
+void ledger_accept(struct monitor *m, struct client *c, struct str req);
 /* Prices from the files of the decks; as geo_policy. */
 void rates_policy(struct monitor *m);
 

@@ -127,6 +127,8 @@ static struct dur until(struct monitor *m)
     other = bans_due(m);
     if (instant_before(other, due))
         due = other;
+    if (instant_before(m->ledger_due, due))
+        due = m->ledger_due;
     if (m->stopping && instant_before(m->stop_due, due))
         due = m->stop_due;
     int64_t us = due.us == INT64_MAX ? INT64_C(1000000) : instant_sub(due, m->loop.now.mono).us;
@@ -203,6 +205,8 @@ static enum err prepare(struct monitor *m)
     if (e == OK)
         e = notify_open(m);
     if (e == OK)
+        approvals_open(m);
+    if (e == OK)
         e = clients_open(m);
     if (e == OK)
         e = signals(m);
@@ -226,6 +230,7 @@ int monitor_main(const struct monitor_cfg *cfg)
     if (e == OK)
         serve(m);
     ledger_keep(m); /* once more, with nobody left who writes */
+    ledger_keep(m); /* both copies */
     int ret = e == ERR_SYNTAX ? MONITOR_CONFIG : e != OK || m->failed ? MONITOR_FAILED : MONITOR_OK;
     clients_close(m);
     notify_close(m);

@@ -190,6 +190,7 @@ static enum err certs_judge(struct monitor *m)
 static enum err swap(struct monitor *m)
 {
     struct shared chain[CONFIG_CERTS], ca, names, policy = {-1, sizeof m->next->policy};
+    m->next->policy.spent_unknown = m->ledger_unknown;
     enum err e = boot_certs(m, m->next, chain, &ca, &names);
     if (e != OK)
         return e;
@@ -234,6 +235,19 @@ static void tell(struct monitor *m)
     shield_policy(m);
     clients_policy(m);
     notify_policy(m);
+}
+
+enum err monitor_policy_again(struct monitor *m)
+{
+    struct shared policy = {-1, sizeof m->conf->policy};
+    enum err e =
+        memfd_sealed("ringwall-policy", &m->conf->policy, sizeof m->conf->policy, &policy.fd);
+    if (e != OK)
+        return e;
+    shared_close(&m->policy);
+    m->policy = policy;
+    supply_all(m, ATTACH_POLICY, 0);
+    return OK;
 }
 
 static enum err refuse_file(struct monitor *m, enum err e)

@@ -127,8 +127,11 @@ struct monitor {
     struct shared ledger[IPC_ENGINES_MAX], ledger_ro[IPC_ENGINES_MAX], rates;
     struct ledger_shard *ledger_view[IPC_ENGINES_MAX]; /* read-only once engines run */
     struct instant ledger_due;
-    uint64_t ledger_kept, rates_mark; /* what was written or given last */
-    bool ledger_failed;
+    uint64_t ledger_kept[2], rates_mark; /* what was written or given last */
+    uint64_t ledger_turn;                /* of the copy that was written last */
+    uint32_t ledger_writes;
+    bool ledger_failed, ledger_moved, ledger_told;
+    struct wall ledger_unknown;           /* since then nobody knows what was spent; 0: known */
     struct instant feed_due[GUARD_FEEDS]; /* files of feeds: opened again */
     int feed_error[GUARD_FEEDS];          /* errno that was told */
     struct feed_news feed_news[GUARD_FEEDS];
@@ -214,6 +217,8 @@ struct reload_word {
  * (m->risks), and the word does not do; *ret_digest then names the text. */
 enum err monitor_reload(struct monitor *m, const struct reload_word *w,
                         struct text_digest *ret_digest);
+/* The policy in force, given again after a change of the monitor's own. */
+MUST_CHECK enum err monitor_policy_again(struct monitor *m);
 
 /* clients.c */
 MUST_CHECK enum err clients_open(struct monitor *m);
@@ -246,6 +251,9 @@ void approve_glass(struct monitor *m, struct client *c, struct str req);
 /* A risky command: true if it may run now; else the client has been answered. */
 bool approval_gate(struct monitor *m, struct client *c, struct str req);
 void approvals_turn(struct monitor *m);
+/* approve_keep.c: a file of the state folder; _open tells each that waits on. */
+void approvals_keep(struct monitor *m);
+void approvals_open(struct monitor *m);
 void approvals_put(const struct monitor *m, struct out *o); /* members of the status */
 
 /* status.c: documents of the commands that the monitor answers itself */

@@ -175,6 +175,7 @@ void status_put(const struct monitor *m, struct out *o)
     listeners_put(m, o);
     waivers_put(m, o);
     approvals_put(m, o);
+    out_json_kbool(o, STR("spent_unknown"), m->ledger_unknown.us != 0);
     OUT_LIT(o, ",\"shield\":{");
     shield_put(m, o);
     OUT_LIT(o, "},\"feeds\":");
