@@ -12,8 +12,10 @@ static void look(const struct directory *d, size_t bytes)
     const struct directory_user *w = directory_number(d, STR("+49301"));
     for (unsigned i = 0; u && i <= DIRECTORY_NUMBERS; i++)
         CHECK(directory_number_of(d, u, i).n <= bytes);
-    if (u)
+    if (u) {
         CHECK(directory_device(d, u, 7) <= DEVICE_REVOKED);
+        (void)directory_country(d, u, 'C' << 8 | 'H');
+    }
     if (w)
         CHECK(directory_aor(d, w).n <= DIRECTORY_AOR_MAX);
 }
@@ -23,15 +25,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     static uint64_t mem[256];
     static const struct directory_device known[] = {{7, DEVICE_APPROVED, {0}}};
+    static const uint16_t countries[] = {'A' << 8 | 'T', 'X' << 8 | 'X'};
     struct directory *d = (struct directory *)(void *)mem;
     memset(mem, 0, sizeof mem);
-    directory_begin_of(d, 2, 64, 1, 2);
+    directory_begin_of(d, &(struct directory_room){
+                              .users = 2, .devices = 1, .numbers = 2, .countries = 2, .text = 64});
     CHECK(d->bytes <= sizeof mem);
     struct directory_entry e = {.aor = STR("alice@example.com"),
                                 .role = STR("user"),
                                 .numbers = STR("+49301"),
                                 .n_devices = 1,
-                                .devices = known};
+                                .devices = known,
+                                .n_countries = 2,
+                                .countries = countries};
     CHECK(directory_put(d, &e) == OK && directory_valid(d, sizeof mem) == OK);
     size_t bytes = (size_t)d->bytes;
     for (size_t i = 0; i + 3 <= n; i += 3)

@@ -1,6 +1,7 @@
-/* The vault's files. First byte: 'u' users, 'p' peers, 'd' devices, 'o' seeds, as they are;
- * capitals put a right head and a right checksum round the lines, so that these are reached. What
- * is read is written and read again the same. */
+/* The vault's files. First byte: 'u' users, 'p' peers, 'd' devices, 'o' seeds, 'c' countries, as
+ * they are; capitals put a right head and a right checksum round the lines, so that these are
+ * reached. What is read is written and read again the same. */
+#include "app/vault/countries.h"
 #include "app/vault/devices.h"
 #include "app/vault/otp.h"
 #include "app/vault/peers.h"
@@ -81,6 +82,26 @@ static void devices(struct str file)
     devices_done(&b);
 }
 
+static void countries(struct str file)
+{
+    static const struct sipkey key = {1, 2};
+    struct countries a, b;
+    uint32_t line = 0;
+    const char *why = NULL;
+    struct out x = out_of(one, sizeof(one)), y = out_of(two, sizeof(two));
+    countries_init(&a, &key);
+    countries_init(&b, &key);
+    if (countries_parse(&a, file, &line, &why) != OK) {
+        CHECK(line > 0 && why && *why);
+    } else if (countries_bytes(&a) <= ROOM) {
+        CHECK(countries_print(&a, &x) == OK && x.n <= countries_bytes(&a));
+        CHECK(countries_parse(&b, out_str(&x), &line, &why) == OK);
+        CHECK(countries_print(&b, &y) == OK && str_eq(out_str(&x), out_str(&y)));
+    }
+    countries_done(&a);
+    countries_done(&b);
+}
+
 static void seeds(struct str file)
 {
     static const struct sipkey key = {1, 2};
@@ -119,6 +140,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         devices(rest);
     else if (data[0] == 'D')
         devices(wrap(rest, STR("devices")));
+    else if (data[0] == 'c')
+        countries(rest);
+    else if (data[0] == 'C')
+        countries(wrap(rest, STR("countries")));
     else if (data[0] == 'o')
         seeds(rest);
     else if (data[0] == 'O')

@@ -283,7 +283,7 @@ struct ended {
 /* What a one-time code was given for lately, by hash. */
 struct stepped {
     uint64_t key, device;
-    int64_t until_us;
+    int64_t at_us, until_us;
 };
 #define STEPPED_MAX  1024u
 #define DEVICES_TOLD 1024u

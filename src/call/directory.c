@@ -1,6 +1,6 @@
 #include "call/directory.h"
 
-#define DIRECTORY_VERSION 2u
+#define DIRECTORY_VERSION 3u
 
 static uint64_t fnv_on(uint64_t h, struct str s)
 {
@@ -39,39 +39,39 @@ static void lay_out(struct directory *d)
     d->devices_off = d->users_off + (uint64_t)d->users_cap * sizeof(struct directory_user);
     d->slots_off = d->devices_off + (uint64_t)d->devices_cap * sizeof(struct directory_device);
     d->numbers_off = d->slots_off + (uint64_t)d->n_slots * sizeof(uint32_t);
-    d->text_off = d->numbers_off + (uint64_t)d->number_slots * sizeof(struct directory_number);
+    d->countries_off = d->numbers_off + (uint64_t)d->number_slots * sizeof(struct directory_number);
+    d->text_off = d->countries_off + (uint64_t)d->countries_cap * sizeof(uint16_t);
     d->bytes = d->text_off + d->text_cap;
 }
 
-void directory_begin_of(struct directory *d, uint32_t n_users, size_t text_bytes,
-                        uint32_t n_devices, uint32_t n_numbers)
+void directory_begin_of(struct directory *d, const struct directory_room *r)
 {
     *d = (struct directory){.magic = DIRECTORY_MAGIC,
                             .version = DIRECTORY_VERSION,
-                            .n_slots = slots_for(n_users),
-                            .users_cap = n_users,
-                            .devices_cap = n_devices,
-                            .number_slots = n_numbers ? slots_for(n_numbers) : 0,
-                            .text_cap = text_bytes};
+                            .n_slots = slots_for(r->users),
+                            .users_cap = r->users,
+                            .devices_cap = r->devices,
+                            .number_slots = r->numbers ? slots_for(r->numbers) : 0,
+                            .countries_cap = r->countries,
+                            .text_cap = r->text};
     lay_out(d);
 }
 
 void directory_begin(struct directory *d, uint32_t n_users, size_t text_bytes)
 {
-    directory_begin_of(d, n_users, text_bytes, 0, 0);
+    directory_begin_of(d, &(struct directory_room){.users = n_users, .text = text_bytes});
 }
 
-size_t directory_bytes_of(uint32_t n_users, size_t text_bytes, uint32_t n_devices,
-                          uint32_t n_numbers)
+size_t directory_bytes_of(const struct directory_room *r)
 {
     struct directory d;
-    directory_begin_of(&d, n_users, text_bytes, n_devices, n_numbers);
+    directory_begin_of(&d, r);
     return (size_t)d.bytes;
 }
 
 size_t directory_bytes(uint32_t n_users, size_t text_bytes)
 {
-    return directory_bytes_of(n_users, text_bytes, 0, 0);
+    return directory_bytes_of(&(struct directory_room){.users = n_users, .text = text_bytes});
 }
 
 static void *at(struct directory *d, uint64_t off)
@@ -160,7 +160,7 @@ static enum err fits(const struct directory *d, const struct directory_entry *e,
     uint32_t n_numbers;
     size_t numbers_bytes;
     if (!user.n || !host.n || e->aor.n > DIRECTORY_AOR_MAX || e->role.n > 20 || e->site.n > 20 ||
-        e->n_devices > DIRECTORY_DEVICES)
+        e->n_devices > DIRECTORY_DEVICES || e->n_countries > DIRECTORY_COUNTRIES)
         return ERR_LIMIT;
     if (directory_find(d, user, host))
         return ERR_EXISTS;
@@ -170,6 +170,7 @@ static enum err fits(const struct directory *d, const struct directory_entry *e,
     if (numbers_bytes > NUMBERS_TEXT_MAX)
         return ERR_LIMIT;
     if (d->n_users >= d->users_cap || e->n_devices > d->devices_cap - d->n_devices ||
+        e->n_countries > d->countries_cap - d->n_countries ||
         d->text_n + e->aor.n + numbers_bytes > d->text_cap)
         return ERR_FULL;
     return OK;
@@ -188,7 +189,9 @@ enum err directory_put(struct directory *d, const struct directory_entry *e)
                                  .password_until = e->password_until,
                                  .flags = e->flags,
                                  .n_devices = e->n_devices,
-                                 .devices_at = d->n_devices};
+                                 .devices_at = d->n_devices,
+                                 .n_countries = e->n_countries,
+                                 .countries_at = d->n_countries};
     if (e->role.n)
         memcpy(u->role_name, e->role.p, e->role.n);
     if (e->site.n)
@@ -196,7 +199,11 @@ enum err directory_put(struct directory *d, const struct directory_entry *e)
     if (e->n_devices)
         memcpy((struct directory_device *)at(d, d->devices_off) + d->n_devices, e->devices,
                e->n_devices * sizeof *e->devices);
+    if (e->n_countries)
+        memcpy((uint16_t *)at(d, d->countries_off) + d->n_countries, e->countries,
+               e->n_countries * sizeof *e->countries);
     d->n_devices += e->n_devices;
+    d->n_countries += e->n_countries;
     d->n_md5 += e->md5_until.us > 0;
     numbers_put(d, u, e->numbers);
     uint32_t *slot = at(d, d->slots_off);
@@ -225,7 +232,8 @@ static bool laid_out(const struct directory *d, size_t bytes)
     struct directory x = *d;
     if (d->text_cap > bytes || d->text_n > d->text_cap || !d->n_slots ||
         !slots_power(d->n_slots, d->n_users) || !slots_power(d->number_slots, d->n_numbers) ||
-        d->n_users > d->users_cap || d->n_devices > d->devices_cap)
+        d->n_users > d->users_cap || d->n_devices > d->devices_cap ||
+        d->n_countries > d->countries_cap)
         return false;
     lay_out(&x);
     return memcmp(&x, d, sizeof x) == 0 && d->bytes <= bytes;
@@ -236,7 +244,9 @@ static bool user_sound(const struct directory *d, const struct directory_user *u
     if ((uint64_t)u->aor_off + u->aor_len > d->text_n || u->aor_len > DIRECTORY_AOR_MAX ||
         (uint64_t)u->numbers_off + u->numbers_len > d->text_n ||
         u->numbers_len > NUMBERS_TEXT_MAX || u->n_numbers > DIRECTORY_NUMBERS ||
-        u->n_devices > DIRECTORY_DEVICES || (uint64_t)u->devices_at + u->n_devices > d->n_devices)
+        u->n_devices > DIRECTORY_DEVICES || (uint64_t)u->devices_at + u->n_devices > d->n_devices ||
+        u->n_countries > DIRECTORY_COUNTRIES ||
+        (uint64_t)u->countries_at + u->n_countries > d->n_countries)
         return false;
     return memchr(u->role_name, 0, sizeof u->role_name) &&
            memchr(u->site_name, 0, sizeof u->site_name);
@@ -294,6 +304,17 @@ uint8_t directory_device(const struct directory *d, const struct directory_user 
         if (v[u->devices_at + i].id == id)
             return v[u->devices_at + i].state;
     return 0;
+}
+
+bool directory_country(const struct directory *d, const struct directory_user *u, uint16_t country)
+{
+    if (!u)
+        return false;
+    const uint16_t *v = (const uint16_t *)at_const(d, d->countries_off) + u->countries_at;
+    for (uint32_t i = 0; i < u->n_countries; i++)
+        if (v[i] == country)
+            return true;
+    return false;
 }
 
 const struct directory_user *directory_number(const struct directory *d, struct str e164)

@@ -81,10 +81,13 @@ static struct directory *of_two(void *memory, size_t bytes)
 {
     static const struct directory_device devices[] = {{7, DEVICE_APPROVED, {0}},
                                                       {9, DEVICE_REVOKED, {0}}};
+    static const uint16_t countries[] = {'A' << 8 | 'T', 'X' << 8 | 'X'};
     struct directory *d = memory;
-    assert_true(directory_bytes_of(3, 128, 2, 4) <= bytes);
+    static const struct directory_room room = {
+        .users = 3, .devices = 2, .numbers = 4, .countries = 3, .text = 128};
+    assert_true(directory_bytes_of(&room) <= bytes);
     memset(d, 0, bytes);
-    directory_begin_of(d, 3, 128, 2, 4);
+    directory_begin_of(d, &room);
     assert_ok(directory_put(d, &(struct directory_entry){.aor = STR("alice@example.com"),
                                                          .role = STR("user"),
                                                          .site = STR("berlin"),
@@ -92,7 +95,9 @@ static struct directory *of_two(void *memory, size_t bytes)
                                                          .password_until = {5},
                                                          .flags = DIRECTORY_SECOND_FACTOR,
                                                          .n_devices = 2,
-                                                         .devices = devices}));
+                                                         .devices = devices,
+                                                         .n_countries = 2,
+                                                         .countries = countries}));
     assert_ok(directory_put(d, &(struct directory_entry){.aor = STR("bob@example.com"),
                                                          .role = STR("user"),
                                                          .numbers = STR("+49301232 ")}));
@@ -117,6 +122,11 @@ static void devices_numbers_and_site_of_a_user(void **state)
     assert_int_equal(directory_device(d, a, 9), DEVICE_REVOKED);
     assert_int_equal(directory_device(d, a, 8), 0);
     assert_int_equal(directory_device(d, b, 7), 0); /* somebody else's */
+    assert_true(directory_country(d, a, 'A' << 8 | 'T'));
+    assert_true(directory_country(d, a, 'X' << 8 | 'X'));
+    assert_false(directory_country(d, a, 'C' << 8 | 'H'));
+    assert_false(directory_country(d, b, 'A' << 8 | 'T'));
+    assert_false(directory_country(d, NULL, 'A' << 8 | 'T'));
     assert_ptr_equal(directory_number(d, STR("+49301231")), a);
     assert_ptr_equal(directory_number(d, STR("+49301232")), b);
     assert_null(directory_number(d, STR("+4930123")));
@@ -147,6 +157,11 @@ static void a_number_has_one_owner(void **state)
     e.n_devices = 1;
     assert_err(directory_put(d, &e), ERR_FULL);
     e.n_devices = 0;
+    e.n_countries = DIRECTORY_COUNTRIES + 1;
+    assert_err(directory_put(d, &e), ERR_LIMIT);
+    e.n_countries = 2;
+    assert_err(directory_put(d, &e), ERR_FULL);
+    e.n_countries = 0;
     e.site = STR("a-site-name-too-long-x");
     assert_err(directory_put(d, &e), ERR_LIMIT);
     e.site = STR_NONE;
@@ -173,6 +188,13 @@ static void every_index_of_a_blob_is_judged(void **state)
     BAD(u->numbers_off = 4000, *u = was);
     BAD(u->numbers_len = 60000, *u = was);
     BAD(u->n_numbers = 200, *u = was);
+    BAD(u->countries_at = 1, *u = was);
+    BAD(u->n_countries = 3, *u = was);
+    BAD(u->n_countries = DIRECTORY_COUNTRIES + 1, *u = was);
+    BAD(d->countries_cap++, *d = good);
+    BAD(d->countries_cap = UINT32_MAX, *d = good);
+    BAD(d->countries_off -= 2, *d = good);
+    BAD(d->n_countries = 4, *d = good);
     BAD(memset(u->site_name, 'x', sizeof u->site_name), *u = was);
     BAD(d->devices_cap++, *d = good);
     BAD(d->n_devices = 3, *d = good);

@@ -272,6 +272,7 @@ static const char *role_key(const struct asked *x, const struct payer *who)
     case REASON_right_country:
         return "countries";
     case REASON_right_step_up:
+    case REASON_right_country_first:
         return "step_up";
     case REASON_right_hours:
         return "off_hours";

@@ -11,13 +11,30 @@ static bool as_dialled(const struct policy *p, const struct policy_route *route)
 }
 
 /* A code helps who has one. */
-static struct verdict by_code(const struct request *r)
+static struct verdict by_code(const struct request *r, enum reason asked, enum reason refused)
 {
     if (r->stepped_up)
         return gate_pass();
     bool can =
         r->m->method == SIP_INVITE && r->known && (r->known->flags & DIRECTORY_SECOND_FACTOR) != 0;
-    return can ? gate_step_up(REASON_right_step_up) : gate_refuse(REASON_right_class);
+    return can ? gate_step_up(asked) : gate_refuse(refused);
+}
+
+/* What the role opens by a code alone, and countries that the user was not let call yet: a right
+ * code makes the vault remember those. */
+static struct verdict may_dial(const struct gate_env *e, struct request *r,
+                               const struct rights_role *role)
+{
+    enum reason why = rights_call(role, r->site, &r->number_to, r->now.wall);
+    if (why != REASON_NONE && why != REASON_right_step_up)
+        return gate_refuse(why);
+    uint16_t abroad = role->step_up_country ? rights_abroad(r->site, &r->number_to) : 0;
+    if (abroad && !directory_country(e->directory, r->known, abroad))
+        r->first_country = abroad;
+    if (why == REASON_right_step_up)
+        return by_code(r, REASON_right_step_up, REASON_right_class);
+    return r->first_country ? by_code(r, REASON_right_country_first, REASON_right_country_first)
+                            : gate_pass();
 }
 
 /* A user's call to a peer: what his role says of that class of numbers, country and hour. */
@@ -31,10 +48,7 @@ static struct verdict may_leave(const struct gate_env *e, struct request *r)
         return gate_pass();
     if (called_trunk(p, r->route) && !(role->features & FEATURE_ANONYMOUS) && called_private(r->m))
         return gate_refuse(REASON_right_anonymous);
-    enum reason why = rights_call(role, r->site, &r->number_to, r->now.wall);
-    if (why == REASON_right_step_up)
-        return by_code(r);
-    return why == REASON_NONE ? gate_pass() : gate_refuse(why);
+    return may_dial(e, r, role);
 }
 
 static const struct rights_site *site_of(const struct policy *p, const struct request *r)

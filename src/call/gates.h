@@ -59,6 +59,7 @@ struct request {
     bool quarantined;                   /* a new device of an account under second factor */
     uint8_t device_by;                  /* enum device_by; 0: by the flow of a registration */
     bool stepped_up;         /* a one-time code was given for this call, or lately for its like */
+    uint16_t first_country;  /* that its user was not let call yet, and must be; 0: none */
     uint8_t attest;          /* PASSporT of a peer's call: 'A', 'B', 'C'; 0: none, or bad */
     uint16_t verstat;        /* enum reason of what is wrong with it; NONE */
     struct number number_to; /* of INVITE, by the right gate; kind CLASS_UNKNOWN: unknown */

@@ -92,9 +92,12 @@ static enum reason allow(struct leg *b, struct redirects *r, struct str contact)
     if (!as_dialled(b, contact, &u))
         return REASON_redirect_refused;
     transfer_dial(k->a, out_str(&u), 70, STR_NONE, &o);
-    if (o.full || sip_parse(out_str(&o), true, &m, &bad) != OK ||
-        transfer_allowed(b, &m, &q) != REASON_NONE || !q.route ||
-        !dialled_of_uri(out_str(&u), dialled, sizeof dialled, &n))
+    if (o.full || sip_parse(out_str(&o), true, &m, &bad) != OK)
+        return REASON_redirect_refused;
+    enum reason why = transfer_allowed(b, &m, &q);
+    if (why == REASON_right_country_first)
+        return why; /* the one refusal that an administrator's word ends */
+    if (why != REASON_NONE || !q.route || !dialled_of_uri(out_str(&u), dialled, sizeof dialled, &n))
         return REASON_redirect_refused;
     if (!transfer_outward(b, &q, FEATURE_FORWARD_OUT))
         return REASON_right_forward;

@@ -12,6 +12,7 @@
 #define ASK_S       30
 #define BYE_MS      900 /* the last tone is heard before the end */
 #define NO_PT       0xff
+#define PUBLISH_S   10 /* the vault has told of a country by then */
 
 enum step_state {
     STEP_ASKS,
@@ -179,13 +180,15 @@ static bool proved_lately(struct core *c, const struct request *r)
 {
     uint64_t key = like(c, r);
     const struct stepped *s = slot_of(c, key);
-    return s->key == key && s->device == r->device_id && c->now.mono.us < s->until_us;
+    int64_t until = r->first_country ? MIN(s->until_us, s->at_us + PUBLISH_S * INT64_C(1000000))
+                                     : s->until_us; /* it may have been forgotten since */
+    return s->key == key && s->device == r->device_id && c->now.mono.us < until;
 }
 
 static void remember(struct core *c, const struct request *r)
 {
     uint64_t key = like(c, r);
-    *slot_of(c, key) = (struct stepped){key, r->device_id,
+    *slot_of(c, key) = (struct stepped){key, r->device_id, c->now.mono.us,
                                         c->now.mono.us + c->policy->step_up_s * INT64_C(1000000)};
 }
 
@@ -313,6 +316,7 @@ static void ask(struct call *k)
     char id[DEVICE_TEXT];
     memset(q, 0, offsetof(struct ask, text));
     q->kind = ASK_OTP;
+    q->key = s->service ? 0 : s->r.first_country;
     device_text(s->r.device_id, id);
     bool fits = ask_add(q, k->user, &q->user) &&
                 ask_add(q, str_of(s->digits, s->n), &q->response) &&

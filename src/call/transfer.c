@@ -151,7 +151,7 @@ enum reason transfer_allowed(const struct leg *as, const struct sip_msg *m, stru
         if (v.kind != VERDICT_PASS) {
             money_judged(c, r, v.reason);
             /* nobody is there who could be asked for a code */
-            return v.kind == VERDICT_STEP_UP ? REASON_right_class : v.reason;
+            return v.reason == REASON_right_step_up ? REASON_right_class : v.reason;
         }
     }
     return room_for(c, r);

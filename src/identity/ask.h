@@ -11,7 +11,8 @@ enum ask_kind {
                        credentials) */
     ASK_SIGN,       /* TLS: sign this digest with key number key */
     ASK_OTP,        /* is this a one-time code of that user now? user, response: the digits; nonce:
-                       16 digits of the device that a right one approves, or empty */
+                       16 digits of the device that a right one approves, or empty; key: the country
+                       that a right one lets the user call ('A' << 8 | 'T'), or 0 */
     ASK_STIR,       /* sign a PASSporT's digest (ha2, 32 bytes) with STIR key number key */
     ASK_CERT,       /* to the fetch program: bring the certificate chain of the URL in user */
     ASK_DEVICE,     /* no question: a registration came from this device. user; nonce: its 16
@@ -23,7 +24,7 @@ struct ask {
     uint32_t id;
     uint8_t kind;  /* enum ask_kind */
     uint8_t alg;   /* enum digest_alg for VERIFY and RESPOND */
-    uint16_t key;  /* SIGN: key number; RESPOND: index of the peer in the policy */
+    uint16_t key;  /* SIGN: key number; RESPOND: index of the peer in the policy; OTP: country */
     uint32_t sign; /* SIGN: 0 = ECDSA over the digest in uri */
     /* spans into text */
     struct span user, realm, nonce, nc, cnonce, qop, ha2,

@@ -71,6 +71,17 @@ enum reason rights_call(const struct rights_role *r, const struct rights_site *s
     return r->step_up & need ? REASON_right_step_up : REASON_NONE;
 }
 
+uint16_t rights_abroad(const struct rights_site *s, const struct number *to)
+{
+    static const uint32_t kinds = BIT(CLASS_INTERNATIONAL) | BIT(CLASS_SHARED_COST) |
+                                  BIT(CLASS_PREMIUM) | BIT(CLASS_SATELLITE) | BIT(CLASS_UNKNOWN);
+    if (to->kind >= CLASS_COUNT || !(kinds >> to->kind & 1))
+        return 0;
+    if (!to->country)
+        return to->n ? RIGHTS_NO_COUNTRY : 0;
+    return s && s->country == to->country ? 0 : to->country;
+}
+
 enum err rights_role_valid(const struct rights_role *r)
 {
     bool good = (r->n_countries == RIGHTS_ALL || r->n_countries <= RIGHTS_COUNTRIES) &&

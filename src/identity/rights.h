@@ -31,7 +31,8 @@ struct rights_role {
     uint32_t features;      /* enum feature */
     uint32_t password_days; /* 0: does not expire */
 };
-#define RIGHTS_ALL 0xffu
+#define RIGHTS_ALL        0xffu
+#define RIGHTS_NO_COUNTRY ((uint16_t)('X' << 8 | 'X')) /* satellite and other global ranges */
 struct rights_site {
     struct span name;
     struct span area, international, national, outside; /* of the plan, in the policy's text */
@@ -54,6 +55,10 @@ bool rights_open(const struct rights_site *s, struct wall now); /* within hours,
  * NULL: always open. */
 enum reason rights_call(const struct rights_role *r, const struct rights_site *s,
                         const struct number *to, struct wall now);
+/* The country other than the site's that a call to that number costs money in: of any class, with
+ * RIGHTS_NO_COUNTRY for numbers that are of none. 0: it stays at home, inside, is a call for help
+ * or the callee pays. s NULL or without a country: every country is another. */
+uint16_t rights_abroad(const struct rights_site *s, const struct number *to);
 /* Every count inside its bounds; spans are the policy's to judge. */
 MUST_CHECK enum err rights_role_valid(const struct rights_role *r);
 MUST_CHECK enum err rights_site_valid(const struct rights_site *s);

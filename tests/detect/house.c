@@ -46,6 +46,7 @@ void house_policy(struct policy *p)
     rights_role_default(&role->rights);
     role->rights.classes = (1u << CLASS_COUNT) - 1;
     role->rights.n_countries = RIGHTS_ALL;
+    role->rights.step_up_country = false; /* a right like the others */
     role->rights.features = FEATURE_TRANSFER_OUT | FEATURE_FORWARD_OUT | FEATURE_ANONYMOUS;
     test_route(p, "out", "0.", ROUTE_PEERS);
     test_route(p, "abroad", "+.", ROUTE_PEERS);

@@ -7,7 +7,8 @@ from ua import Ask, Call
 
 P, L = "127.0.93.", "127.0.94."
 PROXY, LAN = (P + "1", 5060), (L + "1", 5060)
-FREE = "caps: {{calls: 0, attempts: 0, call_money: 0, money: {{hour: 0, day: 0, month: 0}}}}"
+CAPLESS = "caps: {{calls: 0, attempts: 0, call_money: 0, money: {{hour: 0, day: 0, month: 0}}}}"
+FREE = "step_up: none, " + CAPLESS  # first calls to a country: test_countries.py
 EVERY = "internal, emergency, local, national, mobile, toll-free, international, shared-cost, premium, satellite, unknown"
 CLASSES = [c for c in EVERY.split(", ") if c != "emergency"]
 
@@ -38,7 +39,7 @@ roles:
   - {{{{name: all, outbound: yes, dial: [{EVERY}], countries: all, features: [transfer-out, forward-out, anonymous], {FREE}}}}}
   - {{{{name: austria, outbound: yes, dial: [national, international, premium], countries: [AT], {FREE}}}}}
   - {{{{name: day, outbound: yes, dial: [local, mobile], off_hours: [local], {FREE}}}}}
-  - {{{{name: careful, outbound: yes, dial: [local], step_up: [mobile], {FREE}}}}}
+  - {{{{name: careful, outbound: yes, dial: [local], step_up: [mobile], {CAPLESS}}}}}
 """ + """
 routes:
   - {{name: barred, from: {{zone: phones}}, pattern: "0305550.", to: refuse}}

@@ -17,7 +17,7 @@ EXTRA = """  - {{name: load, listeners: [load], sources: [127.0.73.20], media: r
 SOAK = CONFIG.replace("zones:\n", '  - {{name: load, transport: udp, address: "127.0.73.1:5060"}}\n  - {{name: back, transport: udp, address: "127.0.73.1:5062"}}\nzones:\n' + EXTRA) \
     .replace("waivers:\n", 'waivers:\n  - {{name: load, zone: load, allow: [plain-signalling, plain-media], owner: alice@example.com, reason: "soak on loopback", expires: 2099-01-01}}\n'
              '  - {{name: back, zone: pbx, allow: [plain-signalling, plain-media], owner: alice@example.com, reason: "soak on loopback", expires: 2099-01-01}}\n') \
-    .replace("{{name: user, outbound: yes}}", "{{name: user, outbound: yes, dial: [internal, emergency, local, national, mobile, toll-free, international, unknown], countries: all, caps: {{calls: 0, attempts: 0, call_money: 0, money: {{hour: 0, day: 0, month: 0}}}}}}") \
+    .replace("{{name: user, outbound: yes}}", "{{name: user, outbound: yes, dial: [internal, emergency, local, national, mobile, toll-free, international, unknown], countries: all, step_up: none, caps: {{calls: 0, attempts: 0, call_money: 0, money: {{hour: 0, day: 0, month: 0}}}}}}") \
     .replace("roles:\n", '  - {{name: load, kind: pbx, zone: pbx, listener: back, address: "127.0.73.30:5070", trust_identity: yes}}\nroles:\n') \
     .replace("routes:\n", 'routes:\n  - {{name: load, pattern: "+X.", to: {{peers: [load]}}}}\n')
 

@@ -68,7 +68,7 @@ peers:
   - {{name: other, kind: trunk, zone: lan, listener: lan, address: "127.0.72.1:5060", sign: yes, realm_host: example.com}}
   - {{name: unsigned, kind: trunk, zone: lan, listener: lan, address: "127.0.72.32:5080"}}
 roles:
-  - {{name: user, outbound: yes, dial: [internal, local, national, mobile, international], countries: [DE]}}
+  - {{name: user, outbound: yes, dial: [internal, local, national, mobile, international], countries: [DE], step_up: none}}
 routes:
   - {{name: out, pattern: "+49309X.", to: {{peers: [out]}}}}
   - {{name: other, pattern: "+49301X.", to: {{peers: [other]}}}}

@@ -17,7 +17,7 @@ peers:
   - {{name: pbx, kind: pbx, zone: lan, listener: lan, address: "127.0.82.13:5070", trust_identity: yes, callers: ["+4930777XX", "+493012345"]}}
   - {{name: judge, kind: pbx, zone: lan, listener: lan, address: "127.0.82.14:5070"}}
 roles:
-  - {{name: user, outbound: yes, dial: [internal, emergency, local, national, mobile, international], countries: all, caps: {{calls: 20}}}}
+  - {{name: user, outbound: yes, dial: [internal, emergency, local, national, mobile, international], countries: all, step_up: none, caps: {{calls: 20}}}}
   - {{name: strict, outbound: yes, dial: [internal, local, national], caller: strict, caps: {{calls: 20}}}}
 routes:
   - {{name: in, from: {{peer: dear}}, pattern: "*", to: users}}

@@ -55,7 +55,7 @@ command_fn cmd_otp, cmd_device; /* factor.c */
 command_fn cmd_bans, cmd_alerts;
 command_fn cmd_cert, cmd_token;
 command_fn cmd_approvals, cmd_break_glass, cmd_audit, cmd_notify; /* admin.c */
-command_fn cmd_user, cmd_peer_secret, cmd_reload, cmd_drain, cmd_stop;
+command_fn cmd_country, cmd_user, cmd_peer_secret, cmd_reload, cmd_drain, cmd_stop;
 
 /* -- asking the gateway (ask.c) -- */
 struct reply {

@@ -1,4 +1,4 @@
-/* One-time codes and devices: `ringwall otp`, `ringwall device`. */
+/* One-time codes, devices and countries: `ringwall otp`, `ringwall device`, `ringwall country`. */
 #include "app/cli/cli.h"
 #include <qrencode.h>
 #include <string.h>
@@ -153,4 +153,45 @@ int cmd_device(struct cli *c)
         return send_off(c, &o, i ? show_user : show_devices);
     }
     return usage(c, how);
+}
+
+static void show_country(FILE *to, const struct cli *c, const json_t *doc)
+{
+    (void)c;
+    put_safe(to, str_c(member(doc, "after")));
+    (void)fputc('\n', to);
+}
+
+static void show_countries(FILE *to, const struct cli *c, const json_t *doc)
+{
+    static const char *const heads[] = {"USER", "COUNTRY", "SINCE", "BY"};
+    struct table *t = table_new(heads, ARRAY_LEN(heads));
+    const json_t *x;
+    size_t i;
+    char since[24];
+    (void)c;
+    json_array_foreach(json_object_get(doc, "countries"), i, x)
+    {
+        time_text(number(x, "when") * 1000000, since);
+        table_text(t, member(x, "user"));
+        table_text(t, member(x, "country"));
+        table_text(t, since);
+        table_text(t, member(x, "by"));
+    }
+    table_print(t, to);
+}
+
+int cmd_country(struct cli *c)
+{
+    static const char how[] = "list [USER], or allow|forget USER CC";
+    char text[REQUEST_MAX];
+    struct out o = out_of(text, sizeof text);
+    bool list = strcmp(c->words[0], "list") == 0, allow = strcmp(c->words[0], "allow") == 0;
+    if (!(list ? c->n_words <= 2 : c->n_words == 3) ||
+        !(list || allow || strcmp(c->words[0], "forget") == 0))
+        return usage(c, how);
+    request_begin(&o, list ? "country-list" : allow ? "country-allow" : "country-forget");
+    request_str(&o, "user", c->n_words > 1 ? c->words[1] : NULL);
+    request_str(&o, "country", c->n_words > 2 ? c->words[2] : NULL);
+    return send_off(c, &o, list ? show_countries : show_country);
 }

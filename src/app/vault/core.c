@@ -24,6 +24,7 @@ enum err vault_new(const struct sipkey *nonce_key, const uint8_t seed[32], struc
     users_init(&v->users, &v->hash_key);
     otps_init(&v->otps, &v->hash_key, &dummy);
     devices_init(&v->devices, &v->hash_key);
+    countries_init(&v->countries, &v->hash_key);
     mem_wipe(&rng, sizeof(rng));
     mem_wipe(&dummy, sizeof(dummy));
     for (unsigned i = 0; i < VAULT_ENGINES; i++)
@@ -41,6 +42,7 @@ void vault_free(struct vault *v)
     users_done(&v->users);
     otps_done(&v->otps);
     devices_done(&v->devices);
+    countries_done(&v->countries);
     for (unsigned i = 0; i < VAULT_KEYS; i++)
         key_free(v->keys[i]), key_free(v->keys_before[i]);
     free(v->nonces);
@@ -273,6 +275,15 @@ static void sign(struct vault *v, const struct vault_env *env, const struct ask 
     v->signed_++;
 }
 
+/* Of a call to a country that the user was not let call before: his code is the word for the next
+ * ones, too. Where there is no room the call goes, and the next one asks again. */
+static void country_opened(struct vault *v, struct str aor, uint16_t code, struct wall now)
+{
+    enum err e = code ? countries_allow(&v->countries, aor, code, STR("one-time code"), now) : OK;
+    v->told |= code && e == OK;
+    v->countries_full |= e == ERR_LIMIT || e == ERR_FULL;
+}
+
 /* A right code approves the device that it was dialled from: nothing else an engine says does. */
 static void one_time(struct vault *v, const struct vault_env *env, const struct ask *q,
                      struct answer *a)
@@ -283,6 +294,8 @@ static void one_time(struct vault *v, const struct vault_env *env, const struct 
     a->reason = right == OTP_RIGHT     ? REASON_NONE
                 : right == OTP_LIMITED ? REASON_auth_limited
                                        : REASON_auth_otp;
+    if (right == OTP_RIGHT)
+        country_opened(v, aor, q->key, env->now.wall);
     if (right != OTP_RIGHT || !q->nonce.len || !device_parse(span_str(text, q->nonce), &id))
         return;
     enum err e = devices_seen(&v->devices, aor, id, DEVICE_BY_PLACE, STR_NONE, env->now.wall);

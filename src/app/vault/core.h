@@ -4,6 +4,7 @@
  */
 #ifndef APP_VAULT_CORE_H
 #define APP_VAULT_CORE_H
+#include "app/vault/countries.h"
 #include "app/vault/devices.h"
 #include "app/vault/otp.h"
 #include "app/vault/peers.h"
@@ -29,7 +30,9 @@ struct vault {
     struct peers peers;
     struct otps otps;
     struct devices devices;
-    bool told;                    /* what the directory holds of devices has changed */
+    struct countries countries;
+    bool told;                    /* what the directory holds of these has changed */
+    bool countries_full;          /* a right code's country was not kept: the user has too many */
     struct key *keys[VAULT_KEYS]; /* NULL: not given */
     /* Of the configuration before: handshakes that began with its certificates end with its keys.
      * generation: low byte of the configuration's that keys belongs to. */

@@ -247,6 +247,33 @@ enum err disk_devices_save(struct disk *d, const struct devices *v)
     return e;
 }
 
+enum err disk_countries_load(struct disk *d, struct countries *c)
+{
+    char *p = NULL;
+    size_t n = 0;
+    uint32_t line = 0;
+    const char *why = "";
+    enum err e = load(d, "countries", &p, &n);
+    if (e == OK && p && countries_parse(c, str_of(p, n), &line, &why) != OK)
+        e = refuse(d, "countries", line, why);
+    drop(p, n);
+    return e;
+}
+
+enum err disk_countries_save(struct disk *d, const struct countries *c)
+{
+    size_t cap = countries_bytes(c);
+    char *p = malloc(cap);
+    struct out o = out_of(p, cap);
+    enum err e = p ? countries_print(c, &o) : ERR_FULL;
+    if (e == OK)
+        e = save(d, "countries", out_str(&o));
+    else
+        say(d, "no memory for the file of countries");
+    drop(p, p ? o.n : 0);
+    return e;
+}
+
 static bool key_name(struct disk *d, struct str name, char ret[PATH_MAX_])
 {
     bool good = name.n > 0 && name.n <= 64 && name.p[0] != '.';

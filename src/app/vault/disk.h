@@ -2,6 +2,7 @@
  * whom the folder belongs to. A replaced file is the old or the new one, never half of each. */
 #ifndef APP_VAULT_DISK_H
 #define APP_VAULT_DISK_H
+#include "app/vault/countries.h"
 #include "app/vault/devices.h"
 #include "app/vault/otp.h"
 #include "app/vault/peers.h"
@@ -26,6 +27,8 @@ MUST_CHECK enum err disk_otps_load(struct disk *d, struct otps *o);
 MUST_CHECK enum err disk_otps_save(struct disk *d, const struct otps *o);
 MUST_CHECK enum err disk_devices_load(struct disk *d, struct devices *v);
 MUST_CHECK enum err disk_devices_save(struct disk *d, const struct devices *v);
+MUST_CHECK enum err disk_countries_load(struct disk *d, struct countries *c);
+MUST_CHECK enum err disk_countries_save(struct disk *d, const struct countries *c);
 /* name: letters, digits, - _ and inner dots. */
 /* Another file of the folder, whole. *ret_p: the caller's to free, NULL where there is no file. */
 MUST_CHECK enum err disk_text_load(struct disk *d, const char *name, char **ret_p, size_t *ret_n);

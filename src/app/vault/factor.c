@@ -255,6 +255,106 @@ static void device_name(struct job *j)
         finish(j, x, &before, j->f->v->devices.n_known);
 }
 
+/* --- countries --- */
+
+static void country_list(struct job *j)
+{
+    const struct countries *all = &j->f->v->countries;
+    struct str aor = STR_NONE;
+    char text[COUNTRY_TEXT];
+    if (member(j, "user").n && !user_of(j, &aor))
+        return;
+    if (!list_room(j, all->n))
+        return;
+    out_json_key(&j->o, STR("countries"));
+    out_ch(&j->o, '[');
+    bool first = true;
+    for (uint32_t i = 0; i < all->n; i++) {
+        const struct country *x = &all->v[i];
+        if (aor.n && !str_eq(str_c(x->aor), aor))
+            continue;
+        country_text(x->code, text);
+        out_put(&j->o, first ? STR("{") : STR(",{"));
+        first = false;
+        out_json_kstr(&j->o, STR("user"), str_c(x->aor));
+        out_json_kstr(&j->o, STR("country"), str_c(text));
+        out_json_ki64(&j->o, STR("when"), x->when.us / 1000000);
+        out_json_kstr(&j->o, STR("by"), str_c(x->by));
+        out_ch(&j->o, '}');
+    }
+    out_ch(&j->o, ']');
+}
+
+static void country_done(struct job *j, struct str aor, uint16_t code, bool open)
+{
+    char cc[COUNTRY_TEXT], text[USER_AOR_MAX + 32];
+    country_text(code, cc);
+    out_json_kstr(&j->o, STR("user"), aor);
+    out_json_kstr(&j->o, STR("country"), str_c(cc));
+    for (unsigned after = 0; after < 2; after++) {
+        struct out o = out_of(text, sizeof text);
+        out_fmt(&o, "%s %s to %.*s", cc, open == (after == 1) ? "open" : "closed", (int)aor.n,
+                aor.p);
+        out_json_kstr(&j->o, after ? STR("after") : STR("before"), out_str(&o));
+    }
+    j->f->v->countries.changed = false;
+    j->f->v->told = true;
+}
+
+/* User and country of the request. false: refused. */
+static bool country_of(struct job *j, struct str *ret_aor, uint16_t *ret_code)
+{
+    if (!user_of(j, ret_aor))
+        return false;
+    *ret_code = country_code(member(j, "country"));
+    if (!*ret_code)
+        refuse(j, CONTROL_BAD_REQUEST,
+               "a country has two letters (AT, US); XX: numbers of none, like satellite");
+    return *ret_code != 0;
+}
+
+static void country_allow(struct job *j)
+{
+    struct countries *all = &j->f->v->countries;
+    struct str aor, by = member(j, "by");
+    uint16_t code;
+    if (!country_of(j, &aor, &code))
+        return;
+    enum err e = countries_allow(all, aor, code, by.n ? by : STR("administrator"), j->f->now);
+    if (e == ERR_EXISTS)
+        refuse(j, CONTROL_REFUSED, "the user may call that country already");
+    else if (e == ERR_LIMIT)
+        refuse(j, CONTROL_REFUSED,
+               "the user has 64 countries already: ringwall country forget USER CC");
+    else if (e != OK)
+        refuse(j, CONTROL_FAILED, "no memory");
+    else if (saved(j, j->f->disk ? disk_countries_save(j->f->disk, all) : OK))
+        country_done(j, aor, code, true);
+    else
+        (void)countries_forget(all, aor, code);
+}
+
+static void country_forget(struct job *j)
+{
+    struct countries *all = &j->f->v->countries;
+    struct str aor;
+    uint16_t code;
+    if (!country_of(j, &aor, &code))
+        return;
+    const struct country *x = countries_find(all, aor, code);
+    if (!x) {
+        refuse(j, CONTROL_NOT_FOUND,
+               "the user was not let call that country: ringwall country list USER");
+        return;
+    }
+    struct country was = *x;
+    (void)countries_forget(all, aor, code);
+    if (saved(j, j->f->disk ? disk_countries_save(j->f->disk, all) : OK))
+        country_done(j, aor, code, false);
+    else if (countries_allow(all, aor, code, str_c(was.by), was.when) != OK)
+        refuse(j, CONTROL_FAILED, "no memory");
+}
+
 /* --- which --- */
 
 static const struct {
@@ -268,12 +368,16 @@ static const struct {
     {"device-approve", device_approve},
     {"device-revoke", device_revoke},
     {"device-rename", device_name},
+    {"country-list", country_list},
+    {"country-allow", country_allow},
+    {"country-forget", country_forget},
 };
 
 bool factor_wants(struct str request)
 {
     struct str cmd = control_member(request, "cmd");
-    return str_starts(cmd, STR("otp-")) || str_starts(cmd, STR("device-"));
+    return str_starts(cmd, STR("otp-")) || str_starts(cmd, STR("device-")) ||
+           str_starts(cmd, STR("country-"));
 }
 
 static void dispatch(struct job *j)
@@ -333,5 +437,14 @@ void factor_sweep(struct vault *v)
         char aor[DEVICE_AOR_MAX + 1];
         memcpy(aor, v->devices.v[i].aor, sizeof aor);
         devices_forget(&v->devices, str_c(aor));
+    }
+    for (uint32_t i = 0; i < v->countries.n;) {
+        if (exists(v, v->countries.v[i].aor)) {
+            i++;
+            continue;
+        }
+        char aor[COUNTRY_AOR_MAX + 1];
+        memcpy(aor, v->countries.v[i].aor, sizeof aor);
+        countries_forget_user(&v->countries, str_c(aor));
     }
 }

@@ -1,4 +1,5 @@
-/* The administrator's requests about second factors and devices; form and codes as admin.h:
+/* The administrator's requests about second factors, devices and countries; form and codes as
+ * admin.h:
  *
  * {"cmd":"otp-enrol","user","replace"?:bool,"alg"?:"sha1|sha256"}
  *     -> {"user","uri","secret"}: told once, and never again
@@ -8,6 +9,11 @@
  *     "first_seen","decided"?,"approved_by"?}]}
  * {"cmd":"device-approve","user","device","by"?}   {"cmd":"device-revoke","user",
  * "device","by"?}   {"cmd":"device-rename","user","device","name"} -> {"user","device",...}
+ * {"cmd":"country-list","user"?} -> {"countries":[{"user","country","when","by"}]}
+ * {"cmd":"country-allow","user","country","by"?}   {"cmd":"country-forget","user","country"}
+ *     -> {"user","country","before","after"}
+ *
+ * by is the monitor's word: who asked.
  */
 #ifndef APP_VAULT_FACTOR_H
 #define APP_VAULT_FACTOR_H

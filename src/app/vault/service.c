@@ -58,7 +58,9 @@ static enum err publish_one(struct service *s, struct directory *d, const struct
     char text[USER_NUMBERS_TEXT];
     struct out numbers = out_of(text, sizeof(text));
     struct directory_device known[DIRECTORY_DEVICES];
+    uint16_t open[DIRECTORY_COUNTRIES];
     const struct device *v;
+    const struct country *c;
     uint32_t it = 0;
     user_numbers_put(x, &numbers);
     struct directory_entry e = {.aor = str_c(x->aor),
@@ -67,7 +69,8 @@ static enum err publish_one(struct service *s, struct directory *d, const struct
                                 .numbers = out_str(&numbers),
                                 .md5_until = x->md5 ? x->md5->until : (struct wall){0},
                                 .password_until = password_until(s, x),
-                                .devices = known};
+                                .devices = known,
+                                .countries = open};
     if (x->second_factor || otps_find(&s->v->otps, e.aor))
         e.flags |= DIRECTORY_SECOND_FACTOR;
     if (x->must_change)
@@ -75,21 +78,26 @@ static enum err publish_one(struct service *s, struct directory *d, const struct
     while ((v = devices_next(&s->v->devices, e.aor, &it)) != NULL)
         if (v->state != DEVICE_NEW && e.n_devices < DIRECTORY_DEVICES)
             known[e.n_devices++] = (struct directory_device){v->id, v->state, {0}};
+    it = 0;
+    while ((c = countries_next(&s->v->countries, e.aor, &it)) != NULL)
+        if (e.n_countries < DIRECTORY_COUNTRIES)
+            open[e.n_countries++] = c->code;
     return directory_put(d, &e);
 }
 
 static enum err publish(struct service *s)
 {
     const struct users *u = &s->v->users;
-    uint32_t n_numbers = 0;
+    struct directory_room room = {
+        .users = u->n, .devices = s->v->devices.n_known, .countries = s->v->countries.n};
     for (uint32_t i = 0; i < u->n; i++)
-        n_numbers += u->v[i]->n_numbers;
-    size_t text = u->aor_bytes + (size_t)n_numbers * 18;
-    size_t bytes = directory_bytes_of(u->n, text, s->v->devices.n_known, n_numbers);
+        room.numbers += u->v[i]->n_numbers;
+    room.text = u->aor_bytes + (size_t)room.numbers * 18;
+    size_t bytes = directory_bytes_of(&room);
     struct directory *d = calloc(1, bytes);
     enum err e = d ? OK : ERR_FULL;
     if (d)
-        directory_begin_of(d, u->n, text, s->v->devices.n_known, n_numbers);
+        directory_begin_of(d, &room);
     for (uint32_t i = 0; e == OK && i < u->n; i++)
         e = publish_one(s, d, u->v[i]);
     if (e == OK)
@@ -106,7 +114,8 @@ static void publish_again(struct service *s)
                    err_name(e));
 }
 
-/* Codes that were used and devices that were approved: at once. New devices: when there is time. */
+/* Codes that were used, devices and countries that were approved: at once. New devices: when there
+ * is time. */
 static void keep(struct service *s)
 {
     if (s->v->told) {
@@ -117,6 +126,14 @@ static void keep(struct service *s)
     if (s->v->otps.changed && disk_otps_save(&s->disk, &s->v->otps) != OK)
         child_note(&s->c, SEV_ALERT, "vault: %s", s->disk.why);
     s->v->otps.changed = false;
+    if (s->v->countries.changed && disk_countries_save(&s->disk, &s->v->countries) != OK)
+        child_note(&s->c, SEV_ALERT, "vault: %s", s->disk.why);
+    s->v->countries.changed = false;
+    if (s->v->countries_full)
+        child_note(&s->c, SEV_WARN,
+                   "vault: a user has too many countries to remember one more: "
+                   "ringwall country list, forget");
+    s->v->countries_full = false;
     if (!s->v->devices.changed || s->now.mono.us - s->saved.us < KEEP_US)
         return;
     s->v->devices.changed = false;
@@ -327,7 +344,8 @@ static int prepare(struct service *s)
     if (disk_open(&s->disk, ".") != OK || disk_users_load(&s->disk, &s->v->users) != OK ||
         disk_peers_load(&s->disk, &s->v->peers) != OK ||
         disk_otps_load(&s->disk, &s->v->otps) != OK ||
-        disk_devices_load(&s->disk, &s->v->devices) != OK || load_keys(s, true) != OK)
+        disk_devices_load(&s->disk, &s->v->devices) != OK ||
+        disk_countries_load(&s->disk, &s->v->countries) != OK || load_keys(s, true) != OK)
         return failed(s, "cannot begin", s->disk.why);
     take_policy(s);
     use_keys(s);
