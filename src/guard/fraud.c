@@ -54,17 +54,9 @@ enum err fraud_policy_valid(const struct fraud_policy *p)
     return fraud_ranges_valid(p->ranges, p->n_ranges * sizeof p->ranges[0]);
 }
 
-static uint32_t rows_for(uint32_t identities)
-{
-    uint32_t n = WAYS;
-    while (n < identities && n < 1u << 24)
-        n *= 2;
-    return n;
-}
-
 size_t fraud_bytes(uint32_t identities)
 {
-    return sizeof(struct fraud) + rows_for(identities) * sizeof(struct row);
+    return sizeof(struct fraud) + 64 + (identities ? fraud_shard_bytes(identities) : 0);
 }
 
 struct fraud *fraud_init(void *mem, uint32_t identities, const struct fraud_policy *p,
@@ -73,41 +65,14 @@ struct fraud *fraud_init(void *mem, uint32_t identities, const struct fraud_poli
     struct fraud *f = mem;
     f->p = *p;
     f->k = *k;
-    f->rows = rows_for(identities);
+    if (identities)
+        fraud_shard_begin(fraud_own(f), fraud_shard_bytes(identities));
     return f;
 }
 
 void fraud_policy_set(struct fraud *f, const struct fraud_policy *p)
 {
     f->p = *p;
-}
-
-/* One of WAYS rows; the one that was not seen for the longest time gives way. */
-static struct row *row_find(const struct fraud *f, uint64_t key, const struct row **ret_old)
-{
-    uint64_t h = siphash(&f->k, str_of((const char *)&key, sizeof key));
-    const struct row *v = &f->row[(h & (f->rows / WAYS - 1)) * WAYS], *old = v;
-    for (uint32_t i = 0; i < WAYS; i++) {
-        if (v[i].key == key)
-            return (struct row *)(uintptr_t)&v[i];
-        if (!v[i].key || (old->key && v[i].seen_us < old->seen_us))
-            old = !old->key ? old : &v[i];
-    }
-    *ret_old = old;
-    return NULL;
-}
-
-struct row *fraud_row(struct fraud *f, uint64_t key, bool make, int64_t now_us)
-{
-    const struct row *old = NULL;
-    struct row *r = row_find(f, key, &old);
-    if (r || !make)
-        return r;
-    r = &f->row[old - f->row];
-    memset(r, 0, sizeof *r);
-    r->key = key;
-    r->heat_us = r->seen_us = now_us;
-    return r;
 }
 
 /* Halves: whole ones by shifts, the rest as a straight line between two powers of two. */
@@ -140,47 +105,87 @@ static enum fraud_act act_at(const struct fraud_policy *p, uint32_t score, bool 
     return bait && a > FRAUD_REFUSE ? FRAUD_REFUSE : a;
 }
 
-void fraud_step(struct fraud *f, const struct fraud_event *e, struct fraud_verdict *ret_v)
+/* What the event says of whose row that is, and the points that stay with it. */
+static void judge(struct fraud *f, struct row *r, const struct fraud_event *e,
+                  struct fraud_verdict *v)
 {
     struct fraud_points x = {0};
-    memset(ret_v, 0, sizeof *ret_v);
-    if (!e->identity || e->at.us <= 0)
-        return;
-    struct row *r = fraud_row(f, e->identity, true, e->at.us);
     int64_t now = MAX(e->at.us, r->seen_us); /* a clock that goes back changes nothing */
-    f->began_us = f->began_us ? f->began_us : now;
     fraud_fade(r, now);
     r->seen_us = now;
     fraud_signs(f, r, e, now, &x);
     r->heat = MIN(r->heat + x.heat, HEAT_MAX);
     r->slow = MIN(r->slow + x.heat / 2, HEAT_MAX);
     uint32_t score = MAX(r->heat, r->slow) / 16 + x.once;
-    ret_v->score = (uint16_t)MIN(score, UINT16_MAX);
-    ret_v->signs = x.signs;
-    ret_v->dry = f->p.dry_run;
+    v->score = (uint16_t)MIN(score, UINT16_MAX);
+    v->signs = x.signs;
     /* A call that shows nothing itself goes, however odd another was: the lock is for the rest. */
     if (x.signs)
-        ret_v->act = (uint8_t)act_at(&f->p, score, x.signs >> SIGN_CALL_BACK & 1);
-    if (ret_v->act == FRAUD_LOCK) {
+        v->act = (uint8_t)act_at(&f->p, score, x.signs >> SIGN_CALL_BACK & 1);
+    if (v->act == FRAUD_LOCK) {
         /* The rest makes that a second time after a release needs less, but something. */
         r->heat = MIN(r->heat, f->p.level[FRAUD_LOCK] * 16u * 2 / 5);
         r->slow = MIN(r->slow, r->heat);
     }
-    for (unsigned i = 0; i < SIGN_COUNT; i++)
-        f->counted[i] += x.signs >> i & 1;
-    f->acted[ret_v->act] += ret_v->act != FRAUD_LOG;
     r->signs = (uint16_t)(x.signs ? x.signs : r->signs);
-    r->score = ret_v->score;
-    r->act = ret_v->act;
+    r->score = v->score;
+    r->act = v->act;
 }
 
-void fraud_release(struct fraud *f, uint64_t identity)
+/* The row as its home has it, or an empty one. */
+static struct row *copied(struct fraud *f, const struct fraud_event *e, uint64_t hash, uint8_t home)
 {
-    struct row *r = fraud_row(f, identity, false, 0);
-    if (r) {
-        r->heat = r->slow = 0;
-        r->signs = r->score = r->act = 0;
+    const struct fraud_shard *s = f->shard[home];
+    uint32_t rows = fraud_own(f)->rows, i = fraud_find(s, rows, hash, e->identity);
+    const struct row *r = i == ROW_NONE ? NULL : &fraud_rows_at(s, rows)[i];
+    if (!r || !seq_read(&r->seq, &f->copy, r, sizeof *r) || f->copy.key != e->identity ||
+        !fraud_row_sound(&f->copy)) {
+        memset(&f->copy, 0, sizeof f->copy);
+        f->copy.key = e->identity;
+        f->copy.heat_us = f->copy.seen_us = e->at.us;
     }
+    return &f->copy;
+}
+
+void fraud_step(struct fraud *f, const struct fraud_event *e, struct fraud_verdict *ret_v)
+{
+    memset(ret_v, 0, sizeof *ret_v);
+    if (!e->identity || e->at.us <= 0)
+        return;
+    ret_v->dry = f->p.dry_run;
+    ret_v->home = fraud_home(f, e->identity);
+    uint64_t hash = fraud_hash(f, e->identity);
+    if (f->n > 1 && ret_v->home != f->me) {
+        ret_v->elsewhere = true;
+        if (e->what == FRAUD_ATTEMPT)
+            judge(f, copied(f, e, hash, ret_v->home), e, ret_v);
+        return;
+    }
+    struct fraud_shard *s = fraud_own(f);
+    uint32_t i = fraud_take(s, hash, e->identity, e->at.us);
+    struct row *r = &fraud_rows_at(s, s->rows)[i];
+    if (!s->all.began_us)
+        __atomic_store_n(&s->all.began_us, MAX(e->at.us, r->seen_us), __ATOMIC_RELAXED);
+    seq_write_begin(&r->seq);
+    judge(f, r, e, ret_v);
+    seq_write_end(&r->seq);
+    for (unsigned k = 0; k < SIGN_COUNT; k++)
+        f->counted[k] += ret_v->signs >> k & 1;
+    f->acted[ret_v->act] += ret_v->act != FRAUD_LOG;
+}
+
+bool fraud_release(struct fraud *f, uint64_t identity)
+{
+    struct fraud_shard *s = fraud_own(f);
+    uint32_t i = fraud_find(s, s->rows, fraud_hash(f, identity), identity);
+    if (!identity || i == ROW_NONE)
+        return false;
+    struct row *r = &fraud_rows_at(s, s->rows)[i];
+    seq_write_begin(&r->seq);
+    r->heat = r->slow = 0;
+    r->signs = r->score = r->act = 0;
+    seq_write_end(&r->seq);
+    return true;
 }
 
 static void usual_json(struct out *o, struct str key, const struct usual *u)
@@ -209,20 +214,28 @@ static void signs_json(struct out *o, uint16_t signs)
 
 void fraud_explain_json(const struct fraud *f, uint64_t identity, struct wall now, struct out *o)
 {
-    const struct row *old = NULL, *r = row_find(f, identity, &old);
+    const struct fraud_shard *own = fraud_own(f), *s = own;
+    uint8_t home = fraud_home(f, identity);
+    struct row copy;
+    if (f->n > 1 && home != f->me)
+        s = f->shard[home];
+    uint32_t i = fraud_find(s, own->rows, fraud_hash(f, identity), identity);
+    const struct row *r = i == ROW_NONE ? NULL : &fraud_rows_at(s, own->rows)[i];
+    bool known = r && seq_read(&r->seq, &copy, r, sizeof copy) && copy.key == identity &&
+                 fraud_row_sound(&copy);
     out_ch(o, '{');
-    out_json_kbool(o, STR("known"), r != NULL);
-    if (r) {
-        struct row copy = *r;
+    out_json_kbool(o, STR("known"), known);
+    if (known) {
+        r = &copy;
         fraud_fade(&copy, MAX(now.us, r->heat_us));
-        uint32_t n = 0;
+        uint32_t countries = 0;
         out_json_ku64(o, STR("score"), MAX(copy.heat, copy.slow) / 16);
         out_json_kstr(o, STR("last_act"), fraud_act_name((enum fraud_act)r->act));
         signs_json(o, r->signs);
         out_json_ku64(o, STR("days"), r->days);
-        for (unsigned i = 0; i < COUNTRIES; i++)
-            n += r->countries[i].country != 0;
-        out_json_ku64(o, STR("countries"), n);
+        for (unsigned c = 0; c < COUNTRIES; c++)
+            countries += r->countries[c].country != 0;
+        out_json_ku64(o, STR("countries"), countries);
         usual_json(o, STR("calls_an_hour"), &r->calls);
         usual_json(o, STR("calls_abroad_an_hour"), &r->dear);
         usual_json(o, STR("money_an_hour_milli"), &r->spend_h);

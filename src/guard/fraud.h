@@ -89,21 +89,56 @@ struct fraud_verdict {
     uint16_t signs; /* bits */
     uint8_t act;    /* enum fraud_act; with dry_run what it would be */
     bool dry;
+    bool elsewhere; /* at home in engine `home`: tell that one the event too, it has learned nothing
+                       here. Only ATTEMPT was judged, by a copy of the row there */
+    uint8_t home;
 };
 struct fraud;
-size_t fraud_bytes(uint32_t identities);
+size_t fraud_bytes(uint32_t identities); /* 0: its shard is elsewhere (fraud_shards) */
 /* mem zeroed, keeps. */
 struct fraud *fraud_init(void *mem, uint32_t identities, const struct fraud_policy *p,
                          const struct sipkey *k);
 void fraud_policy_set(struct fraud *f, const struct fraud_policy *p);
-/* O(1). ATTEMPT is judged before the call goes out, the others tell what became of it. */
+/* O(1); of a row elsewhere a copy of 1.5 kB more. ATTEMPT is judged before the call goes out, the
+ * others tell what became of it. */
 void fraud_step(struct fraud *f, const struct fraud_event *e, struct fraud_verdict *ret_v);
 /* More ranges of ill repute than a policy holds: struct fraud_range by n, then digits. */
 MUST_CHECK enum err fraud_ranges_valid(const void *blob, size_t bytes);
 void fraud_ranges_set(struct fraud *f, const void *blob, size_t bytes); /* keeps; NULL: none */
-/* Released: what was held against it is forgotten, what is usual for it is kept. */
-void fraud_release(struct fraud *f, uint64_t identity);
+/* Released: what was held against it is forgotten, what is usual for it is kept. False: not at home
+ * here, or not known. */
+bool fraud_release(struct fraud *f, uint64_t identity);
 /* {"signs":{name:calls},"acts":{name:calls}} */
 void fraud_counts_json(const struct fraud *f, struct out *o);
 void fraud_explain_json(const struct fraud *f, uint64_t identity, struct wall now, struct out *o);
+
+/* What is usual, in shared memory that outlives its engine: one shard an engine, its own to write,
+ * the others' to read. Each identity is at home in one of them. */
+#define FRAUD_SHARDS 32u
+struct fraud_shard;
+size_t fraud_shard_bytes(uint32_t identities);
+void fraud_shard_begin(struct fraud_shard *s, size_t bytes); /* mem zeroed */
+/* Is it one of that size? ERR_SYNTAX: begin anew. */
+MUST_CHECK enum err fraud_shard_valid(const struct fraud_shard *s, size_t bytes);
+/* As found after its engine died: calls that it had are over, a row in the midst of a write counts
+ * as written or, where it makes no sense, is forgotten. How many were. */
+uint32_t fraud_shard_adopt(struct fraud_shard *s);
+/* Before the first step. v: n shards of `bytes`, v[me] is own; keeps all. Of others nothing is
+ * believed. ERR_RANGE. */
+MUST_CHECK enum err fraud_shards(struct fraud *f, struct fraud_shard *own,
+                                 const struct fraud_shard *const *v, size_t bytes, uint8_t n,
+                                 uint8_t me);
+uint8_t fraud_home(const struct fraud *f, uint64_t identity);
+/* Keeping it in a file: records of fixed size, one for what is said of all and one a row. Nothing
+ * in a shard or a record is believed. */
+#define FRAUD_LAYOUT 1u /* grows with every change of a record */
+size_t fraud_all_bytes(void);
+size_t fraud_row_bytes(void);
+void fraud_all_get(const struct fraud_shard *s, void *ret);
+/* *it from 0. false: no more. */
+bool fraud_row_next(const struct fraud_shard *s, size_t bytes, uint32_t *it, void *ret);
+/* Into the shards of a gateway that starts, nobody writes yet. ERR_SYNTAX: it is none; ERR_FULL. */
+MUST_CHECK enum err fraud_all_put(struct fraud_shard *s, const void *rec);
+MUST_CHECK enum err fraud_row_put(struct fraud_shard *const *v, size_t bytes, uint8_t n,
+                                  const struct sipkey *k, const void *rec);
 #endif

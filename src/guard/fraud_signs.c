@@ -3,19 +3,22 @@
  * one cause. What is odd is learned only when people have really talked. */
 #include "guard/fraud_int.h"
 
-#define YOUNG_DAYS 10u /* days with calls until hours are known */
-#define TALK_S     20u /* from then on it was a conversation */
-#define SHORT_S    10u
-#define COLD_US    (7 * DAY_US)
-#define NEW_DAYS   30u /* a country is new to somebody for so long */
-#define NEW_STEP_S 2400u
+#define YOUNG_DAYS   10u /* days with calls until hours are known */
+#define TALK_S       20u /* from then on it was a conversation */
+#define SHORT_S      10u
+#define COLD_US      (7 * DAY_US)
+#define NEW_DAYS     30u /* a country is new to somebody for so long */
+#define NEW_STEP_S   2400u
+#define MINUTE_US    (HOUR_US / 60)
+#define OPEN_MINUTES 480u
 
 struct at {
     struct fraud *f;
     struct row *r;
     const struct fraud_event *e;
-    int64_t now;
+    int64_t now, began;
     uint32_t hour, day, prefix;
+    uint32_t known; /* identities that have talked to that country */
     struct str number;
     bool dear;
     struct fraud_points *x;
@@ -24,7 +27,7 @@ struct at {
 static void add(struct at *a, enum fraud_sign s, uint32_t percent)
 {
     const struct fraud_policy *p = &a->f->p;
-    bool cold = a->now - a->f->began_us < COLD_US &&
+    bool cold = a->now - a->began < COLD_US &&
                 (s == SIGN_DESTINATION || s == SIGN_FAN_OUT || s == SIGN_SPEND || s == SIGN_LEVEL);
     percent = cold ? percent * 3 / 5 : percent; /* everything is new to us */
     if (p->off_signs >> s & 1 || !percent)
@@ -105,19 +108,23 @@ static bool prefix_known(const struct row *r, uint32_t prefix)
     return false;
 }
 
-static uint16_t *org_knows(struct fraud *f, uint16_t country)
+static void put32(uint32_t *p, uint32_t v)
 {
-    unsigned a = (unsigned)(country >> 8) - 'A', b = (unsigned)(country & 255) - 'A';
-    return a < 26 && b < 26 ? &f->known[a * 26 + b] : NULL;
+    __atomic_store_n(p, v, __ATOMIC_RELAXED); /* others add it up */
 }
 
+/* The own shard's part. */
 static struct of_prefix *system_prefix(struct at *a)
 {
-    struct of_prefix *s = &a->f->prefix[a->prefix % SYSTEM_SLOTS];
+    struct of_prefix *s = &fraud_own(a->f)->all.prefix[a->prefix % SYSTEM_SLOTS];
     if (s->prefix != a->prefix || s->day != a->day) {
         if (s->prefix != a->prefix && s->day == a->day && s->seconds > 1200)
-            return NULL; /* one that matters today keeps its place */
-        *s = (struct of_prefix){.prefix = a->prefix, .day = a->day};
+            return NULL;      /* one that matters today keeps its place */
+        put32(&s->prefix, 0); /* nobody adds up what is half written */
+        put32(&s->seconds, 0);
+        put32(&s->baits, 0);
+        put32(&s->day, a->day);
+        __atomic_store_n(&s->prefix, a->prefix, __ATOMIC_RELEASE);
     }
     return s;
 }
@@ -155,8 +162,7 @@ static void range(struct at *a)
     if (!w && (a->e->kind == CLASS_PREMIUM || a->e->kind == CLASS_SATELLITE ||
                a->e->kind == CLASS_UNKNOWN))
         w = 80;
-    const uint16_t *org = org_knows(a->f, a->e->country);
-    if (org && *org >= 4)
+    if (a->known >= 4)
         w /= 2; /* the house does business there */
     add(a, SIGN_RANGE, habit ? w / 6 : w);
 }
@@ -164,7 +170,6 @@ static void range(struct at *a)
 static void destination(struct at *a)
 {
     struct row *r = a->r;
-    const uint16_t *org = org_knows(a->f, a->e->country);
     bool known = a->e->country && country_of(r, a->e->country);
     if (r->new_day != a->day) {
         r->new_day = a->day;
@@ -175,13 +180,13 @@ static void destination(struct at *a)
     if (!known && a->e->country) {
         r->last_new = a->prefix;
         r->new_n++;
-        uint32_t share = !org || *org == 0 ? 100 : *org < 3 ? 60 : *org < 10 ? 30 : 15;
+        uint32_t share = a->known == 0 ? 100 : a->known < 3 ? 60 : a->known < 10 ? 30 : 15;
         if (a->e->source_country == a->e->country)
             share /= 2; /* of a traveller, to where they are */
         add(a, SIGN_DESTINATION, share);
     } else if (!prefix_known(r, a->prefix)) {
         r->last_new = a->prefix;
-        add(a, SIGN_DESTINATION, org && *org >= 2 ? 0 : 20);
+        add(a, SIGN_DESTINATION, a->known >= 2 ? 0 : 20);
     }
 }
 
@@ -193,9 +198,8 @@ static void fan_out(struct at *a)
         r->fan_told = 0;
         r->fan_hour = a->hour;
     }
-    const uint16_t *org = org_knows(a->f, a->e->country);
     if (!prefix_known(r, a->prefix) && r->last_new == a->prefix)
-        r->fan_n += org && *org >= 4 ? 1 : 3;
+        r->fan_n += a->known >= 4 ? 1 : 3;
     uint32_t usual = 9 + r->dear.peak / 10;
     if (r->fan_told < 5 && r->fan_n >= usual << r->fan_told) {
         r->fan_told++;
@@ -205,8 +209,8 @@ static void fan_out(struct at *a)
 
 static void call_back(struct at *a)
 {
-    const struct of_prefix *s = &a->f->prefix[a->prefix % SYSTEM_SLOTS];
-    bool mine = false, all = s->prefix == a->prefix && a->day - s->day <= 2 && s->baits >= 3;
+    const struct of_prefix s = fraud_prefix(a->f, a->prefix);
+    bool mine = false, all = a->day - s.day <= 2 && s.baits >= 3;
     for (unsigned i = 0; i < BAITS; i++)
         mine |= a->r->bait[i] == a->prefix && a->now - a->r->bait_us[i] < 7 * DAY_US;
     if (!mine && !all)
@@ -214,8 +218,7 @@ static void call_back(struct at *a)
     if (prefix_known(a->r, a->prefix))
         return;
     uint32_t w = fraud_range_weight(a->f, a->number);
-    const uint16_t *org = org_knows(a->f, a->e->country);
-    bool strange = a->e->country ? !country_of(a->r, a->e->country) && (!org || *org < 2) : true;
+    bool strange = a->e->country ? !country_of(a->r, a->e->country) && a->known < 2 : true;
     if (w || all)
         add_once(a, SIGN_CALL_BACK, 100);
     else if (strange)
@@ -249,9 +252,12 @@ static void forwarded(struct at *a)
         add(a, SIGN_FORWARD, 100);
 }
 
+/* Calls whose end nobody tells (their engine died) are over some time. */
 static void concurrent(struct at *a)
 {
     struct row *r = a->r;
+    if ((uint32_t)(a->now / MINUTE_US) - r->open_min > OPEN_MINUTES)
+        r->open = r->open_dear = 0;
     if (r->open_dear >= 3 && a->dear && (r->open_dear & (r->open_dear - 1)) == 0)
         add(a, SIGN_PUMPING, 50);
 }
@@ -320,7 +326,8 @@ static void attempt(struct at *a)
 static void learn(struct at *a)
 {
     struct row *r = a->r;
-    uint16_t *org = org_knows(a->f, a->e->country), day = (uint16_t)a->day;
+    uint16_t day = (uint16_t)a->day;
+    uint32_t at = fraud_country_at(a->e->country);
     struct country_seen *c = country_of(r, a->e->country);
     if (!c && a->e->country) {
         c = &r->countries[0];
@@ -328,14 +335,17 @@ static void learn(struct at *a)
             if (r->countries[i].last < c->last)
                 c = &r->countries[i];
         *c = (struct country_seen){.country = a->e->country, .day = day};
-        if (org && *org < UINT16_MAX)
-            ++*org;
+        uint16_t *known = at == UINT32_MAX ? NULL : &fraud_own(a->f)->all.known[at];
+        if (known && *known < UINT16_MAX) {
+            __atomic_store_n(known, (uint16_t)(*known + 1), __ATOMIC_RELAXED);
+            a->known++;
+        }
     }
     if (c) {
         c->last = day;
         c->seconds = MIN(c->seconds + a->e->seconds, UINT32_MAX / 2);
         /* much talk to where hardly anybody here called before */
-        uint32_t share = !org ? 0 : *org <= 5 ? 100 : *org <= 8 ? 60 : 0;
+        uint32_t share = at == UINT32_MAX ? 0 : a->known <= 5 ? 100 : a->known <= 8 ? 60 : 0;
         if (a->day - c->day < NEW_DAYS && c->told < 40 &&
             c->seconds >= NEW_STEP_S * (c->told + 1u)) {
             c->told = (uint16_t)(c->seconds / NEW_STEP_S);
@@ -366,15 +376,18 @@ static void pumping(struct at *a)
         *h = (struct hot){.prefix = a->prefix, .day = day};
     h->seconds = MIN(h->seconds + a->e->seconds, UINT32_MAX / 2);
     struct of_prefix *s = system_prefix(a);
-    uint32_t before = s ? s->seconds : 0;
-    if (s)
-        s->seconds = MIN(s->seconds + a->e->seconds, UINT32_MAX / 2);
+    uint32_t before = 0, after = 0;
+    if (s) {
+        before = fraud_prefix(a->f, a->prefix).seconds;
+        put32(&s->seconds, MIN(s->seconds + a->e->seconds, UINT32_MAX / 64));
+        after = fraud_prefix(a->f, a->prefix).seconds;
+    }
     const struct country_seen *c = country_of(r, a->e->country);
     uint32_t step = c && a->day - c->day > 14 ? 4 * 3600 : 5400;
     if (h->told < 5 && h->seconds >= (step << h->told)) {
         h->told++;
         add(a, SIGN_PUMPING, 100);
-    } else if (s && before / 36000 != s->seconds / 36000 && before) {
+    } else if (before / 36000 != after / 36000 && before) {
         add(a, SIGN_PUMPING, 60); /* ten hours by all together */
     }
 }
@@ -395,7 +408,8 @@ static void short_calls(struct at *a)
 /* The share of short calls of a trunk, fast against slow; it only makes others graver. */
 static void trunk(struct at *a)
 {
-    struct trunk_row *t = &a->f->trunks[a->e->trunk % ARRAY_LEN(a->f->trunks)];
+    struct of_all *all = &fraud_own(a->f)->all;
+    struct trunk_row *t = &all->trunks[a->e->trunk % ARRAY_LEN(all->trunks)];
     if (!a->e->trunk)
         return;
     if (t->key != a->e->trunk)
@@ -453,7 +467,7 @@ static void inbound(struct at *a)
     struct of_prefix *s = system_prefix(a);
     bool again = r->bait[(r->next_bait + BAITS - 1) % BAITS] == a->prefix;
     if (s && !again)
-        s->baits++;
+        put32(&s->baits, MIN(s->baits + 1, UINT32_MAX / 64));
     if (!again) {
         r->bait[r->next_bait] = a->prefix;
         r->bait_us[r->next_bait] = a->now;
@@ -482,6 +496,8 @@ void fraud_signs(struct fraud *f, struct row *r, const struct fraud_event *e, in
                    .r = r,
                    .e = e,
                    .now = now,
+                   .began = fraud_began(f),
+                   .known = fraud_known(f, e->country),
                    .hour = (uint32_t)(now / HOUR_US),
                    .day = (uint32_t)(now / DAY_US),
                    .number = str_of(e->number, n),
@@ -498,6 +514,7 @@ void fraud_signs(struct fraud *f, struct row *r, const struct fraud_event *e, in
         attempt(&a);
         break;
     case FRAUD_ANSWERED:
+        r->open_min = (uint32_t)(now / MINUTE_US);
         r->open = (uint8_t)MIN(r->open + 1, 250);
         r->open_dear = (uint8_t)MIN(r->open_dear + a.dear, 250);
         break;
