@@ -174,6 +174,9 @@ static enum err attach_shield(struct child *c, const struct msg_attach *a, int *
     case ATTACH_LEDGER: /* readers keep pointers, too: never replaced */
         return engine && !c->ledger[a->a].p ? attach_shard(c, c->ledger, &c->ledger_own, a, *fd)
                                             : ERR_STATE;
+    case ATTACH_FRAUD:
+        return engine && !c->fraud[a->a].p ? attach_shard(c, c->fraud, &c->fraud_own, a, *fd)
+                                           : ERR_STATE;
     case ATTACH_RATES:
         return engine ? attach_map(&c->rates, a, *fd, true) : ERR_STATE;
     case ATTACH_FEED:
@@ -201,6 +204,13 @@ static enum err attach_star(struct child *c, const struct msg_attach *a, int fd)
     bool vault = k == ATTACH_RING_ASK || k == ATTACH_RING_ANSWER;
     return attach_star_ring(c, r, a, fd, vault ? ROLE_VAULT : ROLE_STORE,
                             k == ATTACH_RING_ASK || k == ATTACH_RING_FACT);
+}
+
+/* Boards that the fetch program alone writes. */
+static enum err attach_fetched(struct child *c, const struct msg_attach *a, int fd)
+{
+    return a->kind == ATTACH_CERTS ? attach_board(c, &c->certs, &c->certs_own, a, fd)
+                                   : attach_board(c, &c->targets, &c->targets_own, a, fd);
 }
 
 /* fd becomes -1 if it is kept. */
@@ -238,8 +248,7 @@ static enum err attach(struct child *c, const struct msg_attach *a, int *fd)
         return attach_peer_ring(c, a, *fd);
     case ATTACH_TARGETS:
     case ATTACH_CERTS:
-        return a->kind == ATTACH_CERTS ? attach_board(c, &c->certs, &c->certs_own, a, *fd)
-                                       : attach_board(c, &c->targets, &c->targets_own, a, *fd);
+        return attach_fetched(c, a, *fd);
     case ATTACH_RESOLVER:
         return c->ch.role == ROLE_FETCH && a->a < ARRAY_LEN(c->resolver)
                    ? attach_map(&c->resolver[a->a], a, *fd, true)
@@ -251,6 +260,7 @@ static enum err attach(struct child *c, const struct msg_attach *a, int *fd)
     case ATTACH_RULES:
     case ATTACH_FEED:
     case ATTACH_LEDGER:
+    case ATTACH_FRAUD:
     case ATTACH_RATES:
         return attach_shield(c, a, fd);
     case ATTACH_KIND_COUNT:

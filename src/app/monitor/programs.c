@@ -392,60 +392,39 @@ static void on_fetch(struct monitor *m, struct program *p)
         bans_feed(m, p);
 }
 
+static void on_reply(struct monitor *m, struct program *p)
+{
+    clients_reply(m, slot_of(m, p), &m->msg);
+}
+
+static void on_drained(struct monitor *m, struct program *p)
+{
+    (void)m;
+    p->drained = true;
+}
+
+static void on_pong(struct monitor *m, struct program *p)
+{
+    if (m->msg.u.ping.id == p->pings)
+        p->answered = now_of(m);
+}
+
+/* What a child may say; nothing else is a child's. */
+static void (*const ON[MSG_COUNT])(struct monitor *m, struct program *p) = {
+    [MSG_LOCKED] = on_locked,   [MSG_RUNNING] = on_running,  [MSG_NOTE] = on_note,
+    [MSG_REPLY] = on_reply,     [MSG_CONNECT] = connect_for, [MSG_DIRECTORY] = on_directory,
+    [MSG_BAN] = bans_asked,     [MSG_BANS] = bans_restored,  [MSG_CERT_ASK] = on_fetch,
+    [MSG_CERT_DONE] = on_fetch, [MSG_FEED] = on_fetch,       [MSG_NOTIFIED] = on_fetch,
+    [MSG_TELL] = on_fetch,      [MSG_DRAINED] = on_drained,  [MSG_PONG] = on_pong,
+};
+
 static void on_msg(struct monitor *m, struct program *p)
 {
-    switch (m->msg.type) {
-    case MSG_LOCKED:
-    case MSG_RUNNING:
-        (m->msg.type == MSG_LOCKED ? on_locked : on_running)(m, p);
-        return;
-    case MSG_NOTE:
-        on_note(m, p);
-        return;
-    case MSG_REPLY:
-        clients_reply(m, slot_of(m, p), &m->msg);
-        return;
-    case MSG_DIRECTORY:
-        on_directory(m, p);
-        return;
-    case MSG_CONNECT:
-        connect_for(m, p);
-        return;
-    case MSG_BAN:
-    case MSG_BANS:
-        (m->msg.type == MSG_BAN ? bans_asked : bans_restored)(m, p);
-        return;
-    case MSG_CERT_ASK:
-    case MSG_CERT_DONE:
-    case MSG_FEED:
-    case MSG_NOTIFIED:
-    case MSG_TELL:
-        on_fetch(m, p);
-        return;
-    case MSG_DRAINED:
-        p->drained = true;
-        return;
-    case MSG_PONG:
-        if (m->msg.u.ping.id == p->pings)
-            p->answered = now_of(m);
-        return;
-    case MSG_NONE:
-    case MSG_SETUP:
-    case MSG_ATTACH:
-    case MSG_SETUP_DONE:
-    case MSG_QUERY:
-    case MSG_CONNECTED:
-    case MSG_CERT_GET:
-    case MSG_CERT_GOT:
-    case MSG_NOTIFY:
-    case MSG_FACT:
-    case MSG_DRAIN:
-    case MSG_STOP:
-    case MSG_PING:
-    case MSG_COUNT:
-    default:
+    enum msg_type t = m->msg.type;
+    if (t < MSG_COUNT && ON[t])
+        ON[t](m, p);
+    else
         program_kill(m, p, "it sent a message that is not a child's");
-    }
 }
 
 #define MSGS_A_TURN 64 /* so that one talkative child does not keep the others waiting */
