@@ -203,6 +203,27 @@ static void number_put(const struct asked *x, struct out *o)
     out_json_kstr(o, STR("numbers_by"), number_source());
 }
 
+/* Where the role asks for a word before the first call to a country: was it given? */
+static void abroad_put(const struct asked *x, struct out *o)
+{
+    const struct policy *p = x->c->policy;
+    const struct request *r = &x->r;
+    char text[2];
+    if (r->ident != IDENT_USER || r->emergency || r->role >= p->n_roles || !r->route ||
+        r->route->to != ROUTE_PEERS || !p->roles[r->role].rights.step_up_country)
+        return;
+    uint16_t code = rights_abroad(r->site, &r->number_to);
+    if (!code)
+        return;
+    text[0] = (char)(code >> 8);
+    text[1] = (char)(code & 0xff);
+    out_json_key(o, STR("abroad"));
+    out_ch(o, '{');
+    out_json_kstr(o, STR("country"), str_of(text, sizeof text));
+    out_json_kbool(o, STR("allowed"), directory_country(x->c->env.directory, r->known, code));
+    out_ch(o, '}');
+}
+
 static void price_put(const struct asked *x, struct out *o)
 {
     const struct policy *p = x->c->policy;
@@ -300,8 +321,8 @@ static void decides_put(const struct asked *x, const struct payer *who, struct o
         out_json_kstr(o, STR("entry"), policy_text(p, p->roles[r->role].name));
     else if (r->route)
         out_json_kstr(o, STR("entry"), policy_text(p, r->route->name));
-    if (key || r->route)
     bool timed = r->route && r->route->when != WHEN_ALWAYS;
+    if (key || r->route)
         out_json_kstr(o, STR("key"), key ? str_c(key) : timed ? STR("when") : STR("pattern"));
     out_ch(o, '}');
 }
@@ -328,6 +349,7 @@ static void told(struct asked *x, struct out *o)
         out_json_kstr(o, STR("zone"), policy_text(p, p->zones[r->zone].name));
     out_json_kbool(o, STR("emergency"), r->emergency);
     number_put(x, o);
+    abroad_put(x, o);
     out_json_kstr(o, STR("verdict"), str_c(verdict_word(x->v.kind)));
     if (x->v.kind != VERDICT_PASS) {
         out_json_kstr(o, STR("reason"), reason_info(x->v.reason)->name);
@@ -336,8 +358,8 @@ static void told(struct asked *x, struct out *o)
     }
     gates_put(x, o);
     route_put(x, o);
-    price_put(x, o);
     passed_over_put(x, o);
+    price_put(x, o);
     if (user)
         caps_put(x, &pays, o);
     decides_put(x, &pays, o);

@@ -105,10 +105,9 @@ static void show_devices(FILE *to, const struct cli *c, const json_t *doc)
 
 static int send_off(struct cli *c, struct out *o, show_fn *show)
 {
-    request_str(o, "reason", c->reason);
     out_ch(o, '}');
     if (!o->full)
-        return ask_and_show(c, out_str(o), show);
+        return vault_ask_and_show(c, out_str(o), show);
     (void)fprintf(stderr, "ringwall: the words are too long\n");
     return EXIT_USAGE;
 }

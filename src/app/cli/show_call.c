@@ -133,6 +133,25 @@ static void caps_show(FILE *to, const json_t *k)
     (void)fprintf(to, "%s\n", json_is_true(json_object_get(k, "off_hours")) ? " (off hours)" : "");
 }
 
+static void abroad_show(FILE *to, const json_t *d)
+{
+    const json_t *a = json_object_get(d, "abroad");
+    const char *country = member(a, "country");
+    if (!country)
+        return;
+    (void)fprintf(to, "%-9s", "abroad");
+    put_safe(to, str_c(country));
+    if (json_is_true(json_object_get(a, "allowed"))) {
+        (void)fprintf(to, ", which the user was let call\n");
+        return;
+    }
+    (void)fprintf(to, ", for the first time: by a one-time code, or ringwall country allow ");
+    put_safe(to, str_c(member(d, "as") ? member(d, "as") : "USER"));
+    (void)fprintf(to, " ");
+    put_safe(to, str_c(country));
+    (void)fprintf(to, "\n");
+}
+
 void show_explain_call(FILE *to, const struct cli *c, const json_t *d)
 {
     const char *v = member(d, "verdict"), *why = member(d, "text");
@@ -153,6 +172,7 @@ void show_explain_call(FILE *to, const struct cli *c, const json_t *d)
                       (long long)number(d, "code"));
     who_show(to, d);
     number_show(to, d);
+    abroad_show(to, d);
     gates_show(to, d);
     route_show(to, json_object_get(d, "route"));
     passed_over_show(to, d);
