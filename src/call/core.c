@@ -18,6 +18,8 @@ static uint32_t rate_cap(const struct core_cfg *cfg)
 
 static uint32_t fraud_identities(const struct core_cfg *cfg)
 {
+    if (cfg->fraud_own)
+        return 0;
     return cfg->fraud_identities ? cfg->fraud_identities : 64;
 }
 
@@ -58,12 +60,20 @@ static void *carve(uint8_t **at, size_t bytes)
     return p;
 }
 
+static bool fraud_sound(const struct core_cfg *cfg)
+{
+    for (unsigned i = 0; cfg->fraud_own && i < cfg->engines; i++)
+        if (i >= FRAUD_SHARDS || !cfg->fraud_shards[i])
+            return false;
+    return !cfg->fraud_own || fraud_shard_valid(cfg->fraud_own, cfg->fraud_shard_bytes) == OK;
+}
+
 static bool sound(const struct core_cfg *cfg)
 {
     return cfg->engines && cfg->engine < cfg->engines && cfg->engines <= ARRAY_LEN(cfg->shards) &&
            cfg->policy && cfg->counters && cfg->intents && cfg->own &&
-           cfg->shards[cfg->engine].s == cfg->own && cfg->calls_cap && cfg->trans_cap &&
-           cfg->pending_cap && cfg->blocks_bytes >= 4 * LARGE_BLOCK;
+           cfg->shards[cfg->engine].s == cfg->own && fraud_sound(cfg) && cfg->calls_cap &&
+           cfg->trans_cap && cfg->pending_cap && cfg->blocks_bytes >= 4 * LARGE_BLOCK;
 }
 
 /* --- what the transactions tell --- */
@@ -174,6 +184,9 @@ static void memory_init(struct core *c, void *mem)
     uint32_t rows = fraud_identities(cfg);
     c->env.fraud =
         fraud_init(carve(&at, fraud_bytes(rows)), rows, &cfg->policy->fraud, &cfg->ledger_key);
+    if (cfg->fraud_own && fraud_shards(c->env.fraud, cfg->fraud_own, cfg->fraud_shards,
+                                       cfg->fraud_shard_bytes, cfg->engines, cfg->engine) != OK)
+        c->env.fraud = NULL; /* sound() has looked */
     size_t half = round64(cfg->blocks_bytes / 2);
     blocks_init(&c->small, carve(&at, half), cfg->blocks_bytes / 2, SMALL_BLOCK);
     blocks_init(&c->large, carve(&at, half), cfg->blocks_bytes / 2, LARGE_BLOCK);

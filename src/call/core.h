@@ -24,6 +24,7 @@ enum intent_kind {
     INTENT_BAN,     /* bytes are a struct ban to be asked of the monitor */
     INTENT_OBSERVE, /* bytes are a struct obs for the shield of another engine: core_observe there
                      */
+    INTENT_FRAUD,   /* bytes for core_fraud of another engine */
     INTENT_PROVED,  /* somebody has proved himself on the connection of flow: it may last */
 };
 struct intent {
@@ -65,7 +66,10 @@ struct core_cfg {
     const struct rates *rates;      /* keeps until core_rates gives another; NULL */
     const struct cert_board *certs; /* keeps; NULL */
     size_t certs_bytes;
-    uint32_t fraud_identities;             /* rows; 0: a small default */
+    uint32_t fraud_identities;     /* rows; 0: a small default; without shards */
+    struct fraud_shard *fraud_own; /* keeps; NULL: what is usual is known here only */
+    const struct fraud_shard *fraud_shards[FRAUD_SHARDS]; /* keeps; of all engines */
+    size_t fraud_shard_bytes;                             /* of each */
     uint32_t guard_sources, guard_parties; /* slots of the shield; 0: a small default */
     struct token_keys token_keys;          /* shared by the engines */
     struct sipkey hash_key, nonce_key;
@@ -124,6 +128,10 @@ void core_explain_call(struct core *c, struct str user, struct str dialled, stru
                        struct out *o);
 /* Money and caps of a name ("alice@example.com", a trunk, a role, "system"): JSON. */
 void core_ledger_json(const struct core *c, struct str name, struct out *o, struct now now);
+/* What another engine tells of calls whose payers are at home here. Nothing in it is believed. */
+void core_fraud(struct core *c, struct str news, struct now now);
+/* Somebody released that lock: what was held against them is forgotten, where they are at home. */
+bool core_fraud_release(struct core *c, struct str name, struct now now);
 
 /* The shield. */
 void core_observe(struct core *c, const struct obs *o, struct now now); /* from another engine */

@@ -15,6 +15,7 @@ void core_proved(struct core *c, const struct request *r); /* it has passed the 
 void core_ask(struct core *c, const struct ask *a);
 void core_ban(struct core *c, const struct ban *b);
 void core_observe_at(struct core *c, uint8_t engine, const struct obs *o);
+void core_fraud_at(struct core *c, uint8_t engine, struct str news);
 void core_fact(struct core *c, const struct fact *f); /* complete, from elsewhere */
 /* A fact under construction in c->fact: zeroed, kind, time and sequence filled. */
 struct fact *fact_begin(struct core *c, enum fact_kind k, enum reason why, uint16_t code);

@@ -67,9 +67,10 @@ static enum reason trunks(const struct gate_env *e, struct request *r, const str
     return first;
 }
 
-static struct verdict behaves(const struct gate_env *e, struct request *r, const struct payer *who,
-                              uint8_t peer)
+struct fraud_event gate_fraud_event(const struct gate_env *e, const struct request *r,
+                                    const struct payer *who)
 {
+    uint8_t peer = r->route->peers[0];
     struct rate price = money_rate(e, peer, &r->number_to, r->now.wall);
     struct fraud_event x = {.at = r->now.wall,
                             .what = FRAUD_ATTEMPT,
@@ -83,6 +84,12 @@ static struct verdict behaves(const struct gate_env *e, struct request *r, const
                             .kind = r->number_to.kind,
                             .off_hours = who->off_hours};
     memcpy(x.number, r->number_to.e164, MIN(r->number_to.n, sizeof x.number - 1));
+    return x;
+}
+
+static struct verdict behaves(const struct gate_env *e, struct request *r, const struct payer *who)
+{
+    struct fraud_event x = gate_fraud_event(e, r, who);
     fraud_step(e->fraud, &x, &r->fraud);
     /* A PBX or a trunk is many people: what they do together is told, and held by caps. */
     if (r->fraud.dry || r->fraud.act <= FRAUD_NOTIFY || !who->user)
@@ -113,5 +120,5 @@ struct verdict gate_fraud(const struct gate_env *e, struct request *r, struct as
     }
     if (why != REASON_NONE)
         return gate_refuse(why);
-    return e->fraud ? behaves(e, r, &who, t->peers[0]) : gate_pass();
+    return e->fraud ? behaves(e, r, &who) : gate_pass();
 }

@@ -94,6 +94,15 @@ void core_observe_at(struct core *c, uint8_t engine, const struct obs *o)
         core_count(c, REASON_capacity_memory);
 }
 
+void core_fraud_at(struct core *c, uint8_t engine, struct str news)
+{
+    struct intent *x = append(c->out, INTENT_FRAUD, news);
+    if (x)
+        x->engine = engine;
+    else
+        core_count(c, REASON_capacity_memory);
+}
+
 struct fact *fact_begin(struct core *c, enum fact_kind k, enum reason why, uint16_t code)
 {
     struct fact *f = &c->fact;

@@ -1,6 +1,33 @@
 /* Behaviour: what becomes of calls is told to guard/fraud.h, and what it says of somebody is told
- * and done: cut, lock. A lock is asked of the monitor, as bans are, and outlives restarts. */
+ * and done: cut, lock. A lock is asked of the monitor, as bans are, and outlives restarts.
+ *
+ * What is usual for somebody is written by one engine, their home (fraud_home). An engine that has
+ * a call of theirs judges it by a copy and tells home, which judges once more: calls that two
+ * engines let in at the same moment meet there, and their lock. */
 #include "call/money.h"
+
+enum news { NEWS_EVENT = 1, NEWS_CUT };
+struct fraud_news { /* from engine to engine; who follows */
+    struct fraud_event e;
+    uint8_t kind; /* enum news */
+    uint8_t act;  /* that was taken already */
+    uint8_t who_n, pad[5];
+};
+_Static_assert(sizeof(struct fraud_news) % 8 == 0, "no hole at its end");
+
+static void tell_engine(struct core *c, uint8_t engine, enum news kind, const struct fraud_event *e,
+                        uint8_t act, struct str who)
+{
+    uint8_t mem[sizeof(struct fraud_news) + REQUEST_USER_MAX] = {0};
+    struct fraud_news n = {.kind = (uint8_t)kind, .act = act, .who_n = (uint8_t)who.n};
+    if (who.n > REQUEST_USER_MAX)
+        return;
+    if (e)
+        n.e = *e;
+    memcpy(mem, &n, sizeof n);
+    memcpy(mem + sizeof n, who.p, who.n);
+    core_fraud_at(c, engine, str_of((const char *)mem, sizeof n + who.n));
+}
 
 /* Their calls to the outside end at the next turn of the clock: whoever asks may be in the midst of
  * one of them. */
@@ -68,6 +95,9 @@ static void carry_out(struct core *c, struct str who, const struct fraud_verdict
     if (v->dry || v->act < FRAUD_CUT || str_find(who, '@') == who.n) /* a peer is many people */
         return;
     cut_all(c, who);
+    for (uint8_t i = 0; i < c->cfg.engines; i++)
+        if (i != c->cfg.engine)
+            tell_engine(c, i, NEWS_CUT, NULL, v->act, who);
     if (v->act == FRAUD_LOCK)
         lock(c, who, v);
 }
@@ -78,6 +108,11 @@ void money_judged(struct core *c, const struct request *r, enum reason why)
     if (!r->user_n && r->peer != POLICY_NONE)
         who = policy_text(c->policy, c->policy->peers[r->peer].name);
     bool told = worth(c, &r->fraud), capped = r->cap.cap != 0;
+    if (r->fraud.elsewhere) {
+        struct payer payer = money_payer(&c->env, who, r->now.wall);
+        struct fraud_event x = gate_fraud_event(&c->env, r, &payer);
+        tell_engine(c, r->fraud.home, NEWS_EVENT, &x, r->fraud.act, payer.who);
+    }
     if (!told && !capped)
         return;
     carry_out(c, who, &r->fraud);
@@ -100,6 +135,27 @@ void money_judged(struct core *c, const struct request *r, enum reason why)
 
 /* --- learning --- */
 
+static void said(struct core *c, const struct fraud_event *x, struct str who,
+                 const struct addr *source, const struct fraud_verdict *v)
+{
+    if (!worth(c, v))
+        return;
+    if (x->what != FRAUD_ENDED || v->act == FRAUD_LOCK)
+        carry_out(c, who, v);
+    if (!quiet_share_of(c, source, QUIET_PROVEN)) {
+        core_count(c, REASON_log_share);
+        return;
+    }
+    struct fact *f = fact_of(c, v, REASON_fraud_behaviour, who);
+    f->u.money.number_class = x->kind;
+    f->u.money.country = x->country;
+    f->u.money.session = x->session;
+    TEXT_SET(f->u.money.to, str_c(x->number));
+    fact_end(c);
+}
+
+static const struct addr nowhere;
+
 static void step(struct core *c, struct fraud_event *x, struct str who, const struct call *k)
 {
     struct fraud_verdict v;
@@ -108,21 +164,63 @@ static void step(struct core *c, struct fraud_event *x, struct str who, const st
     if (k && c->env.geo)
         x->source_country = geo_country(c->env.geo, &k->a->flow.peer);
     fraud_step(c->env.fraud, x, &v);
-    if (!worth(c, &v))
+    if (v.elsewhere)
+        tell_engine(c, v.home, NEWS_EVENT, x, FRAUD_LOG, who);
+    else
+        said(c, x, who, k ? &k->a->flow.peer : &nowhere, &v);
+}
+
+static bool news_sound(const struct fraud_news *n)
+{
+    size_t len = 0;
+    while (len < sizeof n->e.number && n->e.number[len])
+        len++;
+    for (size_t i = 0; i < len; i++)
+        if (!ascii_digit(n->e.number[i]) && (i || n->e.number[i] != '+'))
+            return false;
+    return len < sizeof n->e.number && n->e.what <= FRAUD_INBOUND && n->act < FRAUD_LEVELS &&
+           n->e.kind < CLASS_COUNT && n->e.micro >= 0;
+}
+
+static void news_event(struct core *c, struct fraud_news *n, struct str who)
+{
+    struct fraud_verdict v;
+    n->e.at = c->now.wall;
+    fraud_step(c->env.fraud, &n->e, &v);
+    if (v.elsewhere) /* not at home here: they do not know where they are */
+        core_count(c, REASON_ipc_malformed);
+    else if (n->e.what != FRAUD_ATTEMPT || (v.act >= FRAUD_CUT && v.act > n->act))
+        said(c, &n->e, who, &nowhere, &v);
+}
+
+void core_fraud(struct core *c, struct str news, struct now now)
+{
+    struct fraud_news n;
+    c->now = now;
+    if (!c->env.fraud)
         return;
-    if (x->what != FRAUD_ENDED || v.act == FRAUD_LOCK)
-        carry_out(c, who, &v);
-    static const struct addr nowhere;
-    if (!quiet_share_of(c, k ? &k->a->flow.peer : &nowhere, QUIET_PROVEN)) {
-        core_count(c, REASON_log_share);
+    if (news.n < sizeof n) {
+        core_count(c, REASON_ipc_malformed);
         return;
     }
-    struct fact *f = fact_of(c, &v, REASON_fraud_behaviour, who);
-    f->u.money.number_class = x->kind;
-    f->u.money.country = x->country;
-    f->u.money.session = x->session;
-    TEXT_SET(f->u.money.to, str_c(x->number));
-    fact_end(c);
+    memcpy(&n, news.p, sizeof n);
+    struct str who = str_skip(news, sizeof n);
+    bool mine = ledger_key_of(&c->cfg.ledger_key, LEDGER_IDENTITY, who) == n.e.identity;
+    if (who.n != n.who_n || !who.n || who.n > REQUEST_USER_MAX || !news_sound(&n))
+        core_count(c, REASON_ipc_malformed);
+    else if (n.kind == NEWS_CUT)
+        cut_all(c, who);
+    else if (n.kind == NEWS_EVENT && mine)
+        news_event(c, &n, who);
+    else
+        core_count(c, REASON_ipc_malformed);
+}
+
+bool core_fraud_release(struct core *c, struct str name, struct now now)
+{
+    c->now = now;
+    return c->env.fraud && name.n &&
+           fraud_release(c->env.fraud, ledger_key_of(&c->cfg.ledger_key, LEDGER_IDENTITY, name));
 }
 
 void money_learn(struct leg *l, enum fraud_what what, uint32_t seconds, int64_t micro,

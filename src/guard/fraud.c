@@ -183,6 +183,8 @@ bool fraud_release(struct fraud *f, uint64_t identity)
     struct row *r = &fraud_rows_at(s, s->rows)[i];
     seq_write_begin(&r->seq);
     r->heat = r->slow = 0;
+    r->fan_n = r->forward = 0; /* nor do these calls count as the first of many */
+    r->runs = r->runs_dear = 0;
     r->signs = r->score = r->act = 0;
     seq_write_end(&r->seq);
     return true;

@@ -81,8 +81,8 @@ struct fraud_event {
     uint16_t country;        /* of the number called */
     uint16_t source_country; /* of the caller's address; 0: unknown or private */
     uint8_t what, kind;      /* enum fraud_what; enum number_class */
-    bool off_hours;
-    char number[20]; /* E.164 with '+', terminated */
+    uint8_t off_hours;       /* not 0: it is */
+    char number[20];         /* E.164 with '+', terminated */
 };
 struct fraud_verdict {
     uint16_t score;

@@ -10,7 +10,7 @@
 
 /* Grows with every change of messages.def, of a struct below or of a layout in the memory that is
  * attached: a monitor that runs on after an upgrade may start a child of the new build. */
-#define IPC_VERSION     3u
+#define IPC_VERSION     4u
 #define IPC_ENGINES_MAX 32u
 #define IPC_FDS_MAX     4u
 #define IPC_KEY_NAME    64u
@@ -146,6 +146,7 @@ enum attach_kind {
     ATTACH_LEDGER,   /* memfd, shard of the ledger of engine a: writable for its owner, read-only
                         for other engines */
     ATTACH_RATES,    /* sealed memfd, struct rates. engines */
+    ATTACH_FRAUD,    /* memfd, what is usual for those at home in engine a: as ATTACH_LEDGER */
     ATTACH_KIND_COUNT
 };
 struct msg_attach {

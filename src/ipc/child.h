@@ -37,15 +37,17 @@ struct child {
     struct child_map bans, geo, rules;        /* engines */
     struct child_map ledger[IPC_ENGINES_MAX]; /* engines */
     void *ledger_own;                         /* engine: its own shard, writable */
-    struct child_map rates;                   /* engines */
-    uint32_t *ban_hits;                       /* engine: BAN_CAP of guard/ban.h, writable */
-    uint8_t *ports;      /* engine: 65536 media ports, writable; NULL: nobody looks */
-    int feed[16];        /* fetch: files of feeds; -1: none. Take one and set it -1 */
-    void *targets_own;   /* fetch: the same, writable */
-    void *location_own;  /* engine: its own shard, writable; NULL for others */
-    struct stats *stats; /* never NULL after child_start */
-    int wake;            /* reading end of the own pipe: watch it; child_awake drains it */
-    uint32_t undrained;  /* turns since it was looked at */
+    struct child_map fraud[IPC_ENGINES_MAX];  /* engines; and its own, writable */
+    void *fraud_own;
+    struct child_map rates; /* engines */
+    uint32_t *ban_hits;     /* engine: BAN_CAP of guard/ban.h, writable */
+    uint8_t *ports;         /* engine: 65536 media ports, writable; NULL: nobody looks */
+    int feed[16];           /* fetch: files of feeds; -1: none. Take one and set it -1 */
+    void *targets_own;      /* fetch: the same, writable */
+    void *location_own;     /* engine: its own shard, writable; NULL for others */
+    struct stats *stats;    /* never NULL after child_start */
+    int wake;               /* reading end of the own pipe: watch it; child_awake drains it */
+    uint32_t undrained;     /* turns since it was looked at */
     int wake_of[ROLE_COUNT][IPC_ENGINES_MAX]; /* -1: not given */
     int listener[CHILD_LISTENERS];            /* engine: -1 where there is none; non-blocking */
     /* By the engine at the other end (the index of the engine itself on engines). An engine uses

@@ -18,7 +18,8 @@ enum record_kind {
     RECORD_FAILED,
     RECORD_LOST,
     RECORD_PROVED,
-    RECORD_OBSERVE
+    RECORD_OBSERVE,
+    RECORD_FRAUD
 };
 
 static bool put_record(struct engine *e, uint8_t engine, const struct peer_record *r,
@@ -150,6 +151,9 @@ static void carry_one(struct engine *e, const struct intent *i)
     case INTENT_OBSERVE:
         to_engine(e, i->engine, RECORD_OBSERVE, i);
         break;
+    case INTENT_FRAUD:
+        to_engine(e, i->engine, RECORD_FRAUD, i);
+        break;
     case INTENT_PROVED:
         if (elsewhere)
             to_engine(e, i->flow.engine, RECORD_PROVED, i);
@@ -227,6 +231,9 @@ static void peer_record(struct engine *e, const uint8_t *rec, size_t n)
         core_observe(e->core, &o, e->loop.now);
         return;
     }
+    case RECORD_FRAUD:
+        core_fraud(e->core, bytes, e->loop.now);
+        return;
     case RECORD_FAILED:
     case RECORD_LOST:
         tell_owner(e, (struct sent){r.ref, e->index}, r.kind == RECORD_LOST);

@@ -13,9 +13,8 @@
 
 /* Whom an engine's shield remembers: about 29 MB and 9 MB if all are in use, taken page by page as
  * they come. Each source and user is judged by one engine, so more engines remember more. */
-#define GUARD_SOURCES    (1u << 16)
-#define GUARD_PARTIES    (1u << 14)
-#define FRAUD_IDENTITIES (1u << 16) /* rows of 1.5 kB; pages that nobody uses cost nothing */
+#define GUARD_SOURCES (1u << 16)
+#define GUARD_PARTIES (1u << 14)
 
 static struct engine engine; /* one a process */
 
@@ -61,6 +60,32 @@ static enum err ledger_shards(struct engine *e, struct ledger *ret_l)
     return OK;
 }
 
+/* What is usual for whom; as the ledger. */
+static enum err fraud_given(struct engine *e, struct core_cfg *cfg)
+{
+    const struct msg_setup *s = &e->child.setup;
+    struct fraud_shard *own = e->child.fraud_own;
+    size_t n = e->child.fraud[s->engine].n;
+    if (!own || s->engines > FRAUD_SHARDS)
+        return ERR_STATE;
+    if (fraud_shard_valid(own, n) != OK) {
+        child_note(&e->child, SEV_ALERT, "fraud: the shard was damaged: begun anew");
+        memset(own, 0, n);
+        fraud_shard_begin(own, n);
+    }
+    uint32_t lost = s->restarts ? fraud_shard_adopt(own) : 0;
+    if (lost)
+        child_note(&e->child, SEV_ALERT, "fraud: %u rows made no sense and are forgotten", lost);
+    for (unsigned i = 0; i < s->engines; i++) {
+        if (e->child.fraud[i].n != n)
+            return ERR_STATE;
+        cfg->fraud_shards[i] = e->child.fraud[i].p;
+    }
+    cfg->fraud_own = own;
+    cfg->fraud_shard_bytes = n;
+    return OK;
+}
+
 static enum err locations(struct engine *e, struct core_cfg *cfg)
 {
     const struct msg_setup *s = &e->child.setup;
@@ -92,7 +117,6 @@ static enum err core_make(struct engine *e)
                            .bans_cap = e->child.bans.n >= ban_bytes(BAN_CAP) ? BAN_CAP : 0,
                            .ban_hits = e->child.ban_hits,
                            .ports_open = e->child.ports,
-                           .fraud_identities = MIN(MAX(l->bindings, 1000u), FRAUD_IDENTITIES),
                            .guard_sources = GUARD_SOURCES,
                            .guard_parties = GUARD_PARTIES,
                            .token_keys = {s->token_seal, s->token_mask},
@@ -110,7 +134,7 @@ static enum err core_make(struct engine *e)
     cfg.own = e->child.location_own;
     cfg.service_own = (void *)((uint8_t *)e->child.location_own + service_at(s->location_cap));
     cfg.service_cap = service_cap(s->location_cap);
-    if (ledger_shards(e, &cfg.ledger) != OK)
+    if (ledger_shards(e, &cfg.ledger) != OK || fraud_given(e, &cfg) != OK)
         return ERR_SYNTAX;
     if (locations(e, &cfg) != OK)
         return ERR_RANGE;

@@ -69,7 +69,12 @@ void query_answer(struct engine *e)
         core_explain_json(e->core, &a, control_member(q, "name"), &o, e->loop.now);
     } else if (str_eq(cmd, STR("explain-call"))) {
         explain_call(e, q, &o);
-    } else if (str_starts(cmd, STR("fraud-")) && !str_eq(cmd, STR("fraud-release"))) {
+    } else if (str_eq(cmd, STR("fraud-release"))) {
+        bool known = core_fraud_release(e->core, control_member(q, "name"), e->loop.now);
+        out_ch(&o, '{');
+        out_json_kbool(&o, STR("forgotten"), known);
+        out_ch(&o, '}');
+    } else if (str_starts(cmd, STR("fraud-"))) {
         core_ledger_json(e->core, control_member(q, "name"), &o, e->loop.now);
     } else {
         code = CONTROL_BAD_REQUEST;

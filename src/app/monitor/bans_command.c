@@ -381,6 +381,8 @@ static bool release_slot(struct monitor *m, uint32_t slot)
     if (!s->used[slot])
         return false;
     if (name.scope) {
+        if (name.reason == REASON_fraud_locked)
+            habits_released(m, str_of(name.who, MIN(name.who_n, BAN_WHO)));
         bans_past_forget(s, &name);
         bans_end(m, slot, BAN_RELEASED, "admin");
         return true;

@@ -395,6 +395,8 @@ static enum err memory(struct monitor *m)
     if (e == OK)
         e = ledger_open(m);
     if (e == OK)
+        e = habits_open(m);
+    if (e == OK)
         e = memfd_sealed("ringwall-policy", &m->conf->policy, sizeof m->conf->policy,
                          &m->policy.fd);
     m->policy.n = sizeof m->conf->policy;
@@ -454,6 +456,7 @@ void boot_undo(struct monitor *m)
             close_fd(&m->listener[i][k]);
     }
     ledger_close(m);
+    habits_close(m);
     mem_unmap(m->board, sizeof *m->board);
     m->board = NULL;
     struct shared *rest[] = {&m->targets,    &m->targets_ro, &m->policy, &m->directory,

@@ -17,6 +17,13 @@ void ledger_keep(struct monitor *m);
 void ledger_close(struct monitor *m);
 /* fraud-accept: calls that cost money are let out again although what was spent is not known. */
 void ledger_accept(struct monitor *m, struct client *c, struct str req);
+/* habits.c: what is usual for whom, in shared memory; kept in a file of the state folder. */
+MUST_CHECK enum err habits_open(struct monitor *m);
+void habits_turn(struct monitor *m);
+void habits_keep(struct monitor *m); /* all of it, now */
+void habits_close(struct monitor *m);
+/* A lock of fraud of that name is over by somebody's word: engines forget what it came from. */
+void habits_released(struct monitor *m, struct str who);
 /* Prices from the files of the decks; as geo_policy. */
 void rates_policy(struct monitor *m);
 

@@ -112,6 +112,7 @@ static void nothing_open(struct monitor *m)
         m->location[i] = m->location_ro[i] = m->ask[i] = m->answer[i] = m->fact[i] = m->restore[i] =
             none;
         m->ban_hits[i] = m->ledger[i] = m->ledger_ro[i] = none;
+        m->fraud[i] = m->fraud_ro[i] = none;
         for (size_t k = 0; k < IPC_ENGINES_MAX; k++)
             m->peer[i][k] = none;
         for (size_t k = 0; k < POLICY_LISTENERS; k++)
@@ -163,6 +164,7 @@ static void serve(struct monitor *m)
         feeds_turn(m);
         shield_turn(m);
         ledger_turn(m);
+        habits_turn(m);
         stop_turn(m);
         if (loop_turn(&m->loop, until(m), &calls) != OK) {
             m->failed = m->stopping = true;
@@ -230,6 +232,7 @@ int monitor_main(const struct monitor_cfg *cfg)
     if (e == OK)
         serve(m);
     ledger_keep(m); /* once more, with nobody left who writes */
+    habits_keep(m);
     ledger_keep(m); /* both copies */
     int ret = e == ERR_SYNTAX ? MONITOR_CONFIG : e != OK || m->failed ? MONITOR_FAILED : MONITOR_OK;
     clients_close(m);

@@ -127,6 +127,8 @@ struct monitor {
     struct shared ledger[IPC_ENGINES_MAX], ledger_ro[IPC_ENGINES_MAX], rates;
     struct ledger_shard *ledger_view[IPC_ENGINES_MAX]; /* read-only once engines run */
     struct instant ledger_due;
+    struct shared fraud[IPC_ENGINES_MAX], fraud_ro[IPC_ENGINES_MAX];
+    struct habits *habits;               /* habits.c */
     uint64_t ledger_kept[2], rates_mark; /* what was written or given last */
     uint64_t ledger_turn;                /* of the copy that was written last */
     uint32_t ledger_writes;

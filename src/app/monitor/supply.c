@@ -179,6 +179,7 @@ static bool wants(enum role r, enum attach_kind k)
     case ATTACH_PORTS:
     case ATTACH_FEED:
     case ATTACH_LEDGER:
+    case ATTACH_FRAUD:
     case ATTACH_CERTS:
     case ATTACH_KIND_COUNT:
     default:
@@ -266,6 +267,8 @@ static enum err give_money(struct monitor *m, struct program *p)
         return OK;
     for (uint8_t i = 0; i < m->n_engines && e == OK; i++)
         e = give_shared(m, p, ATTACH_LEDGER, i, p->engine == i ? &m->ledger[i] : &m->ledger_ro[i]);
+    for (uint8_t i = 0; i < m->n_engines && e == OK; i++)
+        e = give_shared(m, p, ATTACH_FRAUD, i, p->engine == i ? &m->fraud[i] : &m->fraud_ro[i]);
     return e == OK ? give_shared(m, p, ATTACH_RATES, 0, &m->rates) : e;
 }
 
