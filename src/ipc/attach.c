@@ -177,9 +177,6 @@ static enum err attach_shield(struct child *c, const struct msg_attach *a, int *
     case ATTACH_FRAUD:
         return engine && !c->fraud[a->a].p ? attach_shard(c, c->fraud, &c->fraud_own, a, *fd)
                                            : ERR_STATE;
-    case ATTACH_FRAUD:
-        return engine && !c->fraud[a->a].p ? attach_shard(c, c->fraud, &c->fraud_own, a, *fd)
-                                           : ERR_STATE;
     case ATTACH_RATES:
         return engine ? attach_map(&c->rates, a, *fd, true) : ERR_STATE;
     case ATTACH_FEED:

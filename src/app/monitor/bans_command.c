@@ -1,5 +1,6 @@
 /* What the operator asks about bans, and tells them. */
 #include "app/monitor/bans_in.h"
+#include "app/monitor/lists.h"
 #include "call/gates.h"
 
 #define LIST_DEFAULT 200u
