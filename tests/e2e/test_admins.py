@@ -253,6 +253,89 @@ def test_break_glass(eyes):
     assert a["severity"] == "alert" and a["why"] == "the line is down"
 
 
+def pending(g):
+    return [(a["id"], a["who"], a["why"]) for a in g.status()["approvals"]]
+
+
+def again(g, kill=False):
+    """Stopped or killed, and started anew."""
+    if kill:
+        os.killpg(g.proc.pid, signal.SIGKILL)
+        g.proc.wait()
+        time.sleep(0.5)
+        g.proc = None
+    else:
+        g.stop()
+    g.start()
+
+
+RELEASE = '{"cmd":"fraud-release","user":"alice","reason":"it was %s"}'
+
+
+@pytest.mark.parametrize("kill", [False, True])
+def test_what_waits_outlives_a_restart(eyes, kill):
+    g = eyes
+    assert raw(g, OFFICER, RELEASE % "he")[0] == 7 and raw(g, OFFICER, RELEASE % "she")[0] == 7
+    assert pending(g) == [(1, OFFICER, "it was he"), (2, OFFICER, "it was she")]
+    f = os.path.join(g.state, "approvals")
+    assert os.stat(f).st_mode & 0o777 == 0o600
+    until = g.status()["approvals"][0]["until_us"]
+    again(g, kill)
+    assert pending(g) == [(1, OFFICER, "it was he"), (2, OFFICER, "it was she")] and g.status()["approvals"][0]["until_us"] == until
+    wait_for(lambda: len(acts(g, act="approval-restored")) == 2, 3)
+    a = acts(g, act="approval-restored", approval="1")[0]
+    assert a["who"] == OFFICER and a["why"] == "it was he" and a["outcome"] == "waits"
+    code, body = raw(g, OFFICER, '{"cmd":"approvals-approve","id":"1"}')
+    assert code == 6, body                                  # still not by himself
+    assert raw(g, SECOND, '{"cmd":"approvals-approve","id":"1"}')[0] not in (6, 7)
+    again(g, kill)
+    assert pending(g) == [(2, OFFICER, "it was she")], "carried out twice, or lost"
+    assert raw(g, SECOND, '{"cmd":"approvals-approve","id":"1"}')[0] == 2
+    assert by(g, SECOND, "approvals", "deny", "2").returncode == 0
+    again(g, kill)
+    assert pending(g) == [] and raw(g, OFFICER, RELEASE % "he")[0] == 7 and pending(g)[0][0] == 3
+
+
+def test_damaged_approvals_let_nothing_through(eyes):
+    g = eyes
+    assert raw(g, OFFICER, RELEASE % "he")[0] == 7
+    g.stop()
+    f = os.path.join(g.state, "approvals")
+    b = bytearray(open(f, "rb").read())
+    b[b.index(b"it was he")] ^= 1
+    open(f, "wb").write(b)
+    g.start()
+    assert pending(g) == [] and "nothing waits for a second person any more" in open(g.log).read()
+    assert raw(g, SECOND, '{"cmd":"approvals-approve","id":"1"}')[0] == 2
+
+
+def test_what_expired_meanwhile_is_told_and_dropped():
+    g = gateway(eyes="yes", approval="60s")
+    try:
+        assert raw(g, OFFICER, RELEASE % "he")[0] == 7
+        at = time.time()
+        g.stop()
+        time.sleep(max(0, at + 60.5 - time.time()))
+        g.start()
+        assert wait_for(lambda: pending(g) == [], 3)
+        assert wait_for(lambda: acts(g, act="approval-expired", who=OFFICER), 3)
+        assert not acts(g, act="approval-restored") and raw(g, SECOND, '{"cmd":"approvals-approve","id":"1"}')[0] == 2
+    finally:
+        g.close()
+
+
+def test_the_broken_glass_outlives_a_restart(eyes):
+    g = eyes
+    g.write(config(eyes="yes", more=RISK))
+    assert by(g, SECOND, "break-glass", "--reason", "the line is down").returncode == 0
+    glass = g.status()["break_glass"]
+    again(g)
+    assert g.status()["break_glass"] == glass
+    again(g, kill=True)
+    assert g.status()["break_glass"] == glass
+    assert "THE GLASS WAS BROKEN" in g.run("status", "--state", g.state).stdout
+
+
 def test_without_the_section_it_is_as_before():
     g = Gateway(config=CONFIG).start()
     try:

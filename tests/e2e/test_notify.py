@@ -262,3 +262,69 @@ def test_names_that_lead_inside_are_refused():
         assert state_of(g)["sent"] == 0
     finally:
         g.close()
+
+
+CHAT = "kept-by-the-vault-5c2d8e"
+
+
+def in_memory(pid, what):
+    """Is it anywhere in what that process can write?"""
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as mem:
+        for line in maps:
+            span, mode = line.split()[:2]
+            a, b = (int(x, 16) for x in span.split("-"))
+            if not mode.startswith("rw") or b - a > 1 << 28:
+                continue
+            mem.seek(a)
+            try:
+                if what in mem.read(b - a):
+                    return True
+            except OSError:
+                pass
+    return False
+
+
+def test_secrets_that_the_vault_holds(hook, tmp_path):
+    """Webhook key and mail password by name: right at the receiver, replaced while it runs; in no log, engine, audit or answer."""
+    pytest.importorskip("aiosmtpd")
+    key, cert = str(tmp_path / "k.pem"), str(tmp_path / "c.pem")
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", cert,
+            "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1")
+    box = Mailbox(tls=(cert, key), auth=True)
+    g = Gateway(config=CONFIG)
+    try:
+        for name, secret in (("chat", CHAT), ("mail", PASSWORD)):
+            r = g.run("secret", "set", name, "--state", g.state, stdin=secret + "\n")
+            assert r.returncode == 0 and secret not in r.stdout + r.stderr, r.stderr
+        with open(os.path.join(g.state, "mail-ca.pem"), "w") as f:
+            f.write(open(cert).read())
+        mail = ('{{name: mail, smtp: "smtp://127.0.0.1:2525", from: ringwall@example.com, to: [noc@example.com], user: ringwall, '
+                'secret: "vault:mail", ca: mail-ca.pem, events: [test]}}')
+        g.write(targets(hook_row(hook.port, "test", extra='secret: "vault:chat", '), mail, hook_row(hook.port, "ban", name="none", extra='secret: "vault:none", ')))
+        g.start()
+        g.ask("notify", "test", "--reason", "vault")
+        assert wait_for(lambda: hook.got and box.got, 8), (g.ask("notify"), open(g.log).read())
+
+        def signed_by(i, secret):
+            _, headers, body = hook.got[i]
+            return headers["X-Ringwall-Signature"] == "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+        assert signed_by(0, CHAT) and box.logins[0] == (b"ringwall", PASSWORD.encode())
+        for n, p in g.pids().items():
+            if n.startswith("engine") or n == "store":
+                assert not in_memory(p, CHAT.encode()) and not in_memory(p, CHAT.encode().hex().encode()), n
+        assert in_memory(g.pids()["vault"], CHAT.encode()), "the search finds nothing at all"
+        r = g.run("secret", "set", "chat", "--state", g.state, "--reason", "rotated", stdin="another-77\n")
+        assert r.returncode == 0, r.stderr
+        os.kill(g.pids()["vault"], signal.SIGKILL)          # asked again when it is back
+        g.ask("notify", "test", "--reason", "vault again")
+        assert wait_for(lambda: len(hook.got) >= 2, 20) and signed_by(1, "another-77")
+        g.ask("bans", "add", "203.0.113.7", "--why", "probe")
+        assert wait_for(lambda: "no such secret" in state_of(g, "none")["error"], 5) and len(hook.got) == 2
+        text = everything_written(g) + json.dumps(g.status()) + json.dumps(g.ask("notify")) + open(g.config).read()
+        text += g.run("check", g.config).stdout + json.dumps(g.ask("audit", "--last", "50"))
+        for secret in (CHAT, PASSWORD, "another-77"):
+            assert secret not in text and secret.encode().hex() not in text
+        assert [a for a in g.ask("audit", "--last", "50")["acts"] if a["act"] == "secret-set" and a["what"] == "chat" and a["why"] == "rotated"]
+    finally:
+        g.close()
+        box.close()

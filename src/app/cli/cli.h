@@ -48,7 +48,7 @@ struct cli { /* what the command line says; strings borrow from argv */
 typedef int command_fn(struct cli *c);
 command_fn cmd_init, cmd_check, cmd_run, cmd_selftest, cmd_phone, cmd_verify_log, cmd_rules,
     cmd_rates, cmd_reasons, cmd_version;
-command_fn cmd_stir;
+command_fn cmd_stir, cmd_secret;
 command_fn cmd_status, cmd_calls, cmd_peers, cmd_bindings, cmd_cdr, cmd_explain, cmd_events;
 command_fn cmd_replay, cmd_fraud, cmd_top;
 command_fn cmd_otp, cmd_device; /* factor.c */
@@ -66,6 +66,8 @@ struct reply {
  * standard error. */
 int gateway_ask(const struct cli *c, struct str request, struct reply *ret_r);
 bool gateway_runs(const struct cli *c);
+/* The same of the vault, which answers without a running gateway, too (secret.c). */
+int vault_ask(const struct cli *c, struct str request, struct reply *ret_r);
 void reply_done(struct reply *r);
 /* Tells the document's error on standard error; the exit code that fits. OK for code 0. */
 int reply_judge(const struct reply *r);
@@ -73,6 +75,10 @@ int reply_judge(const struct reply *r);
  * show. */
 typedef void show_fn(FILE *to, const struct cli *c, const json_t *doc);
 int ask_and_show(const struct cli *c, struct str request, show_fn *show);
+int vault_ask_and_show(const struct cli *c, struct str request, show_fn *show);
+#define PASSWORD_LINE 1024u
+/* One line of the terminal (not shown) or of standard input. */
+bool read_password(char ret[PASSWORD_LINE], const char *whose);
 int cdr_export(struct cli *c); /* cdr_export.c */
 show_fn show_cdr_as_asked;     /* prints JSON itself */
 void request_begin(struct out *o, const char *cmd);

@@ -7,8 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define REQUEST_MAX  4096u
-#define PASSWORD_MAX 1024u
+#define REQUEST_MAX 4096u
 
 int cmd_status(struct cli *c)
 {
@@ -219,7 +218,7 @@ static void show_people(FILE *to, const struct cli *c, const json_t *doc)
 }
 
 /* One line of standard input; on a terminal asked for and not shown. */
-static bool read_password(char ret[PASSWORD_MAX], const char *whose)
+bool read_password(char ret[PASSWORD_LINE], const char *whose)
 {
     struct termios old, quiet;
     bool tty = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &old) == 0;
@@ -229,7 +228,7 @@ static bool read_password(char ret[PASSWORD_MAX], const char *whose)
         quiet.c_lflag &= ~(tcflag_t)ECHO;
         (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
     }
-    bool ok = fgets(ret, PASSWORD_MAX, stdin) != NULL;
+    bool ok = fgets(ret, PASSWORD_LINE, stdin) != NULL;
     if (tty) {
         (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
         (void)fputc('\n', stderr);
@@ -298,7 +297,7 @@ static bool put_facts(const struct cli *c, struct out *o)
 /* By the running gateway. */
 static int user_online(struct cli *c, const char *verb)
 {
-    char text[REQUEST_MAX], password[PASSWORD_MAX], cmd[32];
+    char text[REQUEST_MAX], password[PASSWORD_LINE], cmd[32];
     struct out o = out_of(text, sizeof text);
     bool sets = strcmp(verb, "add") == 0 || strcmp(verb, "passwd") == 0,
          md5 = strcmp(verb, "md5") == 0;
@@ -475,7 +474,7 @@ int cmd_user(struct cli *c)
 
 int cmd_peer_secret(struct cli *c)
 {
-    char text[REQUEST_MAX], password[PASSWORD_MAX];
+    char text[REQUEST_MAX], password[PASSWORD_LINE];
     const char *cmd = c->n_words == 0 ? "peer-list" : c->off ? "peer-del" : "peer-secret";
     if (!gateway_runs(c)) {
         const char *words[] = {cmd, c->n_words ? c->words[0] : NULL};

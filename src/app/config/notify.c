@@ -84,6 +84,26 @@ static void rd_path(struct load *l, const struct field *f, struct fy_node *n, vo
     memcpy(dst, path, (size_t)len + 1);
 }
 
+/* A file, or vault:NAME of `ringwall secret set NAME`. */
+static void rd_secret(struct load *l, const struct field *f, struct fy_node *n, void *dst)
+{
+    struct config_target t = {0};
+    rd_chars(l, f, n, t.secret);
+    struct str name = notify_vault_name(&t);
+    if (!str_starts(str_c(t.secret), STR("vault:"))) {
+        rd_path(l, f, n, dst);
+        return;
+    }
+    bool good = name.n > 0 && name.n <= 64;
+    for (size_t i = 0; i < name.n; i++)
+        good = good && name.p[i] > ' ' && name.p[i] < 0x7f && name.p[i] != '"' && name.p[i] != '\\';
+    if (good)
+        memcpy(dst, t.secret, sizeof t.secret);
+    else
+        problem(l, pos_of(n), "for instance vault:chat, after `ringwall secret set chat`",
+                "%s: that is no name of a secret", f->key);
+}
+
 enum {
     F_NAME,
     F_URL,
@@ -108,7 +128,7 @@ static const struct field TARGET[] = {
     [F_EVENTS] = {"events", rd_events, OF(events), true, 0, 32, NULL},
     [F_LIMIT] = {"per_minute", rd_u16, OF(per_minute), false, 1, 600, NULL},
     [F_CA] = {"ca", rd_path, OF(ca), false, 1, NOTIFY_PATH - 1, NULL},
-    [F_SECRET] = {"secret", rd_path, OF(secret), false, 1, NOTIFY_PATH - 1, NULL},
+    [F_SECRET] = {"secret", rd_secret, OF(secret), false, 1, NOTIFY_PATH - 1, NULL},
     [F_USER] = {"user", rd_chars, OF(user), false, 1, NOTIFY_WORD - 1, NULL},
     [F_FROM] = {"from", rd_mail, OF(from), false, 1, NOTIFY_MAIL - 1, NULL},
     [F_TO] = {"to", rd_to, 0, false, 0, NOTIFY_TO, NULL},
@@ -160,7 +180,7 @@ static void hook_judge(struct load *l, const struct config_target *t, struct pos
         plain_judge(l, t, at, u.host, "url: http");
     inside_judge(l, t, at, u.host);
     if (!t->secret[0])
-        warning(l, at, "secret: FILE, a key that the receiver knows, too",
+        warning(l, at, "secret: vault:NAME (or FILE), a key that the receiver knows, too",
                 "target %s: its messages are not signed", t->name);
 }
 
@@ -184,7 +204,7 @@ static void mail_judge(struct load *l, const struct config_target *t, struct pos
     if (!t->from[0] || t->n_to == 0)
         problem(l, at, NULL, "target %s: a mail needs \"from\" and \"to\"", t->name);
     if ((t->user[0] != 0) != (t->secret[0] != 0))
-        problem(l, at, "secret: FILE holds the password",
+        problem(l, at, "secret: vault:NAME (or FILE) holds the password",
                 "target %s: \"user\" and \"secret\" go together", t->name);
 }
 

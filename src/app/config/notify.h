@@ -43,7 +43,8 @@ struct config_target {
     uint16_t per_minute;      /* then one sum */
     char url[NOTIFY_URL];     /* https://..., smtp://host:port, smtps://... */
     char ca[NOTIFY_PATH];     /* PEM; "": the system's */
-    char secret[NOTIFY_PATH]; /* file: key of the signature, or password of the mail server */
+    char secret[NOTIFY_PATH]; /* file, or "vault:NAME": key of the signature, or password of the
+                                 mail server */
     char user[NOTIFY_WORD];   /* of the mail server; "": none */
     char from[NOTIFY_MAIL];
     uint8_t n_to;
@@ -51,6 +52,12 @@ struct config_target {
     char subject[NOTIFY_MAIL]; /* templates; "": built in */
     char text[NOTIFY_TEXT];
 };
+/* NAME of a secret that the vault holds; empty: it is in a file, or there is none. */
+static inline struct str notify_vault_name(const struct config_target *t)
+{
+    struct str s = str_c(t->secret), head = STR("vault:");
+    return str_starts(s, head) ? str_skip(s, head.n) : STR_NONE;
+}
 struct config_notify {
     uint32_t bans_many; /* bans by the shield a minute from which "bans-many" is told */
     uint8_t n;

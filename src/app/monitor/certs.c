@@ -69,9 +69,12 @@ static enum err give(struct monitor *m, struct program *p, uint8_t what, const c
 
 enum err certs_give(struct monitor *m, struct program *p)
 {
-    if (!m->conf->policy.stir.verify)
-        return OK;
-    enum err e = give(m, p, 2, m->conf->stir_trusted);
+    enum err e = OK;
+    if (m->conf->policy.consult.url.len)
+        e = give(m, p, 4, m->conf->consult_ca);
+    if (!m->conf->policy.stir.verify || e != OK)
+        return e;
+    e = give(m, p, 2, m->conf->stir_trusted);
     return e == OK ? give(m, p, 3, m->conf->stir_ca) : e;
 }
 

@@ -13,7 +13,6 @@
 
 #define ADMIN_GROUP       "ringwall-admin"
 #define BANS_DOCUMENT_MAX (64u << 20)
-#define DOCUMENT_MAX      (512u << 10)
 #define READ_LIMIT        DUR_S(5)
 #define ANSWER_LIMIT      DUR_S(CONTROL_TIMEOUT_S)
 
@@ -141,33 +140,7 @@ void client_sorry(struct monitor *m, struct client *c, enum control_code code, e
     answer(m, c, code, out_str(&o), -1, 0);
 }
 
-static void answer_document(struct monitor *m, struct client *c,
-                            void (*put)(const struct monitor *, struct out *))
-{
-    char *text = malloc(DOCUMENT_MAX);
-    struct out o = out_of(text, text ? DOCUMENT_MAX : 0);
-    if (text)
-        put(m, &o);
-    if (!text || o.full)
-        answer_error(m, c, CONTROL_FAILED, STR("the answer does not fit into memory"));
-    else
-        answer(m, c, CONTROL_OK, out_str(&o), -1, 0);
-    free(text);
-}
-
 /* -- commands of the monitor itself -- */
-
-static void cmd_status(struct monitor *m, struct client *c, struct str req)
-{
-    (void)req;
-    answer_document(m, c, status_put);
-}
-
-static void cmd_metrics(struct monitor *m, struct client *c, struct str req)
-{
-    (void)req;
-    answer_document(m, c, metrics_put);
-}
 
 static void cmd_bans(struct monitor *m, struct client *c, struct str req)
 {
@@ -275,26 +248,13 @@ static void cmd_engines(struct monitor *m, struct client *c, struct str req)
         answer_error(m, c, CONTROL_NOT_FOUND, STR("no such engine"));
 }
 
-static void cmd_notify(struct monitor *m, struct client *c, struct str req)
-{
-    (void)req;
-    answer_document(m, c, notify_put);
-}
-
-static void cmd_notify_test(struct monitor *m, struct client *c, struct str req)
-{
-    (void)req;
-    notify_event(m, NOTE_TEST, c->by.name, "a test", c->act.why, "this is only a test");
-    answer_document(m, c, notify_put);
-}
-
 static const struct command {
     const char *name;
     void (*run)(struct monitor *, struct client *, struct str);
 } commands[] = {
     /* those of the monitor itself; rights.c has all */
-    {"status", cmd_status},
-    {"metrics", cmd_metrics},
+    {"status", status_command},
+    {"metrics", metrics_command},
     {"reload", approve_reload},
     {"drain", cmd_drain},
     {"stop", cmd_stop},
@@ -306,8 +266,8 @@ static const struct command {
     {"approvals-approve", approve_second},
     {"approvals-deny", approve_deny},
     {"break-glass", approve_glass},
-    {"notify", cmd_notify},
-    {"notify-test", cmd_notify_test},
+    {"notify", notify_command},
+    {"notify-test", notify_test_command},
     {"fraud-accept", ledger_accept},
 };
 
@@ -420,6 +380,8 @@ static void keep_part(struct client *c, uint32_t slot, const struct msg *reply)
 void clients_reply(struct monitor *m, uint32_t slot, struct msg *reply)
 {
     struct client *c = by_query(m, reply->u.reply.id);
+    if (slot == VAULT_SLOT && notify_secret(m, reply))
+        return;
     if (reply->n_fds && reply->u.reply.blob_bytes > REPLY_BLOB_MAX) {
         program_kill(m, &m->program[slot], "its reply is too long");
         return;

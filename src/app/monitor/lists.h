@@ -40,5 +40,8 @@ void certs_done(struct monitor *m, struct program *p);
 /* Gives p (fetch) the authorities that the policy names. */
 MUST_CHECK enum err certs_give(struct monitor *m, struct program *p);
 void certs_policy_changed(struct monitor *m);
+/* The same for questions about calls (consult.c). */
+void consult_asked(struct monitor *m, struct program *p);
+void consult_done(struct monitor *m, struct program *p);
 void feeds_put(const struct monitor *m, struct out *o); /* JSON list */
 #endif

@@ -11,6 +11,8 @@
 #define RETRY_FIRST  DUR_S(1)
 #define RETRY_LAST   DUR_S(300)
 #define ANSWER_LIMIT DUR_S(40) /* of the fetch program */
+#define SECRET_LIMIT DUR_S(5)  /* of the vault */
+#define SECRET_ROOM  256u
 #define WINDOW       DUR_S(60)
 #define WAIVER_SOON  (INT64_C(7) * 86400 * 1000000)
 #define WAIVER_LOOK  DUR_S(86400)
@@ -19,6 +21,7 @@ struct note {    /* a message that waits, or is on its way */
     uint32_t id; /* 0: free; grows: the oldest is the lowest */
     char target[NOTIFY_WORD];
     bool sent;
+    uint32_t query; /* to the vault, for its secret; 0: none */
     uint8_t tries;
     struct instant due;
     uint16_t n;
@@ -169,10 +172,10 @@ static int authorities(const struct config_target *t)
 }
 
 /* The secret's first line; false: cannot be read. */
-static bool secret_of(const struct config_target *t, char ret[256])
+static bool secret_of(const struct config_target *t, char ret[SECRET_ROOM])
 {
     size_t n = 0;
-    if (file_read(t->secret, ret, 255, &n) != OK)
+    if (file_read(t->secret, ret, SECRET_ROOM - 1, &n) != OK)
         return false;
     ret[n] = 0;
     ret[strcspn(ret, "\r\n")] = 0;
@@ -191,11 +194,10 @@ static bool sign(struct str secret, struct str body, char *ret, size_t cap)
     return !o.full;
 }
 
-static bool fill(struct monitor *m, const struct config_target *t, const struct note *w)
+static bool fill(struct monitor *m, const struct config_target *t, const struct note *w,
+                 const char secret[SECRET_ROOM])
 {
     struct msg_notify *x = &m->notify->out;
-    char secret[256] = "";
-    bool ok = !t->secret[0] || secret_of(t, secret);
     *x = (struct msg_notify){.id = w->id,
                              .mail = t->mail,
                              .starttls = t->starttls,
@@ -205,12 +207,11 @@ static bool fill(struct monitor *m, const struct config_target *t, const struct 
     memcpy(x->user, t->user, sizeof x->user);
     memcpy(x->from, t->from, sizeof x->from);
     memcpy(x->to, t->to, sizeof x->to);
-    if (ok && t->mail)
+    if (t->mail)
         memcpy(x->password, secret, sizeof x->password);
-    else if (ok && t->secret[0])
-        ok = sign(str_c(secret), str_of(w->body, w->n), x->signature, sizeof x->signature);
-    mem_wipe(secret, sizeof secret);
-    return ok;
+    else if (t->secret[0])
+        return sign(str_c(secret), str_of(w->body, w->n), x->signature, sizeof x->signature);
+    return true;
 }
 
 static void again(struct monitor *m, struct note *w, const char *why)
@@ -218,6 +219,7 @@ static void again(struct monitor *m, struct note *w, const char *why)
     struct told *t = told_of(m->notify, w->target);
     int64_t wait = RETRY_FIRST.us << MIN(w->tries, (uint8_t)9);
     w->sent = false;
+    w->query = 0;
     w->tries++;
     w->due = instant_add(m->loop.now.mono, DUR_US(MIN(wait, RETRY_LAST.us)));
     if (t)
@@ -229,16 +231,12 @@ static void again(struct monitor *m, struct note *w, const char *why)
         lost(m, t, why);
 }
 
-static void send_one(struct monitor *m, struct note *w)
+static void deliver(struct monitor *m, const struct config_target *t, struct note *w,
+                    const char secret[SECRET_ROOM])
 {
     struct program *p = &m->program[FETCH_SLOT];
-    const struct config_target *t = target_of(m, w->target);
-    if (!t) { /* a reload took it out */
-        w->id = 0;
-        return;
-    }
-    if (!fill(m, t, w)) {
-        again(m, w, "its secret cannot be read");
+    if (!fill(m, t, w, secret)) {
+        again(m, w, "it cannot be signed");
         return;
     }
     int fd = authorities(t);
@@ -250,6 +248,64 @@ static void send_one(struct monitor *m, struct note *w)
         (void)close(fd);
     w->sent = e == OK;
     w->due = instant_add(m->loop.now.mono, e == OK ? ANSWER_LIMIT : RETRY_FIRST);
+}
+
+/* The vault's answer comes to notify_secret. */
+static void ask_vault(struct monitor *m, const struct config_target *t, struct note *w)
+{
+    char text[128];
+    struct out o = out_of(text, sizeof text);
+    struct msg_query q = {++m->next_query ? m->next_query : ++m->next_query, 0};
+    out_ch(&o, '{');
+    out_json_kstr(&o, STR("cmd"), STR("notify-secret"));
+    out_json_kstr(&o, STR("name"), notify_vault_name(t));
+    out_ch(&o, '}');
+    struct program *p = &m->program[VAULT_SLOT];
+    if (p->state == PROGRAM_RUNNING &&
+        program_send(m, p, MSG_QUERY, str_of((const char *)&q, sizeof q), out_str(&o), -1) == OK)
+        w->query = q.id;
+    w->due = instant_add(m->loop.now.mono, w->query ? SECRET_LIMIT : RETRY_FIRST);
+}
+
+bool notify_secret(struct monitor *m, struct msg *reply)
+{
+    struct note *w = NULL;
+    for (unsigned i = 0; m->notify && i < NOTES_MAX && !w; i++)
+        if (m->notify->note[i].id && reply->u.reply.id &&
+            m->notify->note[i].query == reply->u.reply.id)
+            w = &m->notify->note[i];
+    if (!w)
+        return false;
+    char secret[SECRET_ROOM] = "";
+    const struct config_target *t = target_of(m, w->target);
+    struct str hex = control_member(msg_text(reply, sizeof(struct msg_reply)), "secret");
+    bool got = reply->u.reply.code == CONTROL_OK && hex.n && hex.n / 2 < sizeof secret &&
+               hex_decode(hex, (uint8_t *)secret, hex.n / 2) == OK;
+    w->query = 0;
+    if (!t)
+        w->id = 0;
+    else if (got)
+        deliver(m, t, w, secret);
+    else
+        again(m, w, "the vault has no such secret: ringwall secret set NAME");
+    mem_wipe(secret, sizeof secret);
+    mem_wipe(reply->u.body, reply->n);
+    return true;
+}
+
+static void send_one(struct monitor *m, struct note *w)
+{
+    char secret[SECRET_ROOM] = "";
+    const struct config_target *t = target_of(m, w->target);
+    if (!t) /* a reload took it out */
+        w->id = 0;
+    else if (notify_vault_name(t).n)
+        ask_vault(m, t, w);
+    else if (t->secret[0] && !secret_of(t, secret))
+        again(m, w, "its secret cannot be read");
+    else
+        deliver(m, t, w, secret);
+    mem_wipe(secret, sizeof secret);
 }
 
 /* A target has one message under way; the oldest that is due goes next. */
@@ -264,7 +320,7 @@ static void pump(struct monitor *m)
             struct note *w = &n->note[i];
             if (!w->id || strcmp(w->target, name) != 0)
                 continue;
-            busy = w->sent;
+            busy = w->sent || w->query;
             next = !next || w->id < next->id ? w : next;
         }
         if (!busy && next && !instant_before(m->loop.now.mono, next->due))
@@ -484,9 +540,13 @@ void notify_turn(struct monitor *m)
         n->waivers = instant_add(m->loop.now.mono, WAIVER_LOOK);
         waivers_look(m);
     }
-    for (unsigned i = 0; i < NOTES_MAX; i++)
-        if (n->note[i].id && n->note[i].sent && !instant_before(m->loop.now.mono, n->note[i].due))
-            again(m, &n->note[i], "the fetch program did not say what became of it");
+    for (unsigned i = 0; i < NOTES_MAX; i++) {
+        struct note *w = &n->note[i];
+        if (w->id && (w->sent || w->query) && !instant_before(m->loop.now.mono, w->due))
+            again(m, w,
+                  w->sent ? "the fetch program did not say what became of it"
+                          : "the vault did not answer");
+    }
     for (unsigned i = 0; i < m->conf->notify.n; i++) {
         struct told *t = &n->told[i];
         if (t->skipped && !instant_before(m->loop.now.mono, t->window)) {

@@ -131,7 +131,8 @@ bool program_wanted(const struct monitor *m, const struct program *p)
     for (uint32_t i = 0; p->role == ROLE_FETCH && i < pol->n_peers; i++)
         if (pol->peers[i].host.len)
             return true;
-    if (p->role == ROLE_FETCH && (pol->guard.n_feeds || pol->stir.verify || notify_wanted(m->conf)))
+    if (p->role == ROLE_FETCH &&
+        (pol->guard.n_feeds || pol->stir.verify || pol->consult.url.len || notify_wanted(m->conf)))
         return true;
     return p->role != ROLE_FETCH;
 }
@@ -384,6 +385,10 @@ static void on_fetch(struct monitor *m, struct program *p)
         certs_asked(m, p);
     else if (m->msg.type == MSG_CERT_DONE)
         certs_done(m, p);
+    else if (m->msg.type == MSG_CONSULT_ASK)
+        consult_asked(m, p);
+    else if (m->msg.type == MSG_CONSULT_DONE)
+        consult_done(m, p);
     else if (m->msg.type == MSG_NOTIFIED)
         notify_told(m, p);
     else if (m->msg.type == MSG_TELL)
@@ -411,11 +416,12 @@ static void on_pong(struct monitor *m, struct program *p)
 
 /* What a child may say; nothing else is a child's. */
 static void (*const ON[MSG_COUNT])(struct monitor *m, struct program *p) = {
-    [MSG_LOCKED] = on_locked,   [MSG_RUNNING] = on_running,  [MSG_NOTE] = on_note,
-    [MSG_REPLY] = on_reply,     [MSG_CONNECT] = connect_for, [MSG_DIRECTORY] = on_directory,
-    [MSG_BAN] = bans_asked,     [MSG_BANS] = bans_restored,  [MSG_CERT_ASK] = on_fetch,
-    [MSG_CERT_DONE] = on_fetch, [MSG_FEED] = on_fetch,       [MSG_NOTIFIED] = on_fetch,
-    [MSG_TELL] = on_fetch,      [MSG_DRAINED] = on_drained,  [MSG_PONG] = on_pong,
+    [MSG_LOCKED] = on_locked,     [MSG_RUNNING] = on_running,    [MSG_NOTE] = on_note,
+    [MSG_REPLY] = on_reply,       [MSG_CONNECT] = connect_for,   [MSG_DIRECTORY] = on_directory,
+    [MSG_BAN] = bans_asked,       [MSG_BANS] = bans_restored,    [MSG_CERT_ASK] = on_fetch,
+    [MSG_CERT_DONE] = on_fetch,   [MSG_FEED] = on_fetch,         [MSG_NOTIFIED] = on_fetch,
+    [MSG_CONSULT_ASK] = on_fetch, [MSG_CONSULT_DONE] = on_fetch, [MSG_TELL] = on_fetch,
+    [MSG_DRAINED] = on_drained,   [MSG_PONG] = on_pong,
 };
 
 static void on_msg(struct monitor *m, struct program *p)

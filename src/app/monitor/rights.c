@@ -93,6 +93,12 @@ const struct admin_command ADMIN_COMMANDS[] = {
     CHANGE("cert-revoke", RIGHT_SECURITY, TO_VAULT),
     CHANGE("token-issue", RIGHT_SECURITY, TO_VAULT),
     CHANGE("token-secret", RIGHT_SECURITY, TO_VAULT),
+    CHANGE("secret-set", RIGHT_SECURITY, TO_VAULT),
+    CHANGE("secret-remove", RIGHT_SECURITY, TO_VAULT),
+    READ("secret-list", RIGHT_SECURITY, TO_VAULT),
+    CHANGE("stir-key", RIGHT_SECURITY, TO_VAULT),
+    CHANGE("stir-csr", RIGHT_SECURITY, TO_VAULT),
+    READ("stir-fits", RIGHT_SECURITY, TO_VAULT),
     SEE("cert-authority", TO_VAULT),
 
     /* Families: what has no row of its own is the administrator's alone. */
@@ -103,6 +109,7 @@ const struct admin_command ADMIN_COMMANDS[] = {
     CHANGE("otp-", RIGHT_ALL, TO_VAULT),
     CHANGE("cert-", RIGHT_ALL, TO_VAULT),
     CHANGE("token-", RIGHT_ALL, TO_VAULT),
+    CHANGE("secret-", RIGHT_ALL, TO_VAULT),
     CHANGE("key-", RIGHT_ALL, TO_VAULT),
     CHANGE("vault-", RIGHT_ALL, TO_VAULT),
     CHANGE("store-", RIGHT_ALL, TO_STORE),

@@ -44,6 +44,7 @@ struct program {
     uint64_t pings;
     struct dur backoff;
     struct tokens certs;       /* certificates it may ask for */
+    struct tokens consults;    /* questions about calls */
     struct tokens dial, notes; /* outgoing connections it may ask for, lines it may log */
     uint32_t notes_lost;
     int wake_in, wake_out; /* pipe it sleeps on; lives as long as the monitor */
@@ -259,6 +260,10 @@ void approvals_open(struct monitor *m);
 void approvals_put(const struct monitor *m, struct out *o); /* members of the status */
 
 /* status.c: documents of the commands that the monitor answers itself */
+void status_command(struct monitor *m, struct client *c, struct str req);
+void metrics_command(struct monitor *m, struct client *c, struct str req);
+void notify_command(struct monitor *m, struct client *c, struct str req);
+void notify_test_command(struct monitor *m, struct client *c, struct str req);
 void status_put(const struct monitor *m, struct out *o);
 void metrics_put(const struct monitor *m, struct out *o);
 bool status_drained(const struct monitor *m);

@@ -1,4 +1,5 @@
 #include "app/monitor/lists.h"
+#include "app/monitor/notify.h"
 #include "app/monitor/shield.h"
 
 /* Every engine runs, has said so, and has no call now (an emergency call may have come since). */
@@ -199,4 +200,47 @@ void metrics_put(const struct monitor *m, struct out *o)
         out_ch(o, '}');
     }
     OUT_LIT(o, "]}");
+}
+
+/* -- commands -- */
+
+#define DOCUMENT_MAX (512u << 10)
+
+static void answer_document(struct monitor *m, struct client *c,
+                            void (*put)(const struct monitor *, struct out *))
+{
+    char *text = malloc(DOCUMENT_MAX);
+    struct out o = out_of(text, text ? DOCUMENT_MAX : 0);
+    if (text)
+        put(m, &o);
+    if (!text || o.full)
+        client_sorry(m, c, CONTROL_FAILED, REASON_NONE, "the answer does not fit into memory");
+    else
+        client_answer(m, c, CONTROL_OK, out_str(&o));
+    free(text);
+}
+
+void status_command(struct monitor *m, struct client *c, struct str req)
+{
+    (void)req;
+    answer_document(m, c, status_put);
+}
+
+void metrics_command(struct monitor *m, struct client *c, struct str req)
+{
+    (void)req;
+    answer_document(m, c, metrics_put);
+}
+
+void notify_command(struct monitor *m, struct client *c, struct str req)
+{
+    (void)req;
+    answer_document(m, c, notify_put);
+}
+
+void notify_test_command(struct monitor *m, struct client *c, struct str req)
+{
+    (void)req;
+    notify_event(m, NOTE_TEST, c->by.name, "a test", c->act.why, "this is only a test");
+    answer_document(m, c, notify_put);
 }

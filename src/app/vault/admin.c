@@ -21,7 +21,7 @@ void admin_refuse(struct job *j, enum control_code code, const char *why, struct
     j->r->code = code;
 }
 
-static struct str member(struct job *j, const char *key)
+struct str admin_member(struct job *j, const char *key)
 {
     const json_t *v = json_object_get(j->req, key);
     return json_is_string(v) ? str_of(json_string_value(v), json_string_length(v)) : STR_NONE;
@@ -30,7 +30,7 @@ static struct str member(struct job *j, const char *key)
 /* The user's address with the default domain where it names none. false: refused. */
 static bool aor_of(struct job *j, char ret[USER_AOR_MAX + 1], struct str *ret_aor)
 {
-    struct str user = member(j, "user"), domain = str_c(j->a->domain);
+    struct str user = admin_member(j, "user"), domain = str_c(j->a->domain);
     struct out o = out_of(ret, USER_AOR_MAX);
     out_put(&o, user);
     if (str_find(user, '@') >= user.n) {
@@ -138,7 +138,7 @@ bool admin_password_good(const struct admin *a, struct str name, struct str doma
 static bool set_password(struct job *j, struct user *x)
 {
     char fresh[PASSWORD_CHARS], why[PASSWORD_WHY];
-    struct str given = member(j, "password");
+    struct str given = admin_member(j, "password");
     bool make = !json_object_get(j->req, "password");
     if (make) {
         password_make(j->a->rng, fresh);
@@ -186,7 +186,7 @@ static bool set_md5(struct job *j, struct user *x)
 
 static bool set_role(struct job *j, struct user *x)
 {
-    if (!json_object_get(j->req, "role") || user_role(x, member(j, "role")) == OK)
+    if (!json_object_get(j->req, "role") || user_role(x, admin_member(j, "role")) == OK)
         return true;
     admin_refuse(j, CONTROL_REFUSED, "a role is named by up to 20 letters, digits, - and _",
                  STR_NONE);
@@ -225,7 +225,7 @@ static bool set_facts(struct job *j, struct user *x)
 {
     const json_t *change = json_object_get(j->req, "must_change");
     const json_t *factor = json_object_get(j->req, "second_factor");
-    if (json_object_get(j->req, "site") && user_site(x, member(j, "site")) != OK) {
+    if (json_object_get(j->req, "site") && user_site(x, admin_member(j, "site")) != OK) {
         admin_refuse(j, CONTROL_REFUSED, "a site is named by up to 20 letters, digits, - and _",
                      STR_NONE);
         return false;
@@ -381,7 +381,7 @@ static void put_user(struct out *o, const struct user *x, struct wall now)
 static void user_list(struct job *j)
 {
     const struct users *u = j->a->users;
-    struct str match = member(j, "match");
+    struct str match = admin_member(j, "match");
     size_t cap = REPLY_ROOM + (size_t)u->n * LISTED_MAX;
     char *p = realloc(j->r->text, cap);
     if (!p) {
@@ -417,14 +417,14 @@ bool admin_save_peers(struct job *j)
 /* Either change of the peers: tried on a copy of the table. */
 static void peer_change(struct job *j, bool put)
 {
-    struct str name = member(j, "peer");
+    struct str name = admin_member(j, "peer");
     struct peers *copy = malloc(sizeof(*copy));
     if (!copy) {
         admin_refuse(j, CONTROL_FAILED, "no memory", STR_NONE);
         return;
     }
     *copy = *j->a->peers;
-    bool done = put ? peers_put(j->a->peers, name, member(j, "password")) == OK
+    bool done = put ? peers_put(j->a->peers, name, admin_member(j, "password")) == OK
                     : peers_del(j->a->peers, name);
     if (!done)
         admin_refuse(
@@ -502,6 +502,13 @@ static const struct {
     {"peer-list", peer_list, {NULL}},
     {"token-secret", admin_token_secret, {NULL}},
     {"token-issue", admin_token_issue, {"user", "seconds"}},
+    {"secret-set", admin_secret_set, {"name", "password"}},
+    {"secret-remove", admin_secret_remove, {"name"}},
+    {"secret-list", admin_secret_list, {NULL}},
+    {"notify-secret", admin_secret_tell, {"name"}},
+    {"stir-key", admin_stir_key, {"name"}},
+    {"stir-csr", admin_stir_csr, {"name", "subject", "spc"}},
+    {"stir-fits", admin_stir_fits, {"name", "pem"}},
 };
 
 /* Every member known to the command, and of its type: text unless told otherwise. */
@@ -533,7 +540,7 @@ static bool members_fit(struct job *j, size_t cmd)
 
 static void dispatch(struct job *j)
 {
-    struct str cmd = member(j, "cmd");
+    struct str cmd = admin_member(j, "cmd");
     if (str_starts(cmd, STR("cert-"))) {
         certs(j);
         return;

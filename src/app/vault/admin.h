@@ -12,6 +12,11 @@
  *            "md5"?:{...,"live"}}],"total"}
  * {"cmd":"peer-secret","peer","password"}        {"cmd":"peer-del","peer"}
  * {"cmd":"peer-list"}           -> {"peers":[name]}
+ * {"cmd":"secret-set","name","password"}         {"cmd":"secret-remove","name"}
+ * {"cmd":"secret-list"}         -> {"secrets":[name]}
+ * {"cmd":"notify-secret","name"} -> {"secret":hex}: the monitor's question, nobody else's
+ * {"cmd":"stir-key","name"} -> {"key"}   {"cmd":"stir-csr","name","subject","spc"} -> {"csr"}
+ * {"cmd":"stir-fits","name","pem"} -> {"key"}: is its first certificate that key's?
  *
  * until and created are Unix seconds. A user without @ is of the default domain. An unknown member
  * is an error. What cannot be saved is not done. Codes: ipc/control.h. */
@@ -24,7 +29,7 @@
 
 struct admin {
     struct users *users;
-    struct peers *peers;
+    struct peers *peers, *secrets;
     struct disk *disk; /* NULL: nothing is saved (tests, bulk) */
     struct rng *rng;
     struct wall now;

@@ -28,6 +28,7 @@ struct bucket {
 struct vault {
     struct users users;
     struct peers peers;
+    struct peers secrets; /* of webhooks and mail servers */
     struct otps otps;
     struct devices devices;
     struct countries countries;

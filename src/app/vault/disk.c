@@ -168,29 +168,49 @@ enum err disk_users_save(struct disk *d, const struct users *u)
     return e;
 }
 
-enum err disk_peers_load(struct disk *d, struct peers *p)
+static enum err passwords_load(struct disk *d, const char *name, struct peers *p)
 {
     char *text = NULL;
     size_t n = 0;
     uint32_t line = 0;
     const char *why = "";
     p->n = 0;
-    enum err e = load(d, "peers", &text, &n);
-    if (e == OK && text && peers_parse(p, str_of(text, n), &line, &why) != OK)
-        e = refuse(d, "peers", line, why);
+    enum err e = load(d, name, &text, &n);
+    if (e == OK && text && peers_parse_as(p, str_c(name), str_of(text, n), &line, &why) != OK)
+        e = refuse(d, name, line, why);
     drop(text, n);
     return e;
 }
 
-enum err disk_peers_save(struct disk *d, const struct peers *p)
+static enum err passwords_save(struct disk *d, const char *name, const struct peers *p)
 {
     char text[PEERS_FILE_MAX];
     struct out o = out_of(text, sizeof(text));
-    enum err e = peers_print(p, &o);
+    enum err e = peers_print_as(p, str_c(name), &o);
     if (e == OK)
-        e = save(d, "peers", out_str(&o));
+        e = save(d, name, out_str(&o));
     mem_wipe(text, sizeof(text));
     return e;
+}
+
+enum err disk_peers_load(struct disk *d, struct peers *p)
+{
+    return passwords_load(d, "peers", p);
+}
+
+enum err disk_peers_save(struct disk *d, const struct peers *p)
+{
+    return passwords_save(d, "peers", p);
+}
+
+enum err disk_secrets_load(struct disk *d, struct peers *p)
+{
+    return passwords_load(d, "secrets", p);
+}
+
+enum err disk_secrets_save(struct disk *d, const struct peers *p)
+{
+    return passwords_save(d, "secrets", p);
 }
 
 enum err disk_otps_load(struct disk *d, struct otps *o)

@@ -23,6 +23,9 @@ MUST_CHECK enum err disk_users_load(struct disk *d, struct users *u);
 MUST_CHECK enum err disk_users_save(struct disk *d, const struct users *u);
 MUST_CHECK enum err disk_peers_load(struct disk *d, struct peers *p);
 MUST_CHECK enum err disk_peers_save(struct disk *d, const struct peers *p);
+/* Keys of webhooks, passwords of mail servers: file "secrets". */
+MUST_CHECK enum err disk_secrets_load(struct disk *d, struct peers *p);
+MUST_CHECK enum err disk_secrets_save(struct disk *d, const struct peers *p);
 MUST_CHECK enum err disk_otps_load(struct disk *d, struct otps *o);
 MUST_CHECK enum err disk_otps_save(struct disk *d, const struct otps *o);
 MUST_CHECK enum err disk_devices_load(struct disk *d, struct devices *v);

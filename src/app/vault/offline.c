@@ -1,6 +1,5 @@
 #include "app/vault/offline.h"
 #include "app/vault/admin.h"
-#include "app/vault/calls.h"
 #include "app/vault/import.h"
 #include "app/vault/offline_show.h"
 #include "app/vault/setup.h"
@@ -38,8 +37,8 @@ static const char HELP[] =
     "  peer-secret PEER          password from standard input\n"
     "  peer-del PEER\n"
     "  peer-list\n"
-    "  stir key NAME             a key that signs calls; csr NAME SUBJECT SPC, install NAME FILE,\n"
-    "                            show NAME\n"
+    "  query                     one JSON request from standard input, as the control socket "
+    "takes it\n"
     "\n"
     "  --state DIR               the gateway's state folder\n"
     "  --domain D                domain of users without @, and of the certificate\n"
@@ -553,8 +552,6 @@ static int run(struct args *a)
             code = init_users(&d);
         else if (strcmp(w[0], "token") == 0)
             code = token_words(&d, w, a->n_words);
-        else if (strcmp(w[0], "stir") == 0)
-            code = calls_words(&d.disk, a->state, a->json, w, a->n_words);
         else if (strcmp(w[0], "cert") == 0)
             code = cert_words(&d, w, a->n_words);
         else if (strcmp(w[0], "user") == 0)
@@ -591,5 +588,7 @@ int offline_main(int argc, char **argv)
         return usage("--state DIR is missing", "");
     if (crypto_init() != OK)
         return failed("libcrypto does not work");
+    if (a.n_words == 1 && strcmp(a.words[0], "query") == 0)
+        return query_main(a.state, a.domain);
     return run(&a);
 }

@@ -44,9 +44,9 @@ bool peers_del(struct peers *p, struct str name)
     return true;
 }
 
-enum err peers_print(const struct peers *p, struct out *o)
+enum err peers_print_as(const struct peers *p, struct str kind, struct out *o)
 {
-    sealed_head(o, STR("peers"));
+    sealed_head(o, kind);
     for (uint32_t i = 0; i < p->n; i++) {
         out_put(o, str_c(p->v[i].name));
         out_ch(o, '\t');
@@ -56,13 +56,24 @@ enum err peers_print(const struct peers *p, struct out *o)
     return sealed_tail(o, p->n);
 }
 
+enum err peers_print(const struct peers *p, struct out *o)
+{
+    return peers_print_as(p, STR("peers"), o);
+}
+
 enum err peers_parse(struct peers *p, struct str file, uint32_t *reterr_line,
                      const char **reterr_why)
+{
+    return peers_parse_as(p, STR("peers"), file, reterr_line, reterr_why);
+}
+
+enum err peers_parse_as(struct peers *p, struct str kind, struct str file, uint32_t *reterr_line,
+                        const char **reterr_why)
 {
     struct sealed s;
     struct str f[2];
     uint8_t raw[SECRET_MAX];
-    enum err e = sealed_open(&s, file, STR("peers"));
+    enum err e = sealed_open(&s, file, kind);
     while (e == OK && (e = sealed_next(&s, f, 2)) == OK) {
         size_t n = f[1].n / 2;
         if (peers_find(p, f[0]))

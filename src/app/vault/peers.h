@@ -23,4 +23,8 @@ bool peers_del(struct peers *p, struct str name);
 MUST_CHECK enum err peers_print(const struct peers *p, struct out *o);
 MUST_CHECK enum err peers_parse(struct peers *p, struct str file, uint32_t *reterr_line,
                                 const char **reterr_why);
+/* The same for a file of another kind: secrets of webhooks and mail servers. */
+MUST_CHECK enum err peers_print_as(const struct peers *p, struct str kind, struct out *o);
+MUST_CHECK enum err peers_parse_as(struct peers *p, struct str kind, struct str file,
+                                   uint32_t *reterr_line, const char **reterr_why);
 #endif

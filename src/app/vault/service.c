@@ -184,6 +184,7 @@ static void query(struct service *s)
     struct str text = msg_text(&s->c.msg, sizeof(struct msg_query));
     struct admin a = {.users = &s->v->users,
                       .peers = &s->v->peers,
+                      .secrets = &s->v->secrets,
                       .disk = &s->disk,
                       .rng = &s->rng,
                       .now = s->now.wall};
@@ -343,6 +344,7 @@ static int prepare(struct service *s)
         return failed(s, "no memory", "");
     if (disk_open(&s->disk, ".") != OK || disk_users_load(&s->disk, &s->v->users) != OK ||
         disk_peers_load(&s->disk, &s->v->peers) != OK ||
+        disk_secrets_load(&s->disk, &s->v->secrets) != OK ||
         disk_otps_load(&s->disk, &s->v->otps) != OK ||
         disk_devices_load(&s->disk, &s->v->devices) != OK ||
         disk_countries_load(&s->disk, &s->v->countries) != OK || load_keys(s, true) != OK)

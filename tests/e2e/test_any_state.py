@@ -1,0 +1,101 @@
+"""Commands that ask the vault do the same while the gateway runs and while it does not."""
+import json, os, socket, subprocess
+import pytest
+from gateway import CONFIG, Gateway
+from house import openssl
+
+
+@pytest.fixture(params=["stopped", "running"])
+def g(request):
+    g = Gateway(config=CONFIG)
+    g.user("alice")
+    if request.param == "running":
+        g.start()
+    yield g
+    g.close()
+
+
+def other(g):
+    """From one state into the other."""
+    if g.proc:
+        g.stop()
+    else:
+        g.start()
+
+
+def ask(g, *args, stdin=None, code=0):
+    r = g.run(*args, "--state", g.state, stdin=stdin)
+    assert r.returncode == code, (args, r.returncode, r.stdout, r.stderr)
+    return r.stdout
+
+
+def test_otp(g):
+    assert "otpauth://totp/" in ask(g, "otp", "enrol", "alice", "--reason", "new phone")
+    ask(g, "otp", "enrol", "alice", code=1)                 # has one
+    assert "alice@example.com" in ask(g, "otp", "list")
+    other(g)
+    assert [x["user"] for x in json.loads(ask(g, "otp", "list", "--json"))["otp"]] == ["alice@example.com"]
+    ask(g, "otp", "remove", "alice")
+    assert json.loads(ask(g, "otp", "list", "--json"))["otp"] == []
+    ask(g, "otp", "enrol", "nobody", code=5)
+    other(g)
+    assert json.loads(ask(g, "otp", "list", "--json"))["otp"] == []
+
+
+def test_device_and_country(g):
+    assert json.loads(ask(g, "device", "list", "--json"))["devices"] == []
+    ask(g, "device", "approve", "alice", "0123456789abcdef", code=5)
+    assert json.loads(ask(g, "country", "list", "--json"))["countries"] == []
+
+
+def test_stir(g, tmp_path):
+    ask(g, "stir", "key", "calls")
+    ask(g, "stir", "key", "calls", code=1)                  # never overwritten
+    ask(g, "stir", "show", "calls", code=5)
+    csr = tmp_path / "csr.pem"
+    csr.write_text(ask(g, "stir", "csr", "calls", "SHAKEN 709J", "709J"))
+    ca, key, cert = (str(tmp_path / x) for x in ("ca.pem", "ca.key", "c.pem"))
+    openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key)
+    openssl("req", "-x509", "-new", "-key", key, "-subj", "/CN=test", "-days", "9", "-out", ca)
+    openssl("x509", "-req", "-in", str(csr), "-CA", ca, "-CAkey", key, "-CAcreateserial", "-days", "9", "-out", cert)
+    other(g)
+    ask(g, "stir", "install", "calls", ca, code=1)          # of another key
+    assert "SHAKEN 709J" in ask(g, "stir", "install", "calls", cert)
+    assert json.loads(ask(g, "stir", "show", "calls", "--json"))["in_chain"] == 1
+    ask(g, "stir", "csr", "none", "a", "b", code=5)
+    ask(g, "stir", "key", "../ca", code=1)
+    ask(g, "stir", "key", code=2)
+
+
+def test_secret(g):
+    assert "vault:NAME" in ask(g, "secret", "set", "chat", stdin="first-9a8b7c\n")
+    assert ask(g, "secret", "list") == "chat\n"
+    assert os.stat(os.path.join(g.state, "vault", "secrets")).st_mode & 0o777 == 0o600
+    ask(g, "secret", "set", "chat", stdin="second-1d2e3f\n")
+    other(g)
+    assert ask(g, "secret", "list") == "chat\n"
+    ask(g, "secret", "set", "a name", stdin="x\n", code=1)
+    ask(g, "secret", "set", "chat", stdin="", code=2)
+    ask(g, "secret", "set", "chat", stdin="x" * 129 + "\n", code=1)
+    ask(g, "secret", "remove", "chat")
+    ask(g, "secret", "remove", "chat", code=5)
+    other(g)
+    assert ask(g, "secret", "list") == ""
+
+
+def test_nobody_is_told_a_secret(g):
+    """Not over the control socket, not by the vault program."""
+    ask(g, "secret", "set", "chat", stdin="first-9a8b7c\n")
+    text = b""
+    if g.proc:
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(os.path.join(g.state, "run", "control.sock"))
+        s.sendall(b'{"cmd":"notify-secret","name":"chat"}\n')
+        while d := s.recv(4096):
+            text += d
+        assert text.startswith(b"1 ") and b"no such command" in text
+    else:
+        vault = os.path.join(os.path.dirname(g.cli), "..", "vault", "ringwall-vault")
+        text = subprocess.run([vault, "--state", g.state, "query"], input=b'{"cmd":"notify-secret","name":"chat"}\n', capture_output=True).stdout
+        assert text.startswith(b"6 ")
+    assert b"first" not in text and b"first-9a8b7c".hex().encode() not in text
