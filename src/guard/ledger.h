@@ -2,8 +2,8 @@
  * prefix, trunk and the whole system. One shard an engine in shared memory: its engine alone
  * writes, all read. A call first writes its reservation into the own shard and then adds up all
  * shards; over a cap it takes it back. So caps hold exactly over engines that reserve at the same
- * moment (both may be refused, never both let in too many). Fixed memory; <= 512 B an active
- * identity.
+ * moment (both may be refused, never both let in too many). Fixed memory; an active identity with
+ * its device takes 242 B in each shard that its calls pass.
  *
  * What a call holds is reserved at set-up, grows slice by slice while it runs, and becomes spent or
  * is given back at its end, however it ends. A shard whose engine died keeps what was spent and
