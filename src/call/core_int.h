@@ -100,8 +100,9 @@ enum serves {
     FOR_TRANSFER,
     FOR_EXCHANGE,
     FOR_BYE,
-    FOR_CODE, /* a one-time code, ASK_OTP: stepup_answer */
-    FOR_STIR, /* a signature, ASK_STIR: stir_answer */
+    FOR_CODE,    /* a one-time code, ASK_OTP: stepup_answer */
+    FOR_STIR,    /* a signature, ASK_STIR: stir_answer */
+    FOR_CONSULT, /* leave to go on, ASK_CONSULT: consult_answer */
 };
 
 /* What a leg to the outside costs, and who pays: it goes where the leg goes. */

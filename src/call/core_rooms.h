@@ -339,6 +339,12 @@ bool consult_is(const struct leg *b);
 enum reason consult_begin(struct call *k, struct target *ret_g);
 void consult_timer(struct leg *b);
 bool consult_lets(struct call *k, uint16_t code); /* its answer; 0: none came */
+/* By HTTP: the call waits without a leg until consult_answer, at most consult.wait. */
+bool consult_by_url(const struct core *c);
+enum reason consult_ask(struct call *k);
+bool consult_waits(const struct call *k);
+void consult_answer(struct core *c, struct handle leg_a, const struct answer *a);
+void fork_consulted(struct call *k, bool lets); /* the call goes on, or ends */
 
 /* --- caller.c: whose number is shown --- */
 /* To a trunk the number that the caller owns or was granted; empty: what came may go. right_caller:

@@ -109,8 +109,9 @@ static enum reason start_users(struct call *k, struct str uri)
 static enum reason consult(struct call *k)
 {
     struct target g;
-    enum reason why = consult_begin(k, &g);
-    if (why == REASON_NONE)
+    bool url = consult_by_url(k->core);
+    enum reason why = url ? consult_ask(k) : consult_begin(k, &g);
+    if (why == REASON_NONE && !url)
         why = start(k, &g);
     if (why == REASON_NONE)
         return why;
@@ -244,7 +245,17 @@ static void out_of_race(struct leg *b, bool retry, uint16_t code, enum reason wh
         leg_free(b);
 }
 
-/* What the third party says, 0: nothing. Its leg goes, and the call goes on or ends. */
+void fork_consulted(struct call *k, bool lets)
+{
+    enum reason why = lets ? fork_next(k) : REASON_fraud_asked;
+    if (why == REASON_NONE)
+        return;
+    core_count(k->core, why);
+    remember(k, reason_info(why)->code, why);
+    call_step(k, CALL_EV_FAIL, NULL, NULL, why);
+}
+
+/* What the third party says, 0: nothing. Its leg goes. */
 static void consulted(struct leg *b, uint16_t code)
 {
     struct call *k = b->call;
@@ -252,12 +263,7 @@ static void consulted(struct leg *b, uint16_t code)
     leg_part(b, false, REASON_NONE, 0);
     leg_free(b);
     k->n_forks--;
-    enum reason why = lets ? fork_next(k) : REASON_fraud_asked;
-    if (why == REASON_NONE)
-        return;
-    core_count(k->core, why);
-    remember(k, reason_info(why)->code, why);
-    call_step(k, CALL_EV_FAIL, NULL, NULL, why);
+    fork_consulted(k, lets);
 }
 
 void fork_failed(struct leg *b, enum reason why)

@@ -90,7 +90,9 @@ static struct pending *pending_open(struct core *c, enum ask_kind kind, struct h
     p->kind = (uint8_t)kind;
     p->policies = c->policies;
     p->timer.owner = OWNER_PENDING;
-    int64_t life = kind == ASK_CERT ? CERT_LIFE_MS : ASK_LIFE_MS;
+    int64_t life = kind == ASK_CERT      ? CERT_LIFE_MS
+                   : kind == ASK_CONSULT ? (int64_t)c->policy->consult.wait_ms
+                                         : ASK_LIFE_MS;
     timer_arm(&c->wheel, &p->timer, instant_add(c->now.mono, DUR_MS(life)));
     return p;
 }
@@ -210,8 +212,16 @@ static void answered(struct core *c, enum serves what, struct handle h, const st
 {
     if (what == FOR_CODE)
         stepup_answer(c, h, a);
+    else if (what == FOR_CONSULT)
+        consult_answer(c, h, a);
     else
         stir_answer(c, h, a);
+}
+
+/* Its answer is not put into a request. */
+static bool is_answered(enum serves what)
+{
+    return what == FOR_CODE || what == FOR_STIR || what == FOR_CONSULT;
 }
 
 /* The vault has nothing for us: whoever waited goes on without. */
@@ -221,7 +231,7 @@ static void respond_none(struct core *c, struct pending *p, enum reason why)
     struct handle h = p->leg_h;
     const struct answer none = {.kind = p->kind, .reason = (uint16_t)why};
     pending_close(c, p);
-    if (what == FOR_CODE || what == FOR_STIR) {
+    if (is_answered(what)) {
         answered(c, what, h, &none);
         return;
     }
@@ -294,7 +304,7 @@ void core_answer(struct core *c, const struct answer *a, struct now now)
         verified(c, p, a);
         return;
     }
-    if (p->serves == FOR_CODE || p->serves == FOR_STIR) {
+    if (is_answered((enum serves)p->serves)) {
         enum serves serves = (enum serves)p->serves;
         struct handle who = p->leg_h;
         pending_close(c, p);

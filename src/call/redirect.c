@@ -156,7 +156,7 @@ bool redirect_next(struct call *k)
         money_dialled(k, &c->policy->routes[r->to[i].route], r->to[i].dialled);
         enum reason why =
             fork_to(k, &c->policy->routes[r->to[i].route], r->to[i].uri, r->to[i].dialled);
-        if (k->n_forks > before) {
+        if (k->n_forks > before || consult_waits(k)) {
             record(k, r->to[i].by, r->to[i].uri);
             money_forwarded(k, r->to[i].by);
             return true;

@@ -44,6 +44,7 @@ enum err ask_valid(const struct ask *a, size_t bytes)
     case ASK_STIR:
         return a->ha2.len == 32 ? OK : ERR_UNSUPPORTED;
     case ASK_CERT:
+    case ASK_CONSULT:
         return a->user.len ? OK : ERR_SYNTAX;
     default:
         return ERR_SYNTAX;

@@ -17,6 +17,8 @@ enum ask_kind {
     ASK_CERT,       /* to the fetch program: bring the certificate chain of the URL in user */
     ASK_DEVICE,     /* no question: a registration came from this device. user; nonce: its 16
                        digits; realm: User-Agent; alg: enum device_by. Nothing is answered */
+    ASK_CONSULT,    /* to the fetch program: ask a third party about a call. user: JSON; sign:
+                       milliseconds. Its answer: NONE, fraud_asked or consult_failed */
     ASK_KIND_COUNT
 };
 #define ASK_TEXT_MAX 1400u

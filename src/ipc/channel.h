@@ -10,18 +10,19 @@
 
 /* Grows with every change of messages.def, of a struct below or of a layout in the memory that is
  * attached: a monitor that runs on after an upgrade may start a child of the new build. */
-#define IPC_VERSION     4u
-#define IPC_ENGINES_MAX 32u
-#define IPC_FDS_MAX     4u
-#define IPC_KEY_NAME    64u
-#define IPC_BAN_MAX     512u /* bytes of a struct ban (guard/ban.h), which its reader judges */
-#define IPC_BODY_MAX    20480u
-#define CERT_URL_MAX    255u
-#define NOTE_TEXT_MAX   512u
-#define QUERY_TEXT_MAX  8192u
-#define REPLY_TEXT_MAX  16384u
-#define NOTIFY_BODY_MAX 4096u
-#define REPLY_BLOB_MAX  (256u << 20) /* bytes of a reply in a memfd */
+#define IPC_VERSION      5u
+#define IPC_ENGINES_MAX  32u
+#define IPC_FDS_MAX      4u
+#define IPC_KEY_NAME     64u
+#define IPC_BAN_MAX      512u /* bytes of a struct ban (guard/ban.h), which its reader judges */
+#define IPC_BODY_MAX     20480u
+#define CERT_URL_MAX     255u
+#define NOTE_TEXT_MAX    512u
+#define CONSULT_BODY_MAX 1024u
+#define QUERY_TEXT_MAX   8192u
+#define REPLY_TEXT_MAX   16384u
+#define NOTIFY_BODY_MAX  4096u
+#define REPLY_BLOB_MAX   (256u << 20) /* bytes of a reply in a memfd */
 
 struct msg_head {
     uint16_t type, version;
@@ -80,6 +81,14 @@ struct msg_cert {
     uint8_t pad;
     /* ASK, GET: URL follows */
 };
+struct msg_consult {
+    uint32_t id;      /* the engine's question (identity/ask.h) */
+    uint32_t wait_ms; /* ASK, GET: what comes later is of no use */
+    uint16_t reason;  /* DONE, GOT: enum reason: NONE, fraud_asked or consult_failed */
+    uint8_t engine;   /* who asked; the monitor writes it */
+    uint8_t pad;
+    /* ASK, GET: JSON follows */
+};
 struct msg_notify {
     uint32_t id;
     uint8_t mail;     /* else a webhook: POST of JSON */
@@ -134,7 +143,8 @@ enum attach_kind {
     ATTACH_RING_PEER,    /* engine a to engine b */
     ATTACH_TARGETS,  /* memfd, struct targets_board: writable for fetch, read-only for engines */
     ATTACH_RESOLVER, /* fetch: sealed memfd, text: trust anchors (a 0), resolv.conf (a 1),
-                        authorities of signers of calls (a 2) and of web servers (a 3), PEM */
+                        authorities of signers of calls (a 2), of web servers (a 3) and of who is
+                        asked about calls (a 4), PEM */
     ATTACH_BANS,     /* memfd, struct ban_board: read-only. engines */
     ATTACH_BAN_HITS, /* memfd, uint32_t[BAN_CAP]: the engine's own count by slot */
     ATTACH_GEO,      /* sealed memfd, struct geo. engines */
@@ -189,6 +199,7 @@ struct msg {
         struct msg_notify notify;
         struct msg_notified notified;
         struct msg_cert cert;
+        struct msg_consult consult;
         struct msg_setup setup;
         struct msg_attach attach;
         uint8_t body[IPC_BODY_MAX];

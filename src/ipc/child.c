@@ -118,6 +118,10 @@ static int event_of(enum msg_type t)
         return CHILD_CERT_GET;
     case MSG_CERT_GOT:
         return CHILD_CERT_GOT;
+    case MSG_CONSULT_GET:
+        return CHILD_CONSULT_GET;
+    case MSG_CONSULT_GOT:
+        return CHILD_CONSULT_GOT;
     case MSG_DRAIN:
         return CHILD_DRAIN;
     case MSG_STOP:
@@ -136,6 +140,8 @@ static int event_of(enum msg_type t)
     case MSG_TELL:
     case MSG_CERT_ASK:
     case MSG_CERT_DONE:
+    case MSG_CONSULT_ASK:
+    case MSG_CONSULT_DONE:
     case MSG_DRAINED:
     case MSG_PONG:
     case MSG_SETUP:

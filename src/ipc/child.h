@@ -31,7 +31,7 @@ struct child {
     struct child_map keys; /* vault: n / IPC_KEY_NAME names */
     struct child_map location[IPC_ENGINES_MAX];
     struct child_map targets;                 /* engines, fetch */
-    struct child_map resolver[4];             /* fetch */
+    struct child_map resolver[5];             /* fetch */
     struct child_map certs;                   /* engines, fetch */
     void *certs_own;                          /* fetch: the same, writable */
     struct child_map bans, geo, rules;        /* engines */
@@ -75,7 +75,9 @@ enum child_event {
     CHILD_NOTIFY,   /* fetch: msg.u.notify, msg_text(&msg, sizeof(struct msg_notify)), msg.fds[0] */
     CHILD_CERT_GET, /* fetch: msg.u.cert, msg_text(&msg, sizeof(struct msg_cert)): bring it */
     CHILD_CERT_GOT, /* engine: msg.u.cert */
-    CHILD_DRAIN,    /* msg.u.drain.on */
+    CHILD_CONSULT_GET, /* fetch: msg.u.consult, msg_text(&msg, sizeof(struct msg_consult)) */
+    CHILD_CONSULT_GOT, /* engine: msg.u.consult */
+    CHILD_DRAIN,       /* msg.u.drain.on */
     CHILD_STOP,
 };
 /* Next message from the monitor without waiting: ERR_AGAIN when there is none; anything else but

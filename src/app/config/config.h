@@ -43,8 +43,9 @@ struct config {
     char state[CONFIG_PATH];        /* state folder */
     char trust_anchor[CONFIG_PATH]; /* file of DNSSEC trust anchors; "" = none was found */
     char stir_trusted[CONFIG_PATH]; /* PEM of authorities of signers of calls; "" = none */
-    char stir_ca[CONFIG_PATH];  /* PEM for the servers that hold certificates; "" = the system's */
-    char stir_key[CONFIG_NAME]; /* name of the key in the vault that signs calls; "" = none */
+    char stir_ca[CONFIG_PATH]; /* PEM for the servers that hold certificates; "" = the system's */
+    char consult_ca[CONFIG_PATH];    /* PEM for who is asked about calls; "" = the system's */
+    char stir_key[CONFIG_NAME];      /* name of the key in the vault that signs calls; "" = none */
     char authority_ca[CONFIG_PATH];  /* certificates of another authority; "" = none */
     char authority_crl[CONFIG_PATH]; /* its revocation list; "" = none */
     uint8_t n_certs;

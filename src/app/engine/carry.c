@@ -91,6 +91,15 @@ static void ask_fetch(struct engine *e, const struct ask *q)
         counters_hit(&e->child.stats->reasons, REASON_ring_full);
 }
 
+static void ask_about(struct engine *e, const struct ask *q)
+{
+    struct msg_consult m = {.id = q->id, .wait_ms = q->sign, .engine = e->index};
+    struct str body = span_str(str_of(q->text, q->n), q->user);
+    if (channel_send2(&e->child.ch, MSG_CONSULT_ASK, str_of((const char *)&m, sizeof m), body,
+                      -1) != OK)
+        counters_hit(&e->child.stats->reasons, REASON_ring_full);
+}
+
 static void ask_vault(struct engine *e, const struct intent *i)
 {
     struct ask q;
@@ -98,6 +107,10 @@ static void ask_vault(struct engine *e, const struct intent *i)
         memcpy(&q, i->bytes.p, i->bytes.n);
         if (q.kind == ASK_CERT) {
             ask_fetch(e, &q);
+            return;
+        }
+        if (q.kind == ASK_CONSULT) {
+            ask_about(e, &q);
             return;
         }
     }

@@ -253,10 +253,18 @@ static void channel_in(void *ctx, int fd, uint32_t events)
         case CHILD_FACT:
         case CHILD_NOTIFY:
         case CHILD_CERT_GET:
+        case CHILD_CONSULT_GET:
             break;
         case CHILD_CERT_GOT: {
             const struct msg_cert *got = &e->child.msg.u.cert;
             struct answer a = {.id = got->id, .kind = ASK_CERT, .reason = got->reason};
+            if (got->reason < REASON_COUNT)
+                core_answer(e->core, &a, e->loop.now);
+            break;
+        }
+        case CHILD_CONSULT_GOT: {
+            const struct msg_consult *got = &e->child.msg.u.consult;
+            struct answer a = {.id = got->id, .kind = ASK_CONSULT, .reason = got->reason};
             if (got->reason < REASON_COUNT)
                 core_answer(e->core, &a, e->loop.now);
             break;

@@ -2,6 +2,7 @@
  * feeds. Looks names up and writes what it finds on the board that engines read; reads feeds and
  * gives the monitor what they name. Nothing else: it holds no secret and opens no file; what it
  * parses comes from strangers. */
+#include "app/fetch/consult.h"
 #include "app/fetch/feeds.h"
 #include "app/fetch/names.h"
 #include "app/fetch/notify.h"
@@ -26,6 +27,7 @@ struct program {
     struct feeds feeds;
     struct web *web;
     struct x5u *x5u;
+    struct consult *consult;
     struct notify *notify;
     struct resolver resolver;
     struct event_base *base;
@@ -177,6 +179,7 @@ static void certs_policy(struct program *p)
     const struct child *c = &p->child;
     x5u_policy(p->x5u, c->policy.p, str_of(c->resolver[2].p, c->resolver[2].n),
                str_of(c->resolver[3].p, c->resolver[3].n));
+    consult_policy(p->consult, c->policy.p, str_of(c->resolver[4].p, c->resolver[4].n));
 }
 
 static void cert_ask(struct program *p)
@@ -184,6 +187,23 @@ static void cert_ask(struct program *p)
     struct msg_cert q = p->child.msg.u.cert;
     stat_add(p->child.stats, STAT_asks, 1);
     x5u_ask(p->x5u, &q, msg_text(&p->child.msg, sizeof q), clock_now());
+}
+
+/* -- questions about calls -- */
+
+static void consulted(void *ctx, const struct msg_consult *m)
+{
+    struct program *p = ctx;
+    enum err e =
+        channel_send(&p->child.ch, MSG_CONSULT_DONE, str_of((const char *)m, sizeof *m), -1);
+    (void)e; /* the engine's time-out answers the call then */
+}
+
+static void call_ask(struct program *p)
+{
+    struct msg_consult q = p->child.msg.u.consult;
+    stat_add(p->child.stats, STAT_asks, 1);
+    consult_ask(p->consult, &q, msg_text(&p->child.msg, sizeof q), clock_now());
 }
 
 static void notified(void *ctx, const struct msg_notified *m)
@@ -223,6 +243,8 @@ static void channel_in(evutil_socket_t fd, short what, void *ctx)
             certs_policy(p);
         if (ev == CHILD_CERT_GET)
             cert_ask(p);
+        if (ev == CHILD_CONSULT_GET)
+            call_ask(p);
         if (ev == CHILD_NOTIFY)
             notify_send(p->notify, &p->child.msg.u.notify,
                         msg_text(&p->child.msg, sizeof(struct msg_notify)),
@@ -272,10 +294,14 @@ static enum err prepare(struct program *p)
                                   .note = feed_note,
                                   .ctx = p,
                                   .board = c->certs_own};
+    const struct consult_cfg third = {
+        .base = p->base, .resolve = web_name, .done = consulted, .note = feed_note, .ctx = p};
     p->x5u = x5u_new(&certs);
-    if (p->x5u)
-        certs_policy(p);
-    return p->web && p->x5u ? OK : ERR_FULL;
+    p->consult = consult_new(&third);
+    if (!p->web || !p->x5u || !p->consult)
+        return ERR_FULL;
+    certs_policy(p);
+    return OK;
 }
 
 static void turn(struct program *p)
@@ -285,9 +311,10 @@ static void turn(struct program *p)
     feeds_turn(&p->feeds, clock_now().mono);
     web_turn(p->web, clock_now().mono); /* begins the next */
     x5u_turn(p->x5u, clock_now());
+    consult_turn(p->consult, clock_now());
     notify_turn(p->notify, clock_now().mono);
     int64_t us = MIN(names_next(&p->names).us, feeds_next(&p->feeds).us);
-    us = MIN(us, x5u_next(p->x5u).us);
+    us = MIN(us, MIN(x5u_next(p->x5u).us, consult_next(p->consult).us));
     us = MIN(us, notify_next(p->notify, clock_now().mono).us);
     us = us == INT64_MAX ? 1000000 : us - clock_now().mono.us;
     us = MIN(MAX(us, (int64_t)1000), (int64_t)1000000);

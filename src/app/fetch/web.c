@@ -69,10 +69,8 @@ static void hang_up(struct web *w)
     if (w->con)
         evhttp_connection_free(w->con);
     SSL_free(w->ssl);
-    SSL_CTX_free(w->ctx_tls);
     w->con = NULL;
     w->ssl = NULL;
-    w->ctx_tls = NULL;
 }
 
 void web_free(struct web *w)
@@ -80,6 +78,7 @@ void web_free(struct web *w)
     if (!w)
         return;
     hang_up(w);
+    SSL_CTX_free(w->ctx_tls);
     free(w->ca);
     free(w);
 }
@@ -203,19 +202,29 @@ static void go(struct web *w)
     look_up(w);
 }
 
+/* To read all the world's authorities takes longer than to ask. */
+static bool trusted_already(const struct web *w, struct str pem)
+{
+    return w->ca && str_eq(w->ask.ca_pem, pem);
+}
+
 enum err web_get(struct web *w, const struct web_ask *a, web_fn *fn, void *ctx)
 {
     if (w->stage != IDLE)
         return ERR_STATE;
-    char *ca = malloc(a->ca_pem.n + 1);
-    if (!ca)
-        return ERR_FULL;
-    if (a->ca_pem.n)
-        memcpy(ca, a->ca_pem.p, a->ca_pem.n);
-    free(w->ca);
-    w->ca = ca;
+    if (!trusted_already(w, a->ca_pem)) {
+        char *ca = malloc(a->ca_pem.n + 1);
+        if (!ca)
+            return ERR_FULL;
+        if (a->ca_pem.n)
+            memcpy(ca, a->ca_pem.p, a->ca_pem.n);
+        free(w->ca);
+        SSL_CTX_free(w->ctx_tls);
+        w->ctx_tls = NULL;
+        w->ca = ca;
+    }
     w->ask = *a;
-    w->ask.ca_pem = str_of(ca, a->ca_pem.n);
+    w->ask.ca_pem = str_of(w->ca, a->ca_pem.n);
     w->fn = fn;
     w->ctx = ctx;
     w->hops = 0;
@@ -256,18 +265,29 @@ static bool verify_by(SSL *s, const struct web *w)
     return X509_VERIFY_PARAM_set1_host(p, host, 0) == 1 && SSL_set_tlsext_host_name(s, host) == 1;
 }
 
+/* Authorities, for this question and the next ones that name the same. */
+static bool believe(struct web *w)
+{
+    SSL_CTX *c = SSL_CTX_new(TLS_client_method());
+    bool ok = c && SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION) == 1;
+    if (!ok)
+        give_up(w, "TLS cannot be set up");
+    else if (!trust(c, w->ask.ca_pem))
+        give_up(w, "there is no certificate authority to verify by: name one in ca");
+    else
+        w->ctx_tls = c;
+    if (!w->ctx_tls) {
+        SSL_CTX_free(c);
+        return false;
+    }
+    SSL_CTX_set_verify(c, SSL_VERIFY_PEER, NULL);
+    return true;
+}
+
 static bool tls_ready(struct web *w)
 {
-    w->ctx_tls = SSL_CTX_new(TLS_client_method());
-    if (!w->ctx_tls || SSL_CTX_set_min_proto_version(w->ctx_tls, TLS1_2_VERSION) != 1) {
-        give_up(w, "TLS cannot be set up");
+    if (!w->ctx_tls && !believe(w))
         return false;
-    }
-    if (!trust(w->ctx_tls, w->ask.ca_pem)) {
-        give_up(w, "there is no certificate authority to verify by: name one in ca");
-        return false;
-    }
-    SSL_CTX_set_verify(w->ctx_tls, SSL_VERIFY_PEER, NULL);
     w->ssl = SSL_new(w->ctx_tls);
     if (w->ssl && verify_by(w->ssl, w) && SSL_up_ref(w->ssl) == 1)
         return true; /* one for us, one for the buffer */
@@ -294,6 +314,10 @@ static void keep(char ret[WEB_TAG], const char *v)
 
 static void redirected(struct web *w, const char *to)
 {
+    if (w->ask.post.n) {
+        give_up(w, "it is redirected, and a question is not sent on");
+        return;
+    }
     char next[FEED_URL_MAX + 1];
     int n = -1;
     unsigned most = w->ask.may ? w->ask.redirects : WEB_REDIRECTS;
@@ -355,7 +379,8 @@ static void done(struct evhttp_request *r, void *ctx)
         redirected(w, header(r, "Location"));
         return;
     }
-    if (status != 200 && (status != 304 || !(w->ask.etag[0] || w->ask.modified[0]))) {
+    bool same = status == 304 && (w->ask.etag[0] || w->ask.modified[0]);
+    if (status != 200 && !same && !w->ask.post.n) {
         give_up(w, "its server answers %d", status);
         return;
     }
@@ -372,7 +397,7 @@ static void done(struct evhttp_request *r, void *ctx)
     w->answer = (struct web_answer){
         .status = (unsigned)status, .etag = w->etag, .modified = w->modified, .cache = w->cache};
     const unsigned char *p = n ? evbuffer_pullup(b, -1) : NULL;
-    if (status == 200 && p)
+    if (status != 304 && p)
         w->answer.body = str_of((const char *)p, n);
     web_fn *fn = w->fn;
     w->stage = ANSWERED;
@@ -414,11 +439,15 @@ static bool request(struct web *w)
         ok = evhttp_add_header(h, "If-None-Match", w->ask.etag) == 0;
     if (ok && w->ask.modified[0])
         ok = evhttp_add_header(h, "If-Modified-Since", w->ask.modified) == 0;
+    if (ok && w->ask.post.n)
+        ok = evhttp_add_header(h, "Content-Type", "application/json") == 0 &&
+             evbuffer_add(evhttp_request_get_output_buffer(r), w->ask.post.p, w->ask.post.n) == 0;
     if (!ok) {
         evhttp_request_free(r);
         return false;
     }
-    return evhttp_make_request(w->con, r, EVHTTP_REQ_GET, target) == 0;
+    return evhttp_make_request(w->con, r, w->ask.post.n ? EVHTTP_REQ_POST : EVHTTP_REQ_GET,
+                               target) == 0;
 }
 
 static void dial(struct web *w)
@@ -459,8 +488,11 @@ void web_turn(struct web *w, struct instant now)
     if (w->stage == IDLE)
         return;
     if (w->stage != ANSWERED && !instant_before(now, w->due))
-        give_up(w, "it takes longer than %u s",
-                w->ask.limit_ms ? w->ask.limit_ms / 1000 : WEB_LIMIT_S);
+        give_up(w,
+                w->ask.limit_ms % 1000 ? "it takes longer than %u ms" : "it takes longer than %u s",
+                w->ask.limit_ms % 1000 ? w->ask.limit_ms
+                : w->ask.limit_ms      ? w->ask.limit_ms / 1000
+                                       : WEB_LIMIT_S);
     if (w->stage == BEGIN && w->at_addr == WEB_ADDRESSES) {
         hang_up(w);
         go(w);

@@ -1,6 +1,6 @@
-/* One GET at a time over HTTP or HTTPS, for feeds: names by our resolver, TLS verified by given
- * authorities, sizes and times bounded, redirects followed by hand and judged like the first
- * address. It opens no file. Driven by a libevent base; single thread. */
+/* One GET (or POST of JSON) at a time over HTTP or HTTPS, for feeds: names by our resolver, TLS
+ * verified by given authorities, sizes and times bounded, redirects followed by hand and judged
+ * like the first address. It opens no file. Driven by a libevent base; single thread. */
 #ifndef APP_FETCH_WEB_H
 #define APP_FETCH_WEB_H
 #include "app/fetch/resolver.h"
@@ -24,13 +24,14 @@ struct web_ask {
     uint32_t most;     /* bytes; 0: FEED_BYTES */
     uint32_t limit_ms; /* all of it; 0: WEB_LIMIT_S */
     uint8_t redirects; /* with may; else WEB_REDIRECTS */
+    struct str post;   /* JSON, kept by the caller until fn: a POST, not redirected */
     web_may_fn *may;   /* NULL: what inside and plain say is all */
     void *may_ctx;
     char etag[WEB_TAG], modified[WEB_TAG]; /* of the last answer; "": none */
 };
 struct web_answer {
-    unsigned status;             /* 200 or 304; 0: why says what went wrong */
-    struct str body;             /* borrows during the call */
+    unsigned status; /* 200 or 304, of a POST any but 3xx; 0: why says what went wrong */
+    struct str body; /* borrows during the call */
     const char *etag, *modified; /* "": none */
     const char *cache;           /* Cache-Control; "": none */
     char why[WEB_WHY];

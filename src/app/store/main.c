@@ -270,6 +270,8 @@ static void channel_in(void *ctx, int fd, uint32_t events)
         case CHILD_CONNECTED:
         case CHILD_CERT_GET:
         case CHILD_CERT_GOT:
+        case CHILD_CONSULT_GET:
+        case CHILD_CONSULT_GOT:
         case CHILD_DRAIN:
             break;
         }
