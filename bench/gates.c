@@ -11,14 +11,14 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define SHARDS 4u  /* engines whose ledgers are read */
-#define BATCH  16u /* calls that take each step together: one reading of the clock for all */
-#define ROUNDS 7u
-#define CALLS  32000u /* a round */
-#define LIVE   2048u  /* calls that are up meanwhile: what is released is in no cache any more */
-#define BANS   4096u
-#define BANNED 1000u
-#define ABROAD ((uint32_t)ARRAY_LEN(COUNTRY))
+#define ENGINES 4u  /* whose ledgers are read; calls are those of the first */
+#define BATCH   16u /* calls that take each step together: one reading of the clock for all */
+#define ROUNDS  7u
+#define CALLS   32000u /* a round */
+#define LIVE    2048u  /* calls that are up meanwhile: what is released is in no cache any more */
+#define BANS    4096u
+#define BANNED  1000u
+#define ABROAD  ((uint32_t)ARRAY_LEN(COUNTRY))
 
 static const unsigned COUNTRY[] = {33, 44, 39, 34, 31, 32, 43, 41, 48, 49, 46, 47, 81, 86, 91, 61};
 
@@ -33,6 +33,7 @@ enum step {
     RESERVE,
     TALK, /* answered: the next slice */
     RELEASE,
+    HOME, /* what the caller's own engine is told of all that */
     VAULT,
     STEPS
 };
@@ -46,6 +47,7 @@ static const char *const NAME[STEPS] = {"gates before: source to emergency",
                                         "ledger: reserves",
                                         "ledger: answered",
                                         "ledger: releases, learns",
+                                        "behaviour: told at home",
                                         "vault, beside them"};
 
 static struct {
@@ -53,14 +55,15 @@ static struct {
     struct policy policy;
     struct directory *directory;
     struct rates *rates;
-    struct location_shard *location;
-    struct ledger_shard *ledger[SHARDS];
+    struct location_shard *location[ENGINES];
+    struct fraud_shard *fraud[ENGINES];
+    struct ledger_shard *ledger[ENGINES];
     struct ban_board *bans;
     uint32_t ban_hits[BANS];
     struct counters counters;
-    struct intents intents;
+    struct intents intents[ENGINES];
     struct core_cfg cfg;
-    struct core *core;
+    struct core *core, *cores[ENGINES]; /* core: the first */
     struct rng rng;
     uint32_t turn;
     size_t made, by_deck; /* calls, and those whose price the deck had */
@@ -262,7 +265,8 @@ static void user_make(uint32_t i, struct wall now)
     memcpy(b.aor, aor.p, aor.n);
     b.contact_len = (uint8_t)n;
     memcpy(b.contact, contact, (size_t)n);
-    must(location_put(g.location, &b) == OK, "registration");
+    must(location_put(g.location[siphash(&g.cfg.hash_key, aor) % ENGINES], &b) == OK,
+         "registration");
     must(directory_put(g.directory, &(struct directory_entry){.aor = aor,
                                                               .role = STR("user"),
                                                               .site = STR("berlin")}) == OK,
@@ -276,16 +280,20 @@ static void boards_make(struct now now)
     size_t text = g.users * 24u + 64;
     g.directory = zeroed(directory_bytes(g.users, text));
     directory_begin(g.directory, g.users, text);
-    g.location = zeroed(location_bytes(g.users));
-    must(location_attach(g.location, g.users) == OK, "registrations");
-    for (unsigned i = 0; i < SHARDS; i++) {
+    g.cfg.fraud_shard_bytes = fraud_shard_bytes(g.users);
+    for (unsigned i = 0; i < ENGINES; i++) {
+        g.location[i] = zeroed(location_bytes(g.users));
+        must(location_attach(g.location[i], g.users) == OK, "registrations");
+        g.cfg.shards[i] = location_own(g.location[i]);
+        g.fraud[i] = zeroed(g.cfg.fraud_shard_bytes);
+        fraud_shard_begin(g.fraud[i], g.cfg.fraud_shard_bytes);
+        g.cfg.fraud_shards[i] = g.fraud[i];
         g.ledger[i] = zeroed(ledger_bytes(rows));
         ledger_begin(g.ledger[i], rows, &g.cfg.ledger_key);
         g.cfg.ledger.shard[i] = g.ledger[i];
         g.cfg.ledger.bytes[i] = ledger_bytes(rows);
     }
-    g.cfg.ledger.own = g.ledger[0];
-    g.cfg.ledger.n = SHARDS;
+    g.cfg.ledger.n = ENGINES;
     g.bans = zeroed(ban_bytes(BANS));
     ban_init(g.bans, BANS);
     for (uint32_t i = 0; i < BANNED; i++) {
@@ -298,23 +306,36 @@ static void boards_make(struct now now)
     }
 }
 
+static struct core *engine_make(unsigned i, struct now now)
+{
+    struct core_cfg cfg = g.cfg;
+    struct intents *x = &g.intents[i];
+    intents_init(x, zeroed(1024 * sizeof(struct intent)), 1024, zeroed(1u << 20), 1u << 20);
+    cfg.engine = (uint8_t)i;
+    cfg.intents = x;
+    cfg.own = g.location[i];
+    cfg.ledger.own = g.ledger[i];
+    cfg.fraud_own = g.fraud[i];
+    struct core *c = core_init(zeroed(core_bytes(&cfg)), &cfg, now);
+    must(c && ledger_valid(g.ledger[i], cfg.ledger.bytes[i]) == OK, "core");
+    return c;
+}
+
 static void house_make(struct now now)
 {
     static const uint8_t rng_seed[32] = {7};
-    g.cfg = (struct core_cfg){.engines = 1,
+    g.cfg = (struct core_cfg){.engines = ENGINES,
                               .policy = &g.policy,
                               .token_keys = {{1, 2}, {3, 4}},
                               .hash_key = {5, 6},
                               .nonce_key = {7, 8},
                               .ledger_key = {9, 10},
-                              .fraud_identities = g.users,
                               .calls_cap = 64,
                               .trans_cap = 1024,
                               .pending_cap = 64,
                               .ports_cap_pairs = 64,
                               .blocks_bytes = 1u << 20,
-                              .counters = &g.counters,
-                              .intents = &g.intents};
+                              .counters = &g.counters};
     policy_make(&g.policy);
     boards_make(now);
     must(house_vault(&g.cfg.nonce_key), "vault");
@@ -324,30 +345,29 @@ static void house_make(struct now now)
     rng_init(&g.rng, rng_seed);
     g.cfg.directory = g.directory;
     g.cfg.rates = g.rates;
-    g.cfg.own = g.location;
-    g.cfg.shards[0] = location_own(g.location);
     g.cfg.bans = g.bans;
     g.cfg.bans_cap = BANS;
     g.cfg.ban_hits = g.ban_hits;
-    intents_init(&g.intents, zeroed(1024 * sizeof(struct intent)), 1024, zeroed(1u << 20),
-                 1u << 20);
-    g.core = core_init(zeroed(core_bytes(&g.cfg)), &g.cfg, now);
-    must(g.core && ledger_valid(g.ledger[0], g.cfg.ledger.bytes[0]) == OK, "core");
+    for (unsigned i = 0; i < ENGINES; i++)
+        g.cores[i] = engine_make(i, now);
+    g.core = g.cores[0];
     must(g.core->env.ledger && g.core->env.fraud && g.core->env.guard, "environment");
 }
 
 static void house_free(void)
 {
-    free(g.core);
-    free(g.intents.v);
-    free(g.intents.arena.head);
     house_vault_free();
     free(g.rates);
     free(g.directory);
-    free(g.location);
     free(g.bans);
-    for (unsigned i = 0; i < SHARDS; i++)
+    for (unsigned i = 0; i < ENGINES; i++) {
+        free(g.cores[i]);
+        free(g.intents[i].v);
+        free(g.intents[i].arena.head);
+        free(g.location[i]);
         free(g.ledger[i]);
+        free(g.fraud[i]);
+    }
     memset(&g, 0, sizeof g);
     memset(ups, 0, sizeof ups);
 }
@@ -446,6 +466,14 @@ static struct verdict challenged(struct try *t)
     return v;
 }
 
+/* And what the core makes of it when the gates are done. */
+static struct verdict judged(struct request *r)
+{
+    struct verdict v = gate_fraud(&g.core->env, r, NULL);
+    money_judged(g.core, r, v.reason);
+    return v;
+}
+
 static struct verdict after(struct request *r)
 {
     struct verdict v = gate_capacity(&g.core->env, r, NULL);
@@ -467,7 +495,7 @@ static struct verdict released(struct up *u)
     return gate_pass();
 }
 
-static struct verdict judged(struct try *t)
+static struct verdict asked(struct try *t)
 {
     house_vault_answer(&t->ask, g.core->now, &t->answer);
     return gate_pass();
@@ -486,13 +514,13 @@ static struct verdict step_of(enum step s, struct try *t, struct up *u)
     case QUESTION:
         return gate_identity(e, r, &t->ask);
     case VAULT:
-        return judged(t);
+        return asked(t);
     case ANSWERED:
         return gate_identity_answer(e, r, &t->answer);
     case RIGHT:
         return gate_right(e, r, NULL);
     case FRAUD:
-        return gate_fraud(e, r, NULL);
+        return judged(r);
     case AFTER:
         return after(r);
     case RESERVE:
@@ -502,6 +530,7 @@ static struct verdict step_of(enum step s, struct try *t, struct up *u)
         return gate_pass();
     case RELEASE:
         return released(u);
+    case HOME:
     case STEPS:
         break;
     }
@@ -528,15 +557,21 @@ static struct up *up_of(enum step s, uint32_t turn, unsigned i)
     return &ups[(turn * BATCH + i - before) % LIVE];
 }
 
+static void tell_home(const struct intent *x)
+{
+    if (x->kind == INTENT_FRAUD)
+        core_fraud(g.cores[x->engine], x->bytes, g.core->now);
+}
+
 static void batch(int64_t spent[STEPS], int64_t clock_ns)
 {
-    static const enum step ORDER[STEPS] = {RELEASE, BEFORE, ASKED, QUESTION, VAULT, ANSWERED,
-                                           RIGHT,   FRAUD,  AFTER, RESERVE,  TALK};
+    static const enum step ORDER[] = {RELEASE, BEFORE, ASKED, QUESTION, VAULT, ANSWERED,
+                                      RIGHT,   FRAUD,  AFTER, RESERVE,  TALK};
     g.core->now.mono.us += 20000;
     g.core->now.wall.us += 20000;
     for (unsigned i = 0; i < BATCH; i++)
         try_make(&tries[i]);
-    for (unsigned s = 0; s < STEPS; s++) {
+    for (unsigned s = 0; s < ARRAY_LEN(ORDER); s++) {
         if (ORDER[s] == RESERVE)
             for (unsigned i = 0; i < BATCH; i++)
                 up_make(up_of(RESERVE, g.turn, i), &tries[i].r[1]);
@@ -545,10 +580,16 @@ static void batch(int64_t spent[STEPS], int64_t clock_ns)
             went(ORDER[s], step_of(ORDER[s], &tries[i], up_of(ORDER[s], g.turn, i)));
         spent[ORDER[s]] += cpu_ns() - t - clock_ns;
     }
+    int64_t t = cpu_ns();
+    for (size_t i = 0; i < g.intents[0].n; i++)
+        tell_home(&g.intents[0].v[i]);
+    spent[HOME] += cpu_ns() - t - clock_ns;
     g.turn++;
     g.made += BATCH;
-    g.wrong += g.intents.lost > 0;
-    intents_reset(&g.intents);
+    for (unsigned i = 0; i < ENGINES; i++) {
+        g.wrong += g.intents[i].lost > 0;
+        intents_reset(&g.intents[i]);
+    }
 }
 
 /* --- figures --- */
@@ -585,10 +626,10 @@ static void print(const int64_t ns[STEPS][ROUNDS])
         m[s] = median(ns[s]);
     identity = m[ASKED] + m[QUESTION] + m[ANSWERED];
     gates = identity + m[RIGHT] + m[FRAUD];
-    ledger = m[RESERVE] + m[TALK] + m[RELEASE];
+    ledger = m[RESERVE] + m[TALK] + m[RELEASE] + m[HOME];
     (void)printf(
-        "%u users, %u prefixes, %u shards: ns of CPU a call (%.0f %% of them priced by deck)\n",
-        g.users, g.prefixes, SHARDS, 100.0 * (double)g.by_deck / (double)g.made);
+        "%u users, %u prefixes, %u engines: ns of CPU a call (%.0f %% of them priced by deck)\n",
+        g.users, g.prefixes, ENGINES, 100.0 * (double)g.by_deck / (double)g.made);
     for (unsigned s = 0; s < STEPS; s++)
         (void)printf("    %-36s %6lld\n", NAME[s], (long long)m[s]);
     (void)printf("    %-36s %6lld\n    %-36s %6lld\n    %-36s %6lld\n", "identity, right and fraud",
