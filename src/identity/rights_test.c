@@ -175,12 +175,54 @@ static void bounds(void **st)
     assert_int_equal(rights_site_valid(&s), ERR_RANGE);
 }
 
+static void other_countries(void **st)
+{
+    (void)st;
+    const struct rights_site s = office(), nowhere = {0};
+    static const struct {
+        uint8_t kind, n;
+        uint16_t country, from_berlin, from_nowhere;
+    } row[] = {
+        {CLASS_INTERNATIONAL, 9, ISO('A', 'T'), ISO('A', 'T'), ISO('A', 'T')},
+        {CLASS_PREMIUM, 9, ISO('A', 'T'), ISO('A', 'T'), ISO('A', 'T')},
+        {CLASS_SHARED_COST, 9, ISO('A', 'T'), ISO('A', 'T'), ISO('A', 'T')},
+        {CLASS_PREMIUM, 9, ISO('D', 'E'), 0, ISO('D', 'E')},
+        {CLASS_PREMIUM, 0, ISO('D', 'E'), 0, ISO('D', 'E')}, /* a short one */
+        {CLASS_UNKNOWN, 9, ISO('D', 'E'), 0, ISO('D', 'E')},
+        {CLASS_UNKNOWN, 9, ISO('U', 'S'), ISO('U', 'S'), ISO('U', 'S')},
+        {CLASS_UNKNOWN, 9, 0, RIGHTS_NO_COUNTRY, RIGHTS_NO_COUNTRY},
+        {CLASS_UNKNOWN, 0, 0, 0, 0}, /* digits that no plan makes a number */
+        {CLASS_SATELLITE, 9, 0, RIGHTS_NO_COUNTRY, RIGHTS_NO_COUNTRY},
+        {CLASS_PREMIUM, 9, 0, RIGHTS_NO_COUNTRY, RIGHTS_NO_COUNTRY}, /* 979 */
+        {CLASS_TOLL_FREE, 9, 0, 0, 0},
+        {CLASS_TOLL_FREE, 9, ISO('U', 'S'), 0, 0},
+        {CLASS_LOCAL, 9, ISO('D', 'E'), 0, 0},
+        {CLASS_NATIONAL, 9, ISO('D', 'E'), 0, 0},
+        {CLASS_MOBILE, 9, ISO('D', 'E'), 0, 0},
+        {CLASS_INTERNAL, 0, 0, 0, 0},
+        {CLASS_EMERGENCY, 0, 0, 0, 0},
+        {CLASS_EMERGENCY, 9, ISO('A', 'T'), 0, 0},
+        {CLASS_COUNT, 9, ISO('A', 'T'), 0, 0},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        struct number to = {.kind = row[i].kind, .n = row[i].n, .country = row[i].country};
+        if (rights_abroad(&s, &to) != row[i].from_berlin ||
+            rights_abroad(NULL, &to) != row[i].from_nowhere ||
+            rights_abroad(&nowhere, &to) != row[i].from_nowhere)
+            fail_msg("row %zu", i);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest t[] = {
-        cmocka_unit_test(hours_over_shifts), cmocka_unit_test(holidays_by_local_date),
-        cmocka_unit_test(every_class),       cmocka_unit_test(countries),
-        cmocka_unit_test(untouched),         cmocka_unit_test(bounds),
+        cmocka_unit_test(other_countries),
+        cmocka_unit_test(hours_over_shifts),
+        cmocka_unit_test(holidays_by_local_date),
+        cmocka_unit_test(every_class),
+        cmocka_unit_test(countries),
+        cmocka_unit_test(untouched),
+        cmocka_unit_test(bounds),
     };
     return cmocka_run_group_tests(t, NULL, NULL);
 }

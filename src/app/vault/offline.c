@@ -526,13 +526,18 @@ static int user_words(struct desk *d, char **w, int n)
         const char *verb;
         int words; /* after "user" and the verb */
     } verbs[] = {{"add", 1}, {"set", 1}, {"passwd", 1}, {"md5", 1}, {"del", 1}, {"role", 2}};
+    int code = -1;
     if (n >= 2 && n <= 3 && strcmp(w[1], "list") == 0)
         return user_command(d, "list", n == 3 ? w[2] : "", NULL);
     if (n == 3 && strcmp(w[1], "import") == 0)
         return import_command(d, w[2]);
     for (unsigned i = 0; n >= 2 && i < ARRAY_LEN(verbs); i++)
         if (strcmp(w[1], verbs[i].verb) == 0 && n == 2 + verbs[i].words)
-            return user_command(d, w[1], w[2], n == 4 ? w[3] : NULL);
+            code = user_command(d, w[1], w[2], n == 4 ? w[3] : NULL);
+    if (code == OFFLINE_OK && strcmp(w[1], "del") == 0 && offline_forget(&d->disk, &d->rng) != OK)
+        return failed(d->disk.why);
+    if (code >= 0)
+        return code;
     return usage("user add|set|passwd|md5|del USER, role USER ROLE, list [TEXT], import FILE", "");
 }
 

@@ -349,6 +349,7 @@ static int prepare(struct service *s)
         disk_devices_load(&s->disk, &s->v->devices) != OK ||
         disk_countries_load(&s->disk, &s->v->countries) != OK || load_keys(s, true) != OK)
         return failed(s, "cannot begin", s->disk.why);
+    factor_sweep(s->v); /* users may have gone meanwhile */
     take_policy(s);
     use_keys(s);
     if (publish(s) != OK || child_running(&s->c) != OK)
