@@ -419,6 +419,14 @@ static void let_in(struct core *c, struct incoming *in)
         leg_request(c, in);
 }
 
+/* A call that somebody who is known, or who calls for help, was refused has its record. */
+static bool attempt(const struct request *r, enum gate_id g)
+{
+    bool known = r->ident != IDENT_NONE && g >= GATE_IDENTITY;
+    return r->m->method == SIP_INVITE && !r->in_dialog &&
+           (known || (r->emergency && g >= GATE_RIGHT));
+}
+
 void verdict_apply(struct core *c, struct incoming *in, const struct verdict *v)
 {
     uint8_t zone = in->r->zone;
@@ -436,8 +444,7 @@ void verdict_apply(struct core *c, struct incoming *in, const struct verdict *v)
         stepup_begin(c, in);
         return;
     }
-    if (v->kind == VERDICT_REFUSE && v->gate >= GATE_RIGHT && in->r->ident != IDENT_NONE &&
-        in->m->method == SIP_INVITE && !in->r->in_dialog)
+    if (v->kind == VERDICT_REFUSE && attempt(in->r, v->gate))
         cdr_refused(c, in->r, v);
     if (v->kind == VERDICT_DROP) {
         trans_drop(c->trans, in->t);

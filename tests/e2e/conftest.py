@@ -3,6 +3,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 import gateway
 from gateway import Gateway
+from ua import Ua
 
 
 @pytest.fixture(scope="session")
@@ -16,6 +17,10 @@ def gw(capture):
     g.user("ivan", role="internal")
     g.peer_secret = g.run("peer-secret", "trunk", "--state", g.state, stdin="Trunk-secret-4711\n")
     g.start()
+    u = Ua("127.0.1.99", 0, (gateway.PUB, 5060), "udp", "alice", g.passwords["alice"])
+    u.request("REGISTER", "sip:example.com", "<sip:alice@example.com>", "old@x", "t")
+    g.challenge = time.time(), u.expect("401").get("www-authenticate")  # for when it has aged
+    u.close()
     yield g
     try:
         assert g.idle(), "calls are left at the end: %s" % g.ask("calls")

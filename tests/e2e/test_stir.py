@@ -453,7 +453,10 @@ def test_records_say_what_was_found(v, pki):
 @pytest.mark.parametrize("name", [n for n in BAD if n not in ("slow", "three redirects")])
 def test_strict_policy_refuses_by_the_codes_of_the_rfc(strict, pki, name):
     make, code = BAD[name]
+    why = {403: "stir_stale", 436: "stir_bad_info", 437: "stir_credential", 438: "stir_invalid"}[code]
+    before = strict.g.reason(why)
     m = strict.refused(identity(make(pki)))
+    assert wait_for(lambda: strict.g.reason(why) > before, 3)
     phrase = {403: "Stale Date", 436: "Bad Identity Info", 437: "Unsupported Credential", 438: "Invalid Identity Header"}[code]
     assert m.code == code and phrase in m.start, m.start
 
