@@ -159,6 +159,7 @@ enum reason fork_to(struct call *k, const struct policy_route *route, struct str
     k->dialled = arena_str(&k->text, out_str(&o));
     k->route = (uint8_t)(route - c->policy->routes);
     k->next_peer = k->next_target = 0;
+    k->consult = 0; /* somebody else is called: asked about anew */
     if (raw.full || o.full || !raw.n || !k->dialled.p)
         return REASON_route_user_unknown;
     return route->to == ROUTE_USERS ? start_users(k, uri) : fork_next(k);

@@ -251,8 +251,11 @@ def test_reload(own, judge, net, authority):
     g.write(bad)
     r = g.run("reload", "--state", g.state)
     assert r.returncode and "say private: yes" in r.stdout + r.stderr and f":{bad.count(chr(10))}:" in r.stdout + r.stderr, r.stdout + r.stderr
-    g.write(CONFIG)
-    r = g.run("reload", "--state", g.state)
+    for less, told in ((CONFIG + consult(judge.port, authority.cert, "pass"), "says nothing of"), (CONFIG, "asks nobody about calls")):
+        g.write(less)
+        r = g.run("reload", "--state", g.state)
+        assert r.returncode and told in r.stderr and "--reason" in r.stderr, r.stdout + r.stderr
+    r = g.run("reload", "--state", g.state, "--reason", "the service has ended")
     assert r.returncode == 0, r.stdout + r.stderr
     goes(a, net)
     assert len(judge.asked) == 1, "nobody is asked any more"

@@ -419,6 +419,55 @@ static void between_sections(void **state)
     check_rows(ROWS, ARRAY_LEN(ROWS));
 }
 
+/* Who is asked about calls: by SIP or by HTTP. */
+static void who_is_asked(void **state)
+{
+    static const struct row ROWS[] = {
+        {PLAIN "consult: {peer: pbx, wait: 50ms, fails: pass}\n", ""},
+        {PLAIN "consult: {url: \"https://judge.example.net/x?y=z\", ca: ca.pem, wait: 5s}\n", ""},
+        {PLAIN "consult: {url: \"https://127.0.0.1:8443/\", private: yes}\n", ""},
+        {PLAIN "consult: {url: \"http://localhost/\", private: yes}\n", ""},
+        {PLAIN "consult: {wait: 1s}\n", "f:6:11: error: consult: one of \"peer\" and \"url\" is "
+                                        "wanted; peer: NAME asks by SIP, url: "
+                                        "https://HOST/PATH by HTTP\n"},
+        {PLAIN "consult: {peer: pbx, url: \"https://judge.example.net/\"}\n",
+         "f:6:11: error: consult: one of \"peer\" and \"url\" is wanted; peer: NAME asks by SIP, "
+         "url: "
+         "https://HOST/PATH by HTTP\n"},
+        {PLAIN "consult: {peer: pbx, private: yes}\n",
+         "f:6:11: error: consult: \"ca\" and \"private\" are for a url; take them out, or ask by "
+         "\"url\"\n"},
+        {PLAIN "consult: {url: \"http://judge.example.net/\"}\n",
+         "f:6:11: error: url: over http anybody on the way could read who calls whom, and answer; "
+         "use https\n"},
+        {PLAIN "consult: {url: \"ftp://judge.example.net/\"}\n",
+         "f:6:11: error: url: it does not begin with https://; for instance "
+         "https://fraud.example.net/calls\n"},
+        {PLAIN "consult: {url: \"https://10.1.2.3/\"}\n",
+         "f:6:11: error: url: 10.1.2.3 is an address inside your own network; say private: yes, if "
+         "that is meant\n"},
+        {PLAIN "consult: {url: \"https://localhost/\"}\n",
+         "f:6:11: error: url: localhost is an address inside your own network; say private: yes, "
+         "if "
+         "that is meant\n"},
+        {PLAIN "consult: {peer: pbx, wait: 49ms}\n",
+         "f:6:28: error: wait: 49ms is outside 50ms to 5000ms\n"},
+        {PLAIN "consult: {peer: pbx, fails: maybe}\n",
+         "f:6:29: error: fails: \"maybe\" is not known here; one of: refuse, pass\n"},
+    };
+    (void)state;
+    check_rows(ROWS, ARRAY_LEN(ROWS));
+    assert_ok(load(ROWS[1].text));
+    const struct policy_consult *c = &cfg.policy.consult;
+    assert_true(c->on && !c->fails_open && !c->inside && c->peer == POLICY_NONE);
+    assert_int_equal(c->wait_ms, 5000);
+    assert_string_equal(cfg.consult_ca, "/srv/ringwall/ca.pem");
+    assert_ok(load(ROWS[0].text));
+    assert_true(c->on && c->fails_open && c->peer == 0 && !c->url.len && !cfg.consult_ca[0]);
+    assert_ok(load(PLAIN));
+    assert_false(c->on);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -426,7 +475,7 @@ int main(void)
         cmocka_unit_test(listeners_and_zones), cmocka_unit_test(waivers),
         cmocka_unit_test(peers_and_routes),    cmocka_unit_test(names_fronts_and_registrations),
         cmocka_unit_test(name_servers),        cmocka_unit_test(zone_words),
-        cmocka_unit_test(between_sections),
+        cmocka_unit_test(between_sections),    cmocka_unit_test(who_is_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -278,11 +278,20 @@ static void judge_notify(struct pair *x)
     }
 }
 
+static void judge_consult(struct pair *x)
+{
+    const struct policy_consult *p = &x->a->policy.consult, *q = &x->b->policy.consult;
+    if (p->on && !q->on)
+        risk(x, "asks nobody about calls");
+    else if (p->on && q->fails_open && !p->fails_open)
+        risk(x, "lets calls go that the service asked about them says nothing of");
+}
+
 void risks_find(const struct config *old, const struct config *new, struct risks *ret_r)
 {
-    static void (*const JUDGES[])(struct pair *) = {judge_admins,  judge_roles, judge_caps,
-                                                    judge_waivers, judge_guard, judge_fraud,
-                                                    judge_zones,   judge_notify};
+    static void (*const JUDGES[])(struct pair *) = {judge_admins,  judge_roles,  judge_caps,
+                                                    judge_waivers, judge_guard,  judge_fraud,
+                                                    judge_zones,   judge_notify, judge_consult};
     *ret_r = (struct risks){0};
     struct pair x = {old, new, ret_r, out_of(ret_r->text, sizeof ret_r->text - 1)};
     for (unsigned i = 0; i < ARRAY_LEN(JUDGES); i++)
