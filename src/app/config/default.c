@@ -84,24 +84,27 @@ void config_default_text(struct out *o, const char *state, const struct config_d
     waiver_text(o, d);
     guard_text(o, d);
     site_text(o, d);
-    out_fmt(o,
-            "peers:\n"
-            "  - name: pbx\n    kind: pbx\n    zone: pbx\n    listener: pbx-side\n    address: "
-            "%s\n    options: 30s\n"
-            "    trust_identity: yes\n\n"
-            "# International, dear, satellite and unknown numbers are closed, two outside calls "
-            "at once,\n# 20 of the currency a day: what a role says of dial, countries and caps "
-            "changes that.\n"
-            "roles:\n  - {name: user, outbound: yes}\n\n"
-            "# The first rule that fits decides; no rule, no call.\n"
-            "routes:\n"
-            "  - name: numbers-to-pbx\n    from: {zone: phones}\n    pattern: \"X.\"\n    to: "
-            "{peers: [pbx]}\n"
-            "  - name: plus-numbers-to-pbx\n    from: {zone: phones}\n    pattern: \"+X.\"\n    "
-            "to: {peers: [pbx]}\n"
-            "  - name: between-users\n    from: {zone: phones}\n    pattern: \"*\"\n    to: users\n"
-            "  - name: from-pbx\n    from: {peer: pbx}\n    pattern: \"*\"\n    to: users\n",
-            d->pbx ? d->pbx : "127.0.0.1:5070");
+    out_fmt(
+        o,
+        "peers:\n"
+        "  - name: pbx\n    kind: pbx\n    zone: pbx\n    listener: pbx-side\n    address: "
+        "%s\n    options: 30s\n"
+        "    trust_identity: yes\n\n"
+        "# International, dear, satellite and unknown numbers are closed, two outside calls "
+        "at once,\n# 20 of the currency a day: what a role says of dial, countries and caps "
+        "changes that.\n# Once a role may call abroad, a user's first call to each country wants a "
+        "one-time code\n# (ringwall otp) or an administrator's word (ringwall country allow): "
+        "step_up.\n"
+        "roles:\n  - {name: user, outbound: yes}\n\n"
+        "# The first rule that fits decides; no rule, no call.\n"
+        "routes:\n"
+        "  - name: numbers-to-pbx\n    from: {zone: phones}\n    pattern: \"X.\"\n    to: "
+        "{peers: [pbx]}\n"
+        "  - name: plus-numbers-to-pbx\n    from: {zone: phones}\n    pattern: \"+X.\"\n    "
+        "to: {peers: [pbx]}\n"
+        "  - name: between-users\n    from: {zone: phones}\n    pattern: \"*\"\n    to: users\n"
+        "  - name: from-pbx\n    from: {peer: pbx}\n    pattern: \"*\"\n    to: users\n",
+        d->pbx ? d->pbx : "127.0.0.1:5070");
 }
 
 static enum err write_new(const char *path, struct str text)

@@ -45,23 +45,24 @@ static void who_is_who(void **state)
 /* Written down apart from the table: what each role may. */
 static bool expected(const char *c, enum admin_role r)
 {
-    static const char *const LOOK[] = {"status",      "metrics",  "bans",       "bans-show",
-                                       "notify",      "calls",    "peers",      "transactions",
-                                       "shield-top",  "rates",    "rates-show", "rates-list",
-                                       "bindings",    "facts",    "user-list",  "peer-list",
-                                       "device-list", "otp-list", "cert-list",  "cert-authority"};
+    static const char *const LOOK[] = {
+        "status",   "metrics",      "bans",          "bans-show", "notify",      "calls",
+        "peers",    "transactions", "shield-top",    "rates",     "rates-show",  "rates-list",
+        "bindings", "facts",        "user-list",     "peer-list", "device-list", "country-list",
+        "otp-list", "cert-list",    "cert-authority"};
     static const char *const RECORDS[] = {
         "approvals",    "shield-explain", "stir",        "stir-status",   "explain-call", "fraud",
         "fraud-status", "fraud-caps",     "fraud-locks", "fraud-explain", "cdr",          "explain",
         "events",       "alerts",         "evidence",    "store-who"};
-    static const char *const OPERATE[] = {"bans-add",    "bans-release", "reload",     "drain",
-                                          "notify-test", "kick",         "fraud-lock", "user-add",
-                                          "user-set",    "user-passwd",  "user-role",  "user-del",
-                                          "user-unlock", "device-rename"};
+    static const char *const OPERATE[] = {
+        "bans-add",  "bans-release", "reload",      "drain",         "notify-test",
+        "kick",      "fraud-lock",   "user-add",    "user-set",      "user-passwd",
+        "user-role", "user-del",     "user-unlock", "device-rename", "country-forget"};
     static const char *const SECURITY[] = {
-        "approvals-approve", "approvals-deny", "fraud-release", "user-md5",    "peer-secret",
-        "peer-del",          "device-approve", "device-revoke", "otp-enrol",   "otp-remove",
-        "cert-issue",        "cert-renew",     "cert-revoke",   "token-issue", "token-secret"};
+        "approvals-approve", "approvals-deny", "fraud-release", "fraud-accept",   "country-allow",
+        "user-md5",          "peer-secret",    "peer-del",      "device-approve", "device-revoke",
+        "otp-enrol",         "otp-remove",     "cert-issue",    "cert-renew",     "cert-revoke",
+        "token-issue",       "token-secret"};
 #define IN(list)                                                                                   \
     for (size_t i = 0; i < ARRAY_LEN(list); i++)                                                   \
         if (strcmp(list[i], c) == 0)
