@@ -19,34 +19,41 @@ static bool any_cap(const struct caps *c)
     return c && memcmp(c, &none, sizeof none) != 0;
 }
 
+/* first: the least that the call would cost by that peer. */
 static enum reason look(const struct gate_env *e, struct request *r, const struct payer *who,
-                        enum ledger_kind kind, struct str name, uint8_t peer)
+                        enum ledger_kind kind, struct str name, uint8_t peer, int64_t first)
 {
     const struct caps *c = money_caps(e->policy, who, (uint8_t)kind, r->number_to.kind, peer);
     if (!any_cap(c) || !name.n)
         return REASON_NONE;
-    struct rate price = money_rate(e, peer, &r->number_to, r->now.wall);
     uint64_t key = ledger_key_of(&e->ledger_key, kind, name);
     struct ledger_sum s = ledger_sum(e->ledger, kind, key, r->now.wall);
     struct ledger_refusal at = {.kind = (uint8_t)kind, .key = key};
-    enum reason why = money_reached(&s, c, rate_price(&price, 1), &at);
+    enum reason why = money_reached(&s, c, first, &at);
     if (why != REASON_NONE)
         r->cap = at;
     return why;
+}
+
+static int64_t least(const struct gate_env *e, const struct request *r, uint8_t peer)
+{
+    struct rate price = money_rate(e, peer, &r->number_to, r->now.wall);
+    return rate_price(&price, 1);
 }
 
 static enum reason caps(const struct gate_env *e, struct request *r, const struct payer *who,
                         uint8_t peer)
 {
     const struct policy *p = e->policy;
+    int64_t first = least(e, r, peer);
     struct str class = number_class_name((enum number_class)r->number_to.kind);
-    enum reason why = look(e, r, who, LEDGER_IDENTITY, who->who, peer);
+    enum reason why = look(e, r, who, LEDGER_IDENTITY, who->who, peer, first);
     if (why == REASON_NONE && who->role < p->n_roles)
-        why = look(e, r, who, LEDGER_ROLE, policy_text(p, p->roles[who->role].name), peer);
+        why = look(e, r, who, LEDGER_ROLE, policy_text(p, p->roles[who->role].name), peer, first);
     if (why == REASON_NONE)
-        why = look(e, r, who, LEDGER_CLASS, class, peer);
+        why = look(e, r, who, LEDGER_CLASS, class, peer, first);
     if (why == REASON_NONE)
-        why = look(e, r, who, LEDGER_SYSTEM, STR("system"), peer);
+        why = look(e, r, who, LEDGER_SYSTEM, STR("system"), peer, first);
     return why;
 }
 
@@ -59,7 +66,8 @@ static enum reason trunks(const struct gate_env *e, struct request *r, const str
         uint8_t peer = r->route->peers[i];
         if (peer >= p->n_peers)
             continue;
-        enum reason why = look(e, r, who, LEDGER_TRUNK, policy_text(p, p->peers[peer].name), peer);
+        enum reason why = look(e, r, who, LEDGER_TRUNK, policy_text(p, p->peers[peer].name), peer,
+                               least(e, r, peer));
         if (why == REASON_NONE)
             return why;
         first = first == REASON_NONE ? why : first;

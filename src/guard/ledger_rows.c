@@ -292,6 +292,7 @@ struct ledger_sum ledger_sum(const struct ledger *l, enum ledger_kind k, uint64_
                              struct wall now)
 {
     struct ledger_clock c = ledger_clock_of(l->own, now);
+    ledger_ahead(l, key);
     return ledger_sum_at(l, (uint8_t)k, key, &c);
 }
 
