@@ -1,7 +1,7 @@
 """Commands that ask the vault do the same while the gateway runs and while it does not."""
-import json, os, socket, subprocess
+import json, os, socket, subprocess, time
 import pytest
-from gateway import CONFIG, Gateway
+from gateway import CONFIG, Gateway, wait_for
 from house import openssl
 
 
@@ -99,3 +99,25 @@ def test_nobody_is_told_a_secret(g):
         text = subprocess.run([vault, "--state", g.state, "query"], input=b'{"cmd":"notify-secret","name":"chat"}\n', capture_output=True).stdout
         assert text.startswith(b"6 ")
     assert b"first" not in text and b"first-9a8b7c".hex().encode() not in text
+
+
+def test_a_certificate_renewed_while_nothing_runs(tmp_path):
+    """Its overlap is over before the gateway starts: the start revokes the one before."""
+    g = Gateway(config=CONFIG)
+    try:
+        g.user("alice")
+        ask(g, "cert", "issue", "alice", "--out", str(tmp_path / "a.pem"))
+        ask(g, "cert", "renew", "alice", "--overlap", "1s", "--out", str(tmp_path / "b.pem"))
+        ask(g, "cert", "renew", "alice", "--overlap", "9d", "--out", str(tmp_path / "c.pem"))
+        old, older, new = g.ask("cert", "list")["certs"]
+        assert (old["state"], older["state"], new["state"]) == ("renewed", "renewed", "live")
+        time.sleep(1.1)
+        assert [c["state"] for c in g.ask("cert", "list")["certs"]] == ["revoked", "renewed", "live"]
+        crl = os.path.join(g.state, "vault", "ca.crl")
+        assert not os.path.exists(crl)
+        g.start()
+        assert wait_for(lambda: os.path.exists(crl), 5)
+        text = openssl("crl", "-in", crl, "-noout", "-text", "-CAfile", g.state + "/ca.pem").upper()
+        assert old["serial"].upper() in text and older["serial"].upper() not in text
+    finally:
+        g.close()

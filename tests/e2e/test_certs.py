@@ -174,20 +174,54 @@ def test_revoked_connection_ends_and_none_begins(g):
     v.close()
 
 
-def test_renewed_certificate_stands_beside_the_old(g):
+def test_renewed_certificate_stands_beside_the_old_for_a_while(g):
+    """7 days unless said otherwise; then the old one is revoked, where it is in use, too, and nobody has to come for it."""
+    def serials(*states):
+        return [c["serial"] for c in g.ask("cert", "list", "carol")["certs"] if c["state"] in states]
+    g.run("cert", "revoke", "carol", "--state", g.state)
     old = issue(g, "carol")
+    first = serials("live")
     new = os.path.join(g.dir, "new.pem")
     r = g.run("cert", "renew", "carol", "--state", g.state, "--out", new, "--days", "30")
-    assert r.returncode == 0, r.stderr
+    assert r.returncode == 0 and "the one before, " + first[0] in r.stdout, r.stderr
+    c = [c for c in g.ask("cert", "list", "carol")["certs"] if c["state"] == "renewed"]
+    assert [x["serial"] for x in c] == first and abs(c[0]["ends"] - time.time() - 7 * 86400) < 60
     for pem in (old, new):
         u = CertUa(g, "127.0.1.20", 0, 5062, "carol", pem)
         assert ask(u, "REGISTER", "carol").code == 200
         u.close()
-    serial = g.ask("cert", "list", "carol")["certs"][-1]["serial"]
-    assert g.run("cert", "revoke", serial, "--state", g.state).returncode == 0
-    u = CertUa(g, "127.0.1.20", 0, 5062, "carol", old)
+    # two that go on: which one is meant has to be said
+    third = issue(g, "carol")
+    r = g.run("cert", "renew", "carol", "--state", g.state)
+    assert r.returncode == 1 and "2 valid certificates" in r.stderr
+    mine = serials("live")[-1]
+    used = CertUa(g, "127.0.1.20", 0, 5062, "carol", third)
+    assert ask(used, "REGISTER", "carol").code == 200
+    before = g.reason("tls_cert_revoked")
+    at = time.time()
+    r = g.run("cert", "renew", mine, "--state", g.state, "--overlap", "3s", "--out", os.path.join(g.dir, "fourth.pem"))
+    assert r.returncode == 0, r.stderr
+    u = CertUa(g, "127.0.1.20", 0, 5062, "carol", third)
+    assert ask(u, "REGISTER", "carol").code == 200, "good while it overlaps"
+    u.close()
+    assert wait_for(lambda: g.reason("tls_cert_revoked") > before, 8) and time.time() - at > 2.5
+    assert mine in serials("revoked")
+    used.close()
+    with pytest.raises((ssl.SSLError, OSError, AssertionError, AttributeError)):
+        assert ask(CertUa(g, "127.0.1.20", 0, 5062, "carol", third), "REGISTER", "carol").code == 200
+    # at once
+    mine = serials("live")[0]
+    r = g.run("cert", "renew", mine, "--state", g.state, "--overlap", "0s", "--out", os.path.join(g.dir, "fifth.pem"))
+    assert r.returncode == 0 and mine in serials("revoked")
+    with pytest.raises((ssl.SSLError, OSError, AssertionError, AttributeError)):
+        assert ask(CertUa(g, "127.0.1.20", 0, 5062, "carol", new), "REGISTER", "carol").code == 200
+    u = CertUa(g, "127.0.1.20", 0, 5062, "carol", os.path.join(g.dir, "fifth.pem"))
     assert ask(u, "REGISTER", "carol").code == 200
     u.close()
+    assert g.run("cert", "renew", mine, "--state", g.state).returncode == 5
+    assert g.run("cert", "issue", "carol", "--overlap", "1d", "--state", g.state).returncode == 2
+    a = wait_for(lambda: [a for a in g.ask("audit", "--last", "50")["acts"] if a["act"] == "cert-renew" and a["what"] == mine], 3)
+    assert a and a[-1]["outcome"] == "done"
 
 
 def test_p12_opens_with_its_passphrase(g):

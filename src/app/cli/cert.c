@@ -2,6 +2,7 @@
  * by the running gateway or by itself; files are written here, for whoever asked. */
 #include "crypto/cert.h"
 #include "app/cli/cli.h"
+#include "app/config/values.h"
 #include "ipc/control.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -65,6 +66,10 @@ static void show_cert(FILE *to, const struct cli *c, const json_t *doc)
     else
         (void)fprintf(to, "%lld certificates of users are valid, %lld revoked\n",
                       (long long)number(doc, "live"), (long long)number(doc, "revoked"));
+    if (member(doc, "renews")) {
+        time_text(number(doc, "ends") * 1000000, until);
+        (void)fprintf(to, "the one before, %s, ends %s\n", member(doc, "renews"), until);
+    }
     if (c->out_file)
         (void)fprintf(to, "written to %s\n", c->out_file);
     else if (pem)
@@ -148,60 +153,25 @@ static int finish(const struct cli *c, uint32_t code, json_t *doc)
     return e;
 }
 
-/* The vault program's reply of its --json. */
-static int offline(struct cli *c)
-{
-    const char *words[4] = {c->command};
-    char text[65536];
-    size_t n = 0;
-    int at[2];
-    for (unsigned i = 0; i < c->n_words; i++)
-        words[i + 1] = c->words[i];
-    if (pipe2(at, O_CLOEXEC) != 0)
-        return EXIT_REFUSED;
-    int kept = dup(STDOUT_FILENO);
-    bool json = c->json;
-    (void)fflush(stdout);
-    if (kept < 0 || dup2(at[1], STDOUT_FILENO) < 0)
-        return EXIT_REFUSED;
-    (void)close(at[1]);
-    c->json = true;
-    int e = vault_offline(c, words, c->n_words + 1);
-    c->json = json;
-    (void)dup2(kept, STDOUT_FILENO);
-    (void)close(kept);
-    for (ssize_t got; n < sizeof text && (got = read(at[0], text + n, sizeof text - n)) > 0;)
-        n += (size_t)got;
-    (void)close(at[0]);
-    json_t *doc = json_loadb(text, n, 0, NULL);
-    if (!doc)
-        return e == EXIT_OK ? EXIT_REFUSED : e;
-    uint32_t code = e == EXIT_OK          ? CONTROL_OK
-                    : e == EXIT_NOT_FOUND ? CONTROL_NOT_FOUND
-                    : e == EXIT_USAGE     ? CONTROL_BAD_REQUEST
-                                          : CONTROL_REFUSED;
-    int end = finish(c, code, doc);
-    json_decref(doc);
-    mem_wipe(text, sizeof text);
-    return end;
-}
-
-static int online(struct cli *c)
+static int ask(struct cli *c)
 {
     char text[REQUEST_MAX], cmd[40];
     struct out o = out_of(text, sizeof text);
     struct reply r;
-    uint32_t days = 0;
+    uint32_t days = 0, overlap = 0;
     const char *word = c->n_words > 1 ? c->words[1] : NULL, *verb = c->words[0];
-    bool serial = word && strcmp(verb, "revoke") == 0 && cert_serial_text(str_c(word));
+    bool serial = word && (strcmp(verb, "revoke") == 0 || strcmp(verb, "renew") == 0) &&
+                  cert_serial_text(str_c(word));
     (void)snprintf(cmd, sizeof cmd, "cert-%s", verb);
     request_begin(&o, cmd);
     request_str(&o, strcmp(verb, "list") == 0 ? "match" : serial ? "serial" : "user", word);
     if (c->days && str_u32(str_c(c->days), 3650, &days) == OK)
         out_json_ku64(&o, STR("days"), days);
+    if (c->overlap && value_seconds(str_c(c->overlap), &overlap) == OK)
+        out_json_ku64(&o, STR("overlap"), overlap);
     request_str(&o, "format", c->format);
     out_ch(&o, '}');
-    int e = o.full ? EXIT_USAGE : gateway_ask(c, out_str(&o), &r);
+    int e = o.full ? EXIT_USAGE : vault_ask(c, out_str(&o), &r);
     if (e != EXIT_OK)
         return e;
     e = finish(c, r.code, r.doc);
@@ -224,14 +194,12 @@ int cmd_token(struct cli *c)
         (void)fprintf(stderr, "ringwall token: --days wants 1 to 366\n");
         return EXIT_USAGE;
     }
-    if (!gateway_runs(c))
-        return offline(c);
     request_begin(&o, secret ? "token-secret" : "token-issue");
     request_str(&o, "user", secret ? NULL : c->words[1]);
     if (days)
         out_json_ku64(&o, STR("seconds"), days * 86400u);
     out_ch(&o, '}');
-    int e = o.full ? EXIT_USAGE : gateway_ask(c, out_str(&o), &r);
+    int e = o.full ? EXIT_USAGE : vault_ask(c, out_str(&o), &r);
     if (e != EXIT_OK)
         return e;
     e = finish(c, r.code, r.doc);
@@ -252,12 +220,18 @@ int cmd_cert(struct cli *c)
         known = known || (strcmp(VERBS[i].verb, c->words[0]) == 0 && c->n_words >= VERBS[i].min &&
                           c->n_words <= VERBS[i].max);
     if (!known) {
-        (void)fprintf(stderr, "usage: ringwall cert authority | issue USER | renew USER | revoke "
-                              "USER-OR-SERIAL | list [TEXT] (see --help)\n");
+        (void)fprintf(stderr,
+                      "usage: ringwall cert authority | issue USER | renew USER-OR-SERIAL | revoke "
+                      "USER-OR-SERIAL | list [TEXT] (see --help)\n");
         return EXIT_USAGE;
     }
     if (c->days && (str_u32(str_c(c->days), 3650, &days) != OK || days == 0)) {
         (void)fprintf(stderr, "ringwall cert: --days wants 1 to 3650\n");
+        return EXIT_USAGE;
+    }
+    if (c->overlap && (strcmp(c->words[0], "renew") != 0 ||
+                       value_seconds(str_c(c->overlap), &days) != OK || days > 366u * 86400)) {
+        (void)fprintf(stderr, "ringwall cert: renew --overlap wants a time like 7d, 12h or 0s\n");
         return EXIT_USAGE;
     }
     if (c->format && strcmp(c->format, "pem") != 0 && strcmp(c->format, "p12") != 0) {
@@ -268,5 +242,5 @@ int cmd_cert(struct cli *c)
         (void)fprintf(stderr, "ringwall cert: a p12 file wants --out FILE\n");
         return EXIT_USAGE;
     }
-    return gateway_runs(c) ? online(c) : offline(c);
+    return ask(c);
 }

@@ -36,7 +36,7 @@ struct cli { /* what the command line says; strings borrow from argv */
     const char *against, *eve;                                     /* of replay */
     const char *scope, *by, *lasts, *why, *treat, *sid, *detector; /* of bans and alerts */
     const char *site, *must_change, *second_factor, *format;       /* of user */
-    const char *out_file, *days;                                   /* of cert */
+    const char *out_file, *days, *overlap;                         /* of cert */
     const char *names[CLI_LIST], *users[CLI_LIST], *numbers[CLI_LIST];
     unsigned n_names, n_users, n_numbers;
     bool regenerate;

@@ -54,6 +54,7 @@ enum opt {
     O_FORMAT,
     O_OUT,
     O_DAYS,
+    O_OVERLAP,
     O_REASON,
     O_AS,
     O_TO,
@@ -109,6 +110,7 @@ static const struct option OPTIONS[] = {
     {"format", required_argument, NULL, O_FORMAT},
     {"out", required_argument, NULL, O_OUT},
     {"days", required_argument, NULL, O_DAYS},
+    {"overlap", required_argument, NULL, O_OVERLAP},
     {"reason", required_argument, NULL, O_REASON},
     {"as", required_argument, NULL, O_AS},
     {"to", required_argument, NULL, O_TO},
@@ -240,7 +242,8 @@ static bool text_option(struct cli *c, int o)
                  {O_FACTOR, &c->second_factor},
                  {O_FORMAT, &c->format},
                  {O_OUT, &c->out_file},
-                 {O_DAYS, &c->days}};
+                 {O_DAYS, &c->days},
+                 {O_OVERLAP, &c->overlap}};
     for (size_t i = 0; i < ARRAY_LEN(TEXTS); i++) {
         if (TEXTS[i].o == o) {
             *TEXTS[i].at = optarg;

@@ -53,7 +53,7 @@ static bool expected(const char *c, enum admin_role r)
     static const char *const RECORDS[] = {
         "approvals",    "shield-explain", "stir",        "stir-status",   "explain-call", "fraud",
         "fraud-status", "fraud-caps",     "fraud-locks", "fraud-explain", "cdr",          "explain",
-        "events",       "alerts",         "evidence",    "store-who"};
+        "events",       "alerts",         "evidence",    "store-who",     "fraud-top"};
     static const char *const OPERATE[] = {
         "bans-add",  "bans-release", "reload",      "drain",         "notify-test",
         "kick",      "fraud-lock",   "user-add",    "user-set",      "user-passwd",
@@ -62,7 +62,8 @@ static bool expected(const char *c, enum admin_role r)
         "approvals-approve", "approvals-deny", "fraud-release", "fraud-accept",   "country-allow",
         "user-md5",          "peer-secret",    "peer-del",      "device-approve", "device-revoke",
         "otp-enrol",         "otp-remove",     "cert-issue",    "cert-renew",     "cert-revoke",
-        "token-issue",       "token-secret"};
+        "token-issue",       "token-secret",   "secret-set",    "secret-remove",  "secret-list",
+        "stir-key",          "stir-csr",       "stir-fits"};
 #define IN(list)                                                                                   \
     for (size_t i = 0; i < ARRAY_LEN(list); i++)                                                   \
         if (strcmp(list[i], c) == 0)

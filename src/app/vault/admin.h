@@ -36,6 +36,7 @@ struct admin {
     char domain[USER_AOR_MAX]; /* default domain; "" = none */
     unsigned password_min;     /* of the configuration; 0: the default */
     struct str breach_list;    /* file in the vault's folder; empty: none */
+    struct wall certs_due;     /* set by a request: when a renewed certificate ends */
     bool users_changed;        /* set by a request that changed them; the directory must be told */
 };
 struct admin_reply {

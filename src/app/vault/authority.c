@@ -12,7 +12,7 @@
 
 struct issued {
     char serial[CERT_SERIAL_MAX + 1], aor[USER_AOR_MAX + 1], sha256[65];
-    struct wall from, until, revoked; /* revoked 0: not */
+    struct wall from, until, revoked; /* revoked 0: not; ahead: it was renewed, and ends then */
 };
 /* One request under way. */
 struct desk {
@@ -56,6 +56,16 @@ static bool room(struct desk *d, size_t more)
         d->o->cap = *d->cap = cap;
     *d->text = d->o->p = p;
     return true;
+}
+
+static bool revoked(const struct desk *d, const struct issued *c)
+{
+    return c->revoked.us > 0 && c->revoked.us <= d->a->now.us;
+}
+
+static bool live(const struct desk *d, const struct issued *c)
+{
+    return !revoked(d, c) && c->until.us > d->a->now.us;
 }
 
 /* -- the list -- */
@@ -164,7 +174,7 @@ static enum control_code save_crl(struct desk *d)
     struct out o = out_of(p, cap);
     enum err e = v && p ? cert_read(d->ca_pem, &f) : ERR_FULL;
     for (uint32_t i = 0; e == OK && i < d->n; i++)
-        if (d->v[i].revoked.us > 0 && d->v[i].until.us > d->a->now.us)
+        if (revoked(d, &d->v[i]) && d->v[i].until.us > d->a->now.us)
             v[n++] = (struct cert_revoked){d->v[i].serial, d->v[i].revoked};
     if (e == OK)
         e = cert_crl(d->ca_pem, d->key, v, n, (struct wall){d->a->now.us - DAY / 24}, f.until,
@@ -197,18 +207,18 @@ static enum control_code open_ca(struct desk *d)
 static enum control_code authority(struct desk *d)
 {
     struct cert_facts f;
-    uint32_t live = 0, revoked = 0;
+    uint32_t n_live = 0, n_revoked = 0;
     if (cert_read(d->ca_pem, &f) != OK || !room(d, 2 * d->ca_pem.n + 1024))
         return refuse(d, CONTROL_FAILED, "the authority's certificate cannot be read");
     for (uint32_t i = 0; i < d->n; i++) {
-        revoked += d->v[i].revoked.us > 0;
-        live += d->v[i].revoked.us == 0 && d->v[i].until.us > d->a->now.us;
+        n_revoked += revoked(d, &d->v[i]);
+        n_live += live(d, &d->v[i]);
     }
     out_json_kstr(d->o, STR("subject"), str_c(f.subject));
     out_json_ki64(d->o, STR("until"), f.until.us / 1000000);
     out_json_kstr(d->o, STR("sha256"), str_c(f.sha256));
-    out_json_ku64(d->o, STR("live"), live);
-    out_json_ku64(d->o, STR("revoked"), revoked);
+    out_json_ku64(d->o, STR("live"), n_live);
+    out_json_ku64(d->o, STR("revoked"), n_revoked);
     out_json_kstr(d->o, STR("pem"), d->ca_pem);
     return CONTROL_OK;
 }
@@ -283,10 +293,9 @@ static enum control_code make(struct desk *d, const struct user *x, int64_t days
     return save(d);
 }
 
-static enum control_code issue(struct desk *d)
+static enum control_code issue_to(struct desk *d, const struct user *x)
 {
     enum control_code code;
-    const struct user *x = known(d, &code);
     const json_t *days = json_object_get(d->req, "days");
     struct str format = member(d, "format");
     bool p12 = str_eq(format, STR("p12"));
@@ -295,8 +304,6 @@ static enum control_code issue(struct desk *d)
     struct out pem = out_of(buf, sizeof(buf));
     struct issued c;
     struct key *key = NULL;
-    if (!x)
-        return code;
     if (n < 1 || n > 3650 || !(format.n == 0 || p12 || str_eq(format, STR("pem"))))
         return refuse(d, CONTROL_BAD_REQUEST, "days is 1 to 3650, format pem or p12");
     if (!room(d, 4 * PEM_MAX) || key_new(&key) != OK)
@@ -314,6 +321,84 @@ static enum control_code issue(struct desk *d)
     }
     key_free(key);
     return code;
+}
+
+static enum control_code issue(struct desk *d)
+{
+    enum control_code code;
+    const struct user *x = known(d, &code);
+    return x ? issue_to(d, x) : code;
+}
+
+/* The one that is renewed: that of the serial number, else the user's only one that goes on.
+ * UINT32_MAX: there is none, or *ret_n of them. */
+static uint32_t renewed(const struct desk *d, const char *aor, struct str serial, uint32_t *ret_n)
+{
+    uint32_t found = UINT32_MAX;
+    *ret_n = 0;
+    for (uint32_t i = 0; i < d->n; i++) {
+        const struct issued *c = &d->v[i];
+        if (!live(d, c) || (serial.n ? !str_ieq(str_c(c->serial), serial)
+                                     : c->revoked.us > 0 || strcmp(c->aor, aor) != 0))
+            continue;
+        found = i;
+        ++*ret_n;
+    }
+    return *ret_n == 1 ? found : UINT32_MAX;
+}
+
+/* The old one ends at that time, unless it ends before. */
+static enum control_code end_at(struct desk *d, uint32_t old, struct wall at)
+{
+    struct issued *c = &d->v[old];
+    bool now = at.us <= d->a->now.us;
+    if (c->revoked.us == 0 || c->revoked.us > at.us)
+        c->revoked = at;
+    enum control_code code = save(d);
+    if (code == CONTROL_OK && now)
+        code = save_crl(d);
+    if (code != CONTROL_OK)
+        return code;
+    d->a->users_changed = d->a->users_changed || now; /* the engines are told */
+    d->a->certs_due = now ? (struct wall){0} : at;
+    out_json_kstr(d->o, STR("renews"), str_c(c->serial));
+    out_json_ki64(d->o, STR("ends"), c->revoked.us / 1000000);
+    return CONTROL_OK;
+}
+
+static enum control_code renew(struct desk *d)
+{
+    struct str serial = member(d, "serial"), name, domain;
+    const json_t *overlap = json_object_get(d->req, "overlap");
+    int64_t s = overlap ? json_integer_value(overlap) : AUTHORITY_OVERLAP_S;
+    enum control_code code = CONTROL_OK;
+    uint32_t n = 0, old = serial.n ? renewed(d, "", serial, &n) : UINT32_MAX;
+    const struct user *x = NULL;
+    if (s < 0 || s > 366 * 86400 || (serial.n > 0) == (member(d, "user").n > 0))
+        return refuse(d, CONTROL_BAD_REQUEST,
+                      "say either a user or a serial number, and an overlap of at most 366 days");
+    if (serial.n && old == UINT32_MAX)
+        return refuse(d, CONTROL_NOT_FOUND, "no certificate of that number is valid");
+    if (serial.n) {
+        domain = str_cut(str_c(d->v[old].aor), '@', &name);
+        x = users_find(d->a->users, name, domain);
+        code = x ? CONTROL_OK : refuse(d, CONTROL_NOT_FOUND, "its user is gone");
+    } else {
+        x = known(d, &code);
+    }
+    if (!x)
+        return code;
+    if (!serial.n)
+        old = renewed(d, x->aor, STR_NONE, &n);
+    if (n > 1)
+        return refuse(d, CONTROL_REFUSED,
+                      "%s has %u valid certificates: say the serial number of the one that is "
+                      "renewed (ringwall cert list %s)",
+                      x->aor, (unsigned)n, x->aor);
+    code = issue_to(d, x);
+    if (code != CONTROL_OK || old == UINT32_MAX)
+        return code;
+    return end_at(d, old, (struct wall){d->a->now.us + s * 1000000});
 }
 
 static enum control_code revoke(struct desk *d)
@@ -334,7 +419,7 @@ static enum control_code revoke(struct desk *d)
         struct issued *c = &d->v[i];
         bool meant =
             serial.n ? str_ieq(str_c(c->serial), serial) : str_ieq(str_c(c->aor), str_c(aor));
-        if (!meant || c->revoked.us > 0 || (user.n > 0 && c->until.us <= d->a->now.us))
+        if (!meant || revoked(d, c) || (user.n > 0 && c->until.us <= d->a->now.us))
             continue;
         c->revoked = d->a->now;
         if (n++ > 0)
@@ -375,11 +460,13 @@ static enum control_code list(struct desk *d)
         out_json_ki64(d->o, STR("until"), c->until.us / 1000000);
         out_json_kstr(d->o, STR("sha256"), str_c(c->sha256));
         if (c->revoked.us > 0)
-            out_json_ki64(d->o, STR("revoked"), c->revoked.us / 1000000);
+            out_json_ki64(d->o, revoked(d, c) ? STR("revoked") : STR("ends"),
+                          c->revoked.us / 1000000);
         out_json_kstr(d->o, STR("state"),
-                      c->revoked.us > 0             ? STR("revoked")
-                      : c->until.us <= d->a->now.us ? STR("expired")
-                                                    : STR("live"));
+                      revoked(d, c)       ? STR("revoked")
+                      : !live(d, c)       ? STR("expired")
+                      : c->revoked.us > 0 ? STR("renewed")
+                                          : STR("live"));
         out_ch(d->o, '}');
     }
     out_ch(d->o, ']');
@@ -389,10 +476,10 @@ static enum control_code list(struct desk *d)
 static const struct {
     const char *name;
     enum control_code (*fn)(struct desk *d);
-    const char *members[4];
+    const char *members[6];
 } commands[] = {{"cert-authority", authority, {NULL}},
                 {"cert-issue", issue, {"user", "days", "format", NULL}},
-                {"cert-renew", issue, {"user", "days", "format", NULL}},
+                {"cert-renew", renew, {"user", "serial", "days", "format", "overlap", NULL}},
                 {"cert-revoke", revoke, {"user", "serial", NULL}},
                 {"cert-list", list, {"match", NULL}}};
 
@@ -407,9 +494,10 @@ static enum control_code run(struct desk *d)
         json_object_foreach((json_t *)(uintptr_t)d->req, key, v)
         {
             bool fits = strcmp(key, "cmd") == 0;
-            for (unsigned k = 0; k < 4 && commands[i].members[k]; k++)
+            for (unsigned k = 0; k < 6 && commands[i].members[k]; k++)
                 fits = fits || strcmp(key, commands[i].members[k]) == 0;
-            if (!fits || !(strcmp(key, "days") == 0 ? json_is_integer(v) : json_is_string(v)))
+            bool whole = strcmp(key, "days") == 0 || strcmp(key, "overlap") == 0;
+            if (!fits || !(whole ? json_is_integer(v) : json_is_string(v)))
                 return refuse(d, CONTROL_BAD_REQUEST, "the member %.40s does not belong here", key);
         }
         enum control_code code = open_ca(d);
@@ -433,4 +521,31 @@ enum control_code authority_do(struct admin *a, const json_t *req, char **text, 
     free(d.ca);
     key_free(d.key);
     return code;
+}
+
+enum err authority_sweep(struct disk *disk, struct wall now, struct wall *ret_next, bool *ret_told)
+{
+    struct admin a = {.disk = disk, .now = now};
+    char why[AUTHORITY_WHY] = "";
+    struct desk d = {.a = &a, .why = why};
+    bool any = false;
+    *ret_next = (struct wall){0};
+    *ret_told = false;
+    enum control_code code = open_ca(&d);
+    bool none = code == CONTROL_REFUSED; /* no authority of our own */
+    if (code == CONTROL_OK)
+        code = load(&d);
+    for (uint32_t i = 0; code == CONTROL_OK && i < d.n; i++) {
+        const struct issued *c = &d.v[i];
+        any = any || revoked(&d, c);
+        if (c->revoked.us > now.us && (ret_next->us == 0 || c->revoked.us < ret_next->us))
+            *ret_next = c->revoked;
+    }
+    if (code == CONTROL_OK && any)
+        code = save_crl(&d);
+    *ret_told = code == CONTROL_OK && any;
+    free(d.v);
+    free(d.ca);
+    key_free(d.key);
+    return code == CONTROL_OK || none ? OK : ERR_SYSTEM;
 }

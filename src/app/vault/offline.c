@@ -3,7 +3,6 @@
 #include "app/vault/import.h"
 #include "app/vault/offline_show.h"
 #include "app/vault/setup.h"
-#include "crypto/cert.h"
 #include "crypto/hash.h"
 #include "crypto/password.h"
 #include "io/clock.h"
@@ -474,52 +473,6 @@ static void close_desk(struct desk *d)
     mem_wipe(d, sizeof(*d));
 }
 
-/* The reply is JSON: `ringwall cert` asks for it and writes the files. */
-static int cert_words(struct desk *d, char **w, int n)
-{
-    const struct args *a = d->args;
-    char text[REQUEST_MAX], cmd[32];
-    struct out o = out_of(text, sizeof(text));
-    uint32_t days = 0;
-    const char *word = n == 3 ? w[2] : NULL;
-    bool revoke = strcmp(w[1], "revoke") == 0;
-    if (n > 3 || (a->days && str_u32(str_c(a->days), 3650, &days) != OK))
-        return usage("cert authority|issue USER|renew USER|revoke USER-OR-SERIAL|list [TEXT]", "");
-    (void)snprintf(cmd, sizeof(cmd), "cert-%.20s", w[1]);
-    out_ch(&o, '{');
-    out_json_kstr(&o, STR("cmd"), str_c(cmd));
-    if (word)
-        out_json_kstr(&o,
-                      strcmp(w[1], "list") == 0                 ? STR("match")
-                      : revoke && cert_serial_text(str_c(word)) ? STR("serial")
-                                                                : STR("user"),
-                      str_c(word));
-    if (a->days)
-        out_json_ku64(&o, STR("days"), days);
-    if (a->format)
-        out_json_kstr(&o, STR("format"), str_c(a->format));
-    return ask(d, &o);
-}
-
-static int token_words(struct desk *d, char **w, int n)
-{
-    char text[REQUEST_MAX];
-    struct out o = out_of(text, sizeof(text));
-    uint32_t days = 1;
-    bool secret = n == 2 && strcmp(w[1], "secret") == 0;
-    if (!secret && !(n == 3 && strcmp(w[1], "issue") == 0))
-        return usage("token secret|issue USER", "");
-    if (d->args->days && str_u32(str_c(d->args->days), 366, &days) != OK)
-        return usage("--days wants 1 to 366", "");
-    out_ch(&o, '{');
-    out_json_kstr(&o, STR("cmd"), secret ? STR("token-secret") : STR("token-issue"));
-    if (!secret)
-        out_json_kstr(&o, STR("user"), str_c(w[2]));
-    if (!secret && d->args->days)
-        out_json_ku64(&o, STR("seconds"), days * 86400u);
-    return ask(d, &o);
-}
-
 static int user_words(struct desk *d, char **w, int n)
 {
     static const struct {
@@ -555,10 +508,6 @@ static int run(struct args *a)
     if (code == OFFLINE_OK) {
         if (init)
             code = init_users(&d);
-        else if (strcmp(w[0], "token") == 0)
-            code = token_words(&d, w, a->n_words);
-        else if (strcmp(w[0], "cert") == 0)
-            code = cert_words(&d, w, a->n_words);
         else if (strcmp(w[0], "user") == 0)
             code = user_words(&d, w, a->n_words);
         else if (a->n_words == 1 && strcmp(w[0], "peer-list") == 0)

@@ -1,5 +1,6 @@
 #include "app/vault/service.h"
 #include "app/vault/admin.h"
+#include "app/vault/authority.h"
 #include "app/vault/core.h"
 #include "app/vault/factor.h"
 #include "call/directory.h"
@@ -24,8 +25,9 @@ struct service {
     const struct policy *policy;   /* NULL: none that is valid */
     struct key *fresh[VAULT_KEYS]; /* loaded, and not yet used */
     bool has_fresh;
-    struct instant saved; /* devices */
-    bool stop, over;      /* told to end; must end */
+    struct instant saved;  /* devices */
+    struct wall certs_due; /* a renewed certificate ends; 0: none */
+    bool stop, over;       /* told to end; must end */
     bool told_ring[VAULT_ENGINES], told_ask[VAULT_ENGINES];
 };
 
@@ -114,10 +116,26 @@ static void publish_again(struct service *s)
                    err_name(e));
 }
 
+/* Renewed certificates whose overlap is over go onto the revocation list; the monitor reads it when
+ * it is given a directory. */
+static void end_certs(struct service *s)
+{
+    bool told = false;
+    if (s->certs_due.us == 0 || s->now.wall.us < s->certs_due.us)
+        return;
+    if (authority_sweep(&s->disk, s->now.wall, &s->certs_due, &told) != OK) {
+        child_note(&s->c, SEV_ALERT, "vault: the revocation list cannot be written");
+        s->certs_due.us = s->now.wall.us + 60000000;
+    }
+    if (told)
+        publish_again(s);
+}
+
 /* Codes that were used, devices and countries that were approved: at once. New devices: when there
  * is time. */
 static void keep(struct service *s)
 {
+    end_certs(s);
     if (s->v->told) {
         s->v->told = false;
         publish_again(s);
@@ -206,6 +224,8 @@ static void query(struct service *s)
     mem_wipe(s->c.msg.u.body, s->c.msg.n);
     if (a.users_changed)
         factor_sweep(s->v);
+    if (a.certs_due.us && (!s->certs_due.us || a.certs_due.us < s->certs_due.us))
+        s->certs_due = a.certs_due;
     if (e == OK && (a.users_changed || s->v->told))
         e = publish(s);
     s->v->told = false;
@@ -352,6 +372,8 @@ static int prepare(struct service *s)
     factor_sweep(s->v); /* users may have gone meanwhile */
     take_policy(s);
     use_keys(s);
+    s->now = clock_now();
+    s->certs_due.us = 1; /* some may have ended meanwhile: at the first turn */
     if (publish(s) != OK || child_running(&s->c) != OK)
         return failed(s, "the monitor does not listen", "");
     return 0;
