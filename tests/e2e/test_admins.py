@@ -2,6 +2,7 @@
 import json, os, re, signal, subprocess, time
 import pytest
 from gateway import CLI, CONFIG, Gateway, wait_for
+from test_notify import Hook, hook_row
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="other users are needed: run as root")
 
@@ -334,6 +335,44 @@ def test_the_broken_glass_outlives_a_restart(eyes):
     again(g, kill=True)
     assert g.status()["break_glass"] == glass
     assert "THE GLASS WAS BROKEN" in g.run("status", "--state", g.state).stdout
+
+
+def test_what_administrators_do_is_told():
+    """By webhook: a cap that is raised waits, is raised by two, or by one with a reason; a refusal; the broken glass."""
+    h = Hook()
+    told = "\nnotify:\n  targets:\n    - " + hook_row(h.port, "approval-wanted, risky-change, break-glass, admin-refused") + "\n"
+    raised = lambda n, eyes="yes": config(eyes=eyes, more=told).replace("{{name: internal, outbound: no}}", "{{name: internal, outbound: no, caps: {{calls: %d}}}}" % n)
+
+    def event(name, n=1):
+        assert wait_for(lambda: len([e for e in h.events() if e["event"] == name]) == n, 5), (name, h.events())
+        return [e for e in h.events() if e["event"] == name][-1]
+    g = Gateway(config=config(eyes="yes", more=told)).start()
+    try:
+        g.write(raised(40))
+        assert by(g, OFFICER, "reload", "--reason", "a fair").returncode == 7
+        e = event("approval-wanted")
+        assert e["who"] == "sys (security-officer)" and e["what"].startswith("reload") and e["why"] == "a fair"
+        assert by(g, SECOND, "approvals", "approve", "1").returncode == 0
+        e = event("risky-change")
+        assert e["who"] == "man (administrator)" and "raises the cap of calls at once" in e["text"] and "internal" in e["text"]
+        assert by(g, VIEWER, "drain").returncode == 4
+        assert "drain" in event("admin-refused")["what"]
+        g.write(raised(60))
+        assert by(g, SECOND, "break-glass", "--reason", "the line is down").returncode == 0
+        e = event("break-glass")
+        assert e["who"] == "man (administrator)" and e["why"] == "the line is down"
+        g.write(raised(60, "no"))
+        assert by(g, SECOND, "break-glass", "--reason", "no second here").returncode == 0
+        event("break-glass", 2)
+        g.write(raised(80, "no"))
+        assert by(g, OPERATOR, "reload", "--reason", "alone").returncode == 0
+        e = event("risky-change", 2)
+        assert e["who"] == "bin (operator)" and e["why"] == "alone" and "raises the cap" in e["text"]
+        assert by(g, OPERATOR, "reload").returncode == 0     # nothing risky in it
+        assert len(h.events()) == 6
+    finally:
+        g.close()
+        h.close()
 
 
 def test_without_the_section_it_is_as_before():

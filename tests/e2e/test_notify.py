@@ -328,3 +328,18 @@ def test_secrets_that_the_vault_holds(hook, tmp_path):
     finally:
         g.close()
         box.close()
+
+
+def test_a_ledger_that_is_damaged_is_told(hook):
+    g = start(hook_row(hook.port, "ledger-unknown"))
+    try:
+        g.stop()
+        assert not hook.got
+        for name in ("ledger.0", "ledger.1"):
+            with open(os.path.join(g.state, name), "w") as f:
+                f.write("nothing")
+        g.start()
+        assert wait_for(lambda: hook.got, 5)
+        assert [(e["event"], e["what"]) for e in hook.events()] == [("ledger-unknown", "spending unknown")]
+    finally:
+        g.close()

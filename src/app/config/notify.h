@@ -21,6 +21,7 @@
     X(PROGRAM_DIED, "program-died")                                                                \
     X(RELOAD_REFUSED, "reload-refused")                                                            \
     X(APPROVAL_WANTED, "approval-wanted")                                                          \
+    X(RISKY_CHANGE, "risky-change")                                                                \
     X(BREAK_GLASS, "break-glass")                                                                  \
     X(ADMIN_REFUSED, "admin-refused")                                                              \
     X(LEDGER_UNKNOWN, "ledger-unknown")                                                            \

@@ -362,6 +362,16 @@ static void person(const struct asker *by, char ret[80])
     (void)snprintf(ret, 80, "%s (%s)", by->name, admin_role_name(by->role));
 }
 
+/* A risky act that was carried out: alone with a reason, or by two. */
+static bool risky_done(const struct monitor *m, const char *command, uint32_t code)
+{
+    const struct admin_command *k = admin_command(str_c(command));
+    if (code != CONTROL_OK || !k)
+        return false;
+    return k->risky || strcmp(command, "approvals-approve") == 0 ||
+           (strcmp(command, "reload") == 0 && m->risks.n);
+}
+
 void notify_admin(struct monitor *m, const struct asker *by, const struct act *a,
                   const char *command, uint32_t code, enum reason why)
 {
@@ -371,6 +381,8 @@ void notify_admin(struct monitor *m, const struct asker *by, const struct act *a
     if (why == REASON_admin_break_glass)
         notify_event(m, NOTE_BREAK_GLASS, who, what, a->why,
                      "the glass was broken: a risky change without a second person");
+    else if (risky_done(m, command, code))
+        notify_event(m, NOTE_RISKY_CHANGE, who, what, a->why, a->after[0] ? a->after : "done");
     else if (code == CONTROL_WAITS)
         notify_event(m, NOTE_APPROVAL_WANTED, who, what, a->why,
                      "a risky change waits for a second person: ringwall approvals");
