@@ -61,9 +61,8 @@ static void copy(char *ret, size_t cap, struct str s)
 /* Only these members of a request are told: whatever else there is may be a secret. */
 void act_begin(struct client *c, struct str request)
 {
-    static const char *const WHOM[] = {"user",   "peer", "device", "address", "aor",
-                                       "number", "name", "serial", "who",     "id",
-                                       "country"};
+    static const char *const WHOM[] = {"user", "peer",   "device", "address", "aor",    "number",
+                                       "name", "serial", "who",    "id",      "country"};
     static const char *const HOW[] = {
         "role", "site",  "numbers", "must_change",   "seconds", "treat",  "by",       "detector",
         "off",  "drain", "label",   "second_factor", "days",    "engine", "approved", "class"};
