@@ -2,12 +2,13 @@
  * priority, price, quality, and the order of the rule; and after which answers the next one is
  * tried. */
 #include "call/core_int.h"
+#include "call/payer.h"
 
 struct rank {
     uint8_t peer, at;
     bool dead;
     uint8_t priority;
-    int64_t minute;
+    int64_t minute;   /* its price; by class where no deck knows the number, which is dear */
     uint16_t failing; /* of lately's calls, thousandths in steps: chance makes no order */
 };
 
@@ -32,20 +33,6 @@ static bool before(const struct rank *a, const struct rank *b)
     return a->at < b->at;
 }
 
-/* Per minute there; by class where no deck knows the number, so that a trunk without prices is not
- * the cheapest. */
-static int64_t price(const struct core *c, const struct call *k, uint8_t peer)
-{
-    struct rate r;
-    const struct policy_peer *p = &c->policy->peers[peer];
-    struct str to = str_of(k->called.e164, k->called.n);
-    if (!to.n)
-        return 0;
-    if (!p->deck || !rates_find(c->env.rates, (uint8_t)(p->deck - 1), to, c->now.wall, &r))
-        r = rate_of_class(k->called.kind);
-    return r.minute_micro;
-}
-
 static void put_in_order(struct call *k)
 {
     struct core *c = k->core;
@@ -57,7 +44,7 @@ static void put_in_order(struct call *k)
                          .at = i,
                          .dead = !answers(c, peer),
                          .priority = c->policy->peers[peer].priority,
-                         .minute = price(c, k, peer),
+                         .minute = money_rate(&c->env, peer, &k->called, c->now.wall).minute_micro,
                          .failing = (uint16_t)(c->peers[peer].failing / 200)};
         uint8_t at = i;
         for (; at && before(&x, &v[at - 1]); at--)

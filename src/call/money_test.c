@@ -1,35 +1,12 @@
 /* What calls hold in the ledger: taken once, given back however they end, cut when a cap is
  * reached. */
 #include "call/payer.h"
-#include "call/transfer_test.h"
+#include "call/trunks_test.h"
 
-#define ROWS   256u
-#define TRUNK2 "198.51.100.20:5060"
+#define ROWS 256u
 
 static struct ledger_shard *shard;
 static const struct sipkey ledger_key = {11, 12};
-
-static void second_trunk(struct policy *p)
-{
-    struct policy_peer *x = &p->peers[p->n_peers++];
-    *x = p->peers[0];
-    x->name = test_text(p, "trunk2");
-    x->n_targets = 1;
-    x->targets[0] = test_addr(TRUNK2);
-    x->has_secret = false;
-    p->peers[0].n_targets = 1;
-    p->peers[0].trunk = x->trunk = 1;
-    p->n_sites = 1;
-    p->sites[0].country = 'D' << 8 | 'E';
-    p->sites[0].international = test_text(p, "00");
-    p->sites[0].national = test_text(p, "0");
-    p->roles[0].rights = (struct rights_role){.classes = (1u << CLASS_COUNT) - 1,
-                                              .off_classes = (1u << CLASS_COUNT) - 1,
-                                              .n_countries = RIGHTS_ALL,
-                                              .features = UINT32_MAX};
-    p->routes[0].n_peers = 2;
-    p->routes[0].peers[1] = 1;
-}
 
 static int money_setup(void **state)
 {
@@ -38,7 +15,7 @@ static int money_setup(void **state)
     struct gateway *g = &x->g;
     struct core_cfg *c = &g->cfg[0];
     size_t bytes = ledger_bytes(ROWS);
-    second_trunk(&g->policy);
+    trunks(&g->policy, 2);
     shard = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
     memset(shard, 0, bytes);
     ledger_begin(shard, ROWS, &ledger_key);
@@ -96,22 +73,6 @@ __attribute__((returns_nonnull)) static const struct fact *fact(struct fixture *
     }
     fail();
     abort();
-}
-
-/* Alice's INVITE with credentials, after the vault has said yes. */
-static void dial_to(struct fixture *x, const char *id, const char *uri)
-{
-    struct flow f = flow_of(ALICE, LISTEN_OUT_UDP);
-    static const char from[] = "<sip:alice@example.com>;tag=d1",
-                      contact[] = "Contact: <sip:alice@203.0.113.5:5060>\r\n";
-    char to[128], more[1400];
-    (void)snprintf(to, sizeof to, "<%s>", uri);
-    message(x, &f, request("INVITE", uri, from, to, id, 1, contact, SDP_A));
-    const char *no = sent(x, ALICE, "SIP/2.0 401 ");
-    assert_non_null(no);
-    (void)snprintf(more, sizeof more, "%s%s", contact, credentials(no, uri));
-    message(x, &f, request("INVITE", uri, from, to, id, 2, more, SDP_A));
-    vault(x, REASON_NONE);
 }
 
 static void dial(struct fixture *x, const char *id)
