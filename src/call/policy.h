@@ -207,7 +207,8 @@ struct policy {
     } consult;                  /* who is asked before a call leaves by a trunk */
     struct span service_number; /* dialled to approve a device by one-time code; empty: none */
     uint32_t step_up_s;         /* how long a code counts for calls to the same country */
-    struct wall spent_unknown;  /* since then nobody knows what was spent (of that month); 0: known */
+    struct wall
+        spent_unknown; /* since then nobody knows what was spent (of that month); 0: known */
     uint32_t text_n;
     char text[POLICY_TEXT];
 };
