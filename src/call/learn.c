@@ -77,6 +77,7 @@ static struct fact *fact_of(struct core *c, const struct fraud_verdict *v, enum 
 {
     struct fact *f = fact_begin(c, FACT_MONEY, why, reason_info(why)->code);
     f->u.money.act = v->dry                    ? MONEY_NOTED
+                     : v->again                ? MONEY_REFUSED
                      : v->act == FRAUD_LOCK    ? MONEY_LOCKED
                      : v->act == FRAUD_CUT     ? MONEY_CUT
                      : v->act >= FRAUD_STEP_UP ? MONEY_REFUSED

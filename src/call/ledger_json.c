@@ -24,6 +24,11 @@ static void row(const struct core *c, enum ledger_kind kind, struct str name,
         out_json_ku64(o, STR("seconds_cap"), caps->seconds[i]);
         out_json_ki64(o, STR("micro"), s.micro[i]);
         out_json_ki64(o, STR("micro_cap"), caps->micro[i]);
+        if (caps->seconds[i])
+            out_json_ku64(o, STR("seconds_left"),
+                          caps->seconds[i] - MIN(s.seconds[i], caps->seconds[i]));
+        if (caps->micro[i])
+            out_json_ki64(o, STR("micro_left"), caps->micro[i] - MIN(s.micro[i], caps->micro[i]));
         out_ch(o, '}');
     }
     out_ch(o, '}');

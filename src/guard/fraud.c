@@ -123,6 +123,8 @@ static void judge(struct fraud *f, struct row *r, const struct fraud_event *e,
     if (x.signs)
         v->act = (uint8_t)act_at(&f->p, score, x.signs >> SIGN_CALL_BACK & 1);
     if (v->act == FRAUD_LOCK) {
+        v->again = r->lock_us && now - r->lock_us < HOUR_US / 60;
+        r->lock_us = now;
         /* The rest makes that a second time after a release needs less, but something. */
         r->heat = MIN(r->heat, f->p.level[FRAUD_LOCK] * 16u * 2 / 5);
         r->slow = MIN(r->slow, r->heat);
@@ -183,6 +185,7 @@ bool fraud_release(struct fraud *f, uint64_t identity)
     struct row *r = &fraud_rows_at(s, s->rows)[i];
     seq_write_begin(&r->seq);
     r->heat = r->slow = 0;
+    r->lock_us = 0;
     r->fan_n = r->forward = 0; /* nor do these calls count as the first of many */
     r->runs = r->runs_dear = 0;
     r->signs = r->score = r->act = 0;

@@ -89,6 +89,7 @@ struct fraud_verdict {
     uint16_t signs; /* bits */
     uint8_t act;    /* enum fraud_act; with dry_run what it would be */
     bool dry;
+    bool again;     /* LOCK, and it was said within the last minute */
     bool elsewhere; /* at home in engine `home`: tell that one the event too, it has learned nothing
                        here. Only ATTEMPT was judged, by a copy of the row there */
     uint8_t home;

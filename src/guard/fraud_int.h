@@ -35,9 +35,9 @@ struct usual { /* counts of a span that runs, and what was usual: per span with 
 };
 struct row {
     uint32_t seq;
-    uint32_t open_min; /* minute of the last change of open */
-    uint64_t key;      /* from here on emptied when somebody else gets the row */
-    int64_t seen_us, heat_us;
+    uint32_t open_min;                 /* minute of the last change of open */
+    uint64_t key;                      /* from here on emptied when somebody else gets the row */
+    int64_t seen_us, heat_us, lock_us; /* lock: the last one */
     uint32_t heat, slow; /* points in 1/16; half is lost in 12 hours, and in 10 days */
     uint32_t days, day;  /* days with calls; the last of them */
     struct usual calls, dear, mobile, mobile_d, spend_h,

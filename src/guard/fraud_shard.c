@@ -120,9 +120,9 @@ static bool time_sound(int64_t us)
 bool fraud_row_sound(const struct row *r)
 {
     bool ok = r->key && time_sound(r->seen_us) && time_sound(r->heat_us) &&
-              time_sound(r->place_us) && time_sound(r->forward_us) && r->heat <= POINTS &&
-              r->slow <= POINTS && r->next_prefix < PREFIXES && r->next_bait < BAITS &&
-              r->spend_told <= TOLD_MAX && r->spend_day_told <= TOLD_MAX &&
+              time_sound(r->lock_us) && time_sound(r->place_us) && time_sound(r->forward_us) &&
+              r->heat <= POINTS && r->slow <= POINTS && r->next_prefix < PREFIXES &&
+              r->next_bait < BAITS && r->spend_told <= TOLD_MAX && r->spend_day_told <= TOLD_MAX &&
               r->level_told <= TOLD_MAX && r->dear_told <= TOLD_MAX && r->mobile_told <= TOLD_MAX &&
               r->mobile_day_told <= TOLD_MAX && r->fan_told <= TOLD_MAX &&
               !(r->signs >> SIGN_COUNT) && r->act < FRAUD_LEVELS;

@@ -215,7 +215,7 @@ static void the_built_in_ranges_are_sound(void **st)
     uint32_t n = 0;
     struct fraud_policy *p = calloc(1, sizeof *p);
     while ((s = fraud_seed_at(n, &w, &why))) {
-        assert_int_equal(fraud_range_add(p, str_c(s), w), OK); /* no digits twice */
+        assert_int_equal(fraud_range_add(p, str_c(s), w), OK);            /* no digits twice */
         assert_true(w && strlen(why) > 3 && why[strlen(why) - 1] == ']'); /* who says so */
         n++;
     }

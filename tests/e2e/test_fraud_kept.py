@@ -181,3 +181,33 @@ def test_a_lock_and_a_cut_are_told():
             x.close()
         g.close()
         hook.close()
+
+
+def test_who_spends_most():
+    """Status adds up all engines, gives names back, and says how much of the cap is gone; caps says what is left."""
+    g = made(3)
+    g.start()
+    u, poor, pbx = phone(g), phone(g, "carol", "127.0.83.21"), Ua(TRUNK, 5070, (LAN, 5060), "udp", "carrier")
+    try:
+        assert g.ask("fraud", "status")["top"] == {"currency": "", "identities": [], "countries": [], "trunks": []}
+        for i in range(3):                                   # 0.11 each, by whatever engines
+            hang_up(answered(u, pbx, "+33140123456"), u, pbx)
+        hang_up(answered(poor, pbx, "+33140123456"), poor, pbx)
+        up = answered(u, pbx, "+4930123456")
+        top = wait_for(lambda: (lambda t: t if t["trunks"] and t["trunks"][0]["micro"] >= 440000 else None)(g.ask("fraud", "status")["top"]), 5)
+        a, c = top["identities"]
+        assert a["name"] == ALICE and a["micro"] >= 330000 and a["calls"] == 1 and "percent" not in a, top
+        assert c["name"] == CAROL and 110000 <= c["micro"] <= 130000 and c["micro_cap"] == 160000 and 68 <= c["percent"] <= 82 and c["calls"] == 0, top
+        assert [x["name"] for x in top["countries"]] == ["FR", "DE"] and "percent" not in top["countries"][0]
+        assert [x["name"] for x in top["trunks"]] == ["carrier"] and top["trunks"][0]["micro"] >= a["micro"] + c["micro"]
+        out = g.run("fraud", "status", "--state", g.state).stdout
+        assert ALICE in out and "OF CAP" in out and "%d %%" % c["percent"] in out, out
+        d = g.ask("fraud", "caps", CAROL)["engines"][0]["identity"]["day"]
+        assert d["micro_left"] == 160000 - c["micro"] and "seconds_left" not in d
+        out = g.run("fraud", "caps", CAROL, "--state", g.state).stdout
+        assert "LEFT" in out and "0.05" in out, out
+        hang_up(up, u, pbx)
+    finally:
+        for x in (u, poor, pbx):
+            x.close()
+        g.close()

@@ -21,6 +21,18 @@ static double money(const json_t *o, const char *key)
 
 /* --- the running gateway --- */
 
+/* A cap and what is left of it; "-" twice: there is none. */
+static void cap_cells(struct table *t, int64_t cap, int64_t used, double unit, int digits)
+{
+    if (!cap) {
+        table_text(t, NULL);
+        table_text(t, NULL);
+        return;
+    }
+    table_fmt(t, "%.*f", digits, (double)cap / unit);
+    table_fmt(t, "%.*f", digits, (double)(cap > used ? cap - used : 0) / unit);
+}
+
 static void cap_line(struct table *t, const char *what, const json_t *r)
 {
     static const char *const SPANS[] = {"hour", "day", "month"};
@@ -31,17 +43,11 @@ static void cap_line(struct table *t, const char *what, const json_t *r)
         table_text(t, what);
         table_text(t, SPANS[i]);
         table_fmt(t, "%.2f", money(s, "micro"));
-        if (number(s, "micro_cap"))
-            table_fmt(t, "%.2f", money(s, "micro_cap"));
-        else
-            table_text(t, NULL);
+        cap_cells(t, number(s, "micro_cap"), number(s, "micro"), 1e6, 2);
         table_fmt(t, "%lld", (long long)number(s, "seconds") / 60);
-        if (number(s, "seconds_cap"))
-            table_fmt(t, "%lld", (long long)number(s, "seconds_cap") / 60);
-        else
-            table_text(t, NULL);
+        cap_cells(t, number(s, "seconds_cap"), number(s, "seconds"), 60, 0);
         table_fmt(t, "%lld", (long long)number(r, "calls"));
-        table_fmt(t, "%lld", (long long)number(r, "calls_cap"));
+        cap_cells(t, number(r, "calls_cap"), number(r, "calls"), 1, 0);
     }
 }
 
@@ -74,10 +80,39 @@ static void behaviour_put(FILE *to, const json_t *b)
     (void)fputc('\n', to);
 }
 
+static void top_put(struct table *t, const char *what, const json_t *list)
+{
+    const json_t *s;
+    size_t i;
+    json_array_foreach(list, i, s)
+    {
+        table_text(t, what);
+        table_text(t, member(s, "name") ? member(s, "name") : "(nobody of that name is left)");
+        table_fmt(t, "%.2f", money(s, "micro"));
+        table_fmt(t, "%lld", (long long)number(s, "seconds") / 60);
+        table_fmt(t, "%lld", (long long)number(s, "calls"));
+        if (json_object_get(s, "percent"))
+            table_fmt(t, "%lld %%", (long long)number(s, "percent"));
+        else
+            table_text(t, NULL);
+    }
+}
+
+/* Who has spent most today. */
+static void show_top(FILE *to, const json_t *top)
+{
+    static const char *const HEAD[] = {"TODAY", "WHO", "MONEY", "MINUTES", "CALLS", "OF CAP"};
+    struct table *t = table_new(HEAD, ARRAY_LEN(HEAD));
+    top_put(t, "identity", json_object_get(top, "identities"));
+    top_put(t, "country", json_object_get(top, "countries"));
+    top_put(t, "trunk", json_object_get(top, "trunks"));
+    table_print(t, to);
+}
+
 static void show_ledger(FILE *to, const struct cli *c, const json_t *doc)
 {
-    static const char *const HEAD[] = {"OF",      "IN",  "MONEY", "CAP",
-                                       "MINUTES", "CAP", "CALLS", "CAP"};
+    static const char *const HEAD[] = {"OF",  "IN",   "MONEY", "CAP", "LEFT", "MINUTES",
+                                       "CAP", "LEFT", "CALLS", "CAP", "LEFT"};
     static const char *const ROWS[] = {"identity", "role", "trunk", "system"};
     const json_t *all = json_object_get(doc, "engines"), *e;
     const json_t *first = json_is_array(all) ? json_array_get(all, 0) : doc;
@@ -87,6 +122,8 @@ static void show_ledger(FILE *to, const struct cli *c, const json_t *doc)
     for (unsigned k = 0; k < ARRAY_LEN(ROWS); k++)
         cap_line(t, ROWS[k], json_object_get(first, ROWS[k]));
     table_print(t, to);
+    if (json_object_get(doc, "top"))
+        show_top(to, json_object_get(doc, "top"));
     if (json_is_true(json_object_get(first, "locked")))
         (void)fprintf(to, "locked: no calls to the outside; `ringwall fraud release`\n");
     if (!json_is_array(all))
@@ -94,7 +131,12 @@ static void show_ledger(FILE *to, const struct cli *c, const json_t *doc)
     if (json_is_true(json_object_get(first, "spent_unknown")))
         (void)fprintf(to, "what was spent is not known: calls that cost money are refused; "
                           "`ringwall fraud accept`\n");
-    json_array_foreach(all, i, e) behaviour_put(to, json_object_get(e, "behaviour"));
+    json_array_foreach(all, i, e)
+    {
+        const json_t *b = json_object_get(e, "behaviour");
+        if (i == 0 || json_object_get(b, "acts")) /* what is known of somebody they all say */
+            behaviour_put(to, b);
+    }
 }
 
 static bool plain_name(const char *s)
@@ -117,6 +159,30 @@ static int ask_ledger(struct cli *c, const char *cmd, const char *name)
     request_str(&o, "name", name ? name : "");
     out_ch(&o, '}');
     return ask_and_show(c, out_str(&o), show_ledger);
+}
+
+/* Of the engines what caps and signs there are, of the monitor who spent most. */
+static int status(struct cli *c)
+{
+    struct reply r, top;
+    int e = gateway_ask(c, STR("{\"cmd\":\"fraud-status\",\"name\":\"\"}"), &r);
+    if (e != EXIT_OK)
+        return e;
+    e = reply_judge(&r);
+    if (e == EXIT_OK) {
+        e = gateway_ask(c, STR("{\"cmd\":\"fraud-top\"}"), &top);
+        if (e == EXIT_OK) {
+            e = reply_judge(&top);
+            (void)json_object_set(r.doc, "top", top.doc);
+            reply_done(&top);
+        }
+    }
+    if (c->json)
+        print_json(stdout, r.doc);
+    else if (e == EXIT_OK)
+        show_ledger(stdout, c, r.doc);
+    reply_done(&r);
+    return e;
 }
 
 static bool is_lock(const json_t *b)
@@ -382,7 +448,7 @@ int cmd_fraud(struct cli *c)
 {
     const char *w = c->words[0];
     if (!w || strcmp(w, "status") == 0)
-        return ask_ledger(c, "fraud-status", NULL);
+        return status(c);
     if (strcmp(w, "caps") == 0)
         return ask_ledger(c, "fraud-caps", c->words[1]);
     if (strcmp(w, "explain") == 0 && c->words[1])

@@ -269,6 +269,7 @@ static const struct command {
     {"notify", notify_command},
     {"notify-test", notify_test_command},
     {"fraud-accept", ledger_accept},
+    {"fraud-top", fraud_top},
 };
 
 void client_run(struct monitor *m, struct client *c, const struct admin_command *k, struct str req)

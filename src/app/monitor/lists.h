@@ -24,6 +24,7 @@ void habits_keep(struct monitor *m); /* all of it, now */
 void habits_close(struct monitor *m);
 /* A lock of fraud of that name is over by somebody's word: engines forget what it came from. */
 void habits_released(struct monitor *m, struct str who);
+void fraud_top(struct monitor *m, struct client *c, struct str req); /* spenders.c: the command */
 /* Prices from the files of the decks; as geo_policy. */
 void rates_policy(struct monitor *m);
 

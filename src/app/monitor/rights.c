@@ -52,6 +52,7 @@ const struct admin_command ADMIN_COMMANDS[] = {
     READ("fraud-caps", RIGHT_RECORDS, TO_ENGINES),
     READ("fraud-locks", RIGHT_RECORDS, TO_ENGINES),
     READ("fraud-explain", RIGHT_RECORDS, TO_ENGINES),
+    READ("fraud-top", RIGHT_RECORDS, TO_MONITOR),
     CHANGE("fraud-lock", RIGHT_OPERATE, TO_ENGINES),
     RISKY("fraud-release", RIGHT_SECURITY, TO_ENGINES),
     RISKY("fraud-accept", RIGHT_SECURITY, TO_MONITOR),
