@@ -94,7 +94,7 @@ def pytest(title, **parts):
 
 
 SHIELD = ("bans", "emergency", "feeds", "guard_config", "replay", "rules", "shield_answers", "shield_kernel", "shield_office", "shield_tools", "top",
-          "admins", "cdr", "certs", "consult", "fraud_cli", "fraud_kept", "money", "money_stolen", "notify", "passwords", "rates", "rights", "second_factor", "stir", "tokens", "trunks")
+          "admins", "cdr", "certs", "consult", "every_cap", "every_end", "fraud_cli", "fraud_kept", "money", "money_stolen", "notify", "passwords", "rates", "rights", "second_factor", "second_factor_phones", "stir", "tokens", "trunks")
 every = sorted("tests/e2e/" + f for f in os.listdir("tests/e2e") if f.startswith("test_") and f.endswith(".py"))
 shield = [f for f in every if f[len("tests/e2e/test_"):-3] in SHIELD]
 start = time.time()
