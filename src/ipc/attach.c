@@ -193,6 +193,12 @@ static enum err attach_keys(struct child *c, const struct msg_attach *a, int fd)
     return fits ? attach_map(&c->keys, a, fd, true) : ERR_STATE;
 }
 
+static enum err attach_resolver(struct child *c, const struct msg_attach *a, int fd)
+{
+    bool fits = c->ch.role == ROLE_FETCH && a->a < ARRAY_LEN(c->resolver);
+    return fits ? attach_map(&c->resolver[a->a], a, fd, true) : ERR_STATE;
+}
+
 /* The rings between an engine and the vault or the store. */
 static enum err attach_star(struct child *c, const struct msg_attach *a, int fd)
 {
@@ -250,9 +256,7 @@ static enum err attach(struct child *c, const struct msg_attach *a, int *fd)
     case ATTACH_CERTS:
         return attach_fetched(c, a, *fd);
     case ATTACH_RESOLVER:
-        return c->ch.role == ROLE_FETCH && a->a < ARRAY_LEN(c->resolver)
-                   ? attach_map(&c->resolver[a->a], a, *fd, true)
-                   : ERR_STATE;
+        return attach_resolver(c, a, *fd);
     case ATTACH_BANS:
     case ATTACH_BAN_HITS:
     case ATTACH_PORTS:

@@ -11,8 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define IDENTITIES (1u << 16) /* rows of a kilobyte a shard; pages that nobody uses cost nothing   \
-                               */
+#define IDENTITIES                                                                                 \
+    (1u << 16) /* rows of a kilobyte a shard; pages that nobody uses cost nothing                  \
+                */
 #define KEEP_EVERY  DUR_S(300)
 #define SLICE_PAUSE DUR_MS(50)
 #define SLICE_SHARE 20   /* writing takes at most one part in so many of the time */
