@@ -36,6 +36,19 @@ static struct number of_plan(const struct dial_plan *plan, struct str dialled)
     return number_of(plan, dialled, &n) == OK ? n : (struct number){.kind = CLASS_UNKNOWN};
 }
 
+/* Is b more than a may be opened for? Nothing becomes free, or a call for help, by what a rule
+ * makes of it. */
+static bool more(uint8_t b, uint8_t a)
+{
+    static const uint8_t rank[CLASS_COUNT] = {
+        [CLASS_LOCAL] = 1,         [CLASS_NATIONAL] = 2,    [CLASS_INTERNAL] = 2,
+        [CLASS_EMERGENCY] = 2,     [CLASS_TOLL_FREE] = 2,   [CLASS_MOBILE] = 3,
+        [CLASS_INTERNATIONAL] = 4, [CLASS_SHARED_COST] = 5, [CLASS_PREMIUM] = 6,
+        [CLASS_SATELLITE] = 7};
+    bool paid = b == CLASS_NATIONAL || b == CLASS_MOBILE || b >= CLASS_INTERNATIONAL;
+    return paid && rank[b] > rank[a];
+}
+
 /* What leaves, if that is known to be dearer than what was dialled, or all that is known. */
 static struct number dearer(const struct policy *p, const struct dial_plan *plan,
                             const struct policy_route *route, struct str dialled, struct number n)
@@ -49,9 +62,7 @@ static struct number dearer(const struct policy *p, const struct dial_plan *plan
     struct number left = of_plan(plan, out_str(&o));
     if (o.full || left.kind == CLASS_UNKNOWN)
         return n;
-    return n.kind == CLASS_UNKNOWN || (left.kind >= CLASS_INTERNATIONAL && left.kind > n.kind)
-               ? left
-               : n;
+    return n.kind == CLASS_UNKNOWN || more(left.kind, n.kind) ? left : n;
 }
 
 struct number called_number(const struct policy *p, const struct directory *d,
