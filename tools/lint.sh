@@ -16,6 +16,7 @@ python3 tools/layers.py --selftest >/dev/null || status=1
 python3 tools/layers.py || status=1
 python3 tools/sizes.py || status=1
 python3 tools/manual.py --selftest || status=1
+python3 tools/threats.py --selftest || status=1
 
 if [ "${1:-}" = --tidy ]; then
     tidy=$(command -v clang-tidy-14 || command -v clang-tidy)
