@@ -3,13 +3,12 @@
  * number, first without credentials, then with them; and what the call then holds in the ledger, to
  * its end. The vault judges the same questions beside it. Nothing is sent and nothing is parsed
  * within what is timed. gates USERS PREFIXES prints one pair only. */
+#include "bench.h"
 #include "call/core_int.h"
 #include "call/gate.h"
 #include "call/payer.h"
 #include "gates_vault.h"
 #include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 
 #define ENGINES 4u  /* whose ledgers are read; calls are those of the first */
 #define BATCH   16u /* calls that take each step together: one reading of the clock for all */
@@ -86,21 +85,6 @@ struct up {
 static struct try tries[BATCH];
 static struct up ups[LIVE];
 
-static int64_t cpu_ns(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-static void *zeroed(size_t n)
-{
-    void *p = aligned_alloc(64, (n + 63) & ~(size_t)63);
-    if (!p)
-        exit(1);
-    return memset(p, 0, n);
-}
-
 static void must(bool ok, const char *what)
 {
     if (ok)
@@ -112,8 +96,7 @@ static void must(bool ok, const char *what)
 static uint64_t seed = 88172645463325252u;
 static uint32_t chance(uint32_t n)
 {
-    seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
-    return (uint32_t)(seed >> 33) % n;
+    return chance_of(&seed, n);
 }
 
 static struct str name_of(uint32_t user, char text[32])

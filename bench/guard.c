@@ -1,11 +1,9 @@
 /* What the shield costs a message: ns of guard_before (limits and the ban board) and guard_observe
  * (detectors), for a few people and for a hundred thousand, whose slots no cache holds. */
 #include "guard/guard.h"
+#include "bench.h"
 #include "wire/sip/msg.h"
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 #define SOURCES (1u << 17)
 #define PARTIES (1u << 15)
@@ -18,21 +16,6 @@ static struct guard_policy policy;
 static struct ban_board *board;
 static struct now now = {{INT64_C(1) << 40}, {INT64_C(1800000000000000)}};
 static unsigned asked;
-
-static int64_t cpu_ns(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-static void *zeroed(size_t n)
-{
-    void *p = aligned_alloc(64, (n + 63) & ~(size_t)63);
-    if (!p)
-        exit(1);
-    return memset(p, 0, n);
-}
 
 static struct addr source(uint32_t n)
 {

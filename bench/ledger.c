@@ -2,11 +2,9 @@
  * thousand identities and two shards, a look at prices with a million prefixes, and the memory of
  * an identity whose calls are spread over engines. */
 #include "guard/ledger.h"
+#include "bench.h"
 #include "guard/rates.h"
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 #define IDENTITIES 100000u
 #define PREFIXES   1000000u
@@ -22,26 +20,10 @@ static uint64_t key[IDENTITIES], device[IDENTITIES], shared[LEDGER_KINDS][256];
 static const struct sipkey K = {1, 2};
 static const struct wall NOW = {INT64_C(1790000000000000)};
 
-static int64_t cpu_ns(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-static void *zeroed(size_t n)
-{
-    void *p = aligned_alloc(64, (n + 63) & ~(size_t)63);
-    if (!p)
-        exit(1);
-    return memset(p, 0, n);
-}
-
 static uint64_t seed = 88172645463325252u;
 static uint32_t chance(uint32_t n)
 {
-    seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
-    return (uint32_t)(seed >> 33) % n;
+    return chance_of(&seed, n);
 }
 
 static uint64_t name(enum ledger_kind kind, uint32_t i)

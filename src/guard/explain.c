@@ -63,6 +63,21 @@ static void head_put(const struct guard *g, enum entity e, const struct slot *s,
                       known_has(&g->known, s->hash | 1, tick) ? STR("registered") : STR("unknown"));
 }
 
+/* Another person of an entity; the first begins it. */
+static void next_put(const struct guard *g, enum entity e, const struct slot *s, uint32_t tick,
+                     bool first, struct out *o)
+{
+    if (first) {
+        out_ch(o, '{');
+        head_put(g, e, s, tick, o);
+        out_json_key(o, STR("persons"));
+        out_ch(o, '[');
+    } else {
+        out_ch(o, ',');
+    }
+    person_put(g, s, tick, o);
+}
+
 /* Its persons at all sources. */
 static bool device_put(const struct guard *g, uint64_t hash, uint32_t tick, struct out *o)
 {
@@ -72,15 +87,7 @@ static bool device_put(const struct guard *g, uint64_t hash, uint32_t tick, stru
         const struct slot *s = t->tags[i] ? table_at(t, i) : NULL;
         if (!s || s->hash != hash || n == TOP_MAX)
             continue;
-        if (!n++) {
-            out_ch(o, '{');
-            head_put(g, ENTITY_DEVICE, s, tick, o);
-            out_json_key(o, STR("persons"));
-            out_ch(o, '[');
-        } else {
-            out_ch(o, ',');
-        }
-        person_put(g, s, tick, o);
+        next_put(g, ENTITY_DEVICE, s, tick, n++ == 0, o);
     }
     if (n)
         OUT_LIT(o, "]}");
@@ -103,15 +110,7 @@ bool guard_explain(const struct guard *g, enum entity e, uint64_t hash, struct n
         const struct slot *s = table_get(guard_table(g, e), person_key(hash, p, 0));
         if (!s)
             continue;
-        if (!n++) {
-            out_ch(o, '{');
-            head_put(g, e, s, tick, o);
-            out_json_key(o, STR("persons"));
-            out_ch(o, '[');
-        } else {
-            out_ch(o, ',');
-        }
-        person_put(g, s, tick, o);
+        next_put(g, e, s, tick, n++ == 0, o);
     }
     if (n)
         OUT_LIT(o, "]}");
