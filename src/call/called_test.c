@@ -1,201 +1,218 @@
-/* What is called, seen from the caller's site, on the way that a rule takes. */
+/* What is called, seen from the caller's site on the way that a rule takes; and whose a number is.
+ */
+#include "base/test.h"
 #include "call/called.h"
 #include "call/fixture_test.h"
+#include <stdlib.h>
 
-#define CC(a, b) ((uint16_t)((a) << 8 | (b)))
+enum { PBX, TRUNK };
 static struct policy p;
 static struct directory *d;
-enum { TO_USERS, TO_PBX, TO_TRUNK, MIXED, STRIPS, PREMIUM };
 
-static int setup(void **state)
+/* A PBX and a trunk; a route to each, to both, and to users; Berlin. */
+static int called_setup(void **state)
 {
-    static uint8_t mem[FIXTURE_DIRECTORY_BYTES] __attribute__((aligned(64)));
+    const struct directory_room room = {.users = 3, .numbers = 4, .text = 256};
+    const struct directory_entry who[] = {
+        {.aor = STR("alice@example.com"), .role = STR("user"), .numbers = STR("+4930111 +4940111")},
+        {.aor = STR("42@example.com"), .role = STR("user"), .numbers = STR("+4314000")}};
     (void)state;
     fixture_policy(&p);
-    d = fixture_directory(mem);
-    p.peers[1] = p.peers[0];
-    p.peers[1].name = fixture_text(&p, "trunk");
-    p.peers[1].trunk = 1;
     p.n_peers = 2;
-    p.n_sites = 1;
-    p.sites[0] = (struct rights_site){.country = CC('D', 'E'),
-                                      .area = fixture_text(&p, "30"),
-                                      .international = fixture_text(&p, "00"),
-                                      .national = fixture_text(&p, "0")};
-    p.n_routes = PREMIUM + 1;
-    p.routes[TO_USERS] = (struct policy_route){.to = ROUTE_USERS};
-    p.routes[TO_PBX] = (struct policy_route){.to = ROUTE_PEERS, .n_peers = 1, .peers = {0}};
-    p.routes[TO_TRUNK] = (struct policy_route){.to = ROUTE_PEERS, .n_peers = 1, .peers = {1}};
-    p.routes[MIXED] = (struct policy_route){.to = ROUTE_PEERS, .n_peers = 2, .peers = {0, 1}};
-    p.routes[STRIPS] = p.routes[TO_TRUNK];
-    p.routes[STRIPS].strip = 1;
-    p.routes[PREMIUM] = p.routes[TO_TRUNK];
-    p.routes[PREMIUM].prefix = fixture_text(&p, "0900");
+    p.peers[TRUNK] = p.peers[PBX];
+    p.peers[TRUNK].name = fixture_text(&p, "trunk");
+    p.peers[TRUNK].trunk = 1;
+    p.n_sites = 2;
+    p.sites[0].name = fixture_text(&p, "berlin");
+    p.sites[0].country = 'D' << 8 | 'E';
+    p.sites[0].area = fixture_text(&p, "30");
+    p.sites[0].international = fixture_text(&p, "00");
+    p.sites[0].national = fixture_text(&p, "0");
+    p.sites[1] = p.sites[0];
+    p.sites[1].name = fixture_text(&p, "vienna");
+    p.sites[1].country = 'A' << 8 | 'T';
+    p.sites[1].area = fixture_text(&p, "1");
+    d = calloc(1, directory_bytes_of(&room));
+    directory_begin_of(d, &room);
+    for (size_t i = 0; i < ARRAY_LEN(who); i++)
+        assert_ok(directory_put(d, &who[i]));
     return 0;
 }
 
-static struct number called(int route, const char *dialled)
+static int called_teardown(void **state)
 {
-    return called_number(&p, d, &p.sites[0], &p.routes[route], str_c(dialled));
+    (void)state;
+    free(d);
+    return 0;
 }
 
-static void classes(void **state)
+static struct policy_route route(enum route_to to, unsigned peers)
+{
+    struct policy_route r = {.to = (uint8_t)to, .from_zone = POLICY_NONE, .from_peer = POLICY_NONE};
+    for (uint8_t i = 0; i < 2; i++)
+        if (peers >> i & 1)
+            r.peers[r.n_peers++] = i;
+    return r;
+}
+
+static enum number_class class_of(const struct policy_route *r, const char *dialled)
+{
+    return (enum number_class)called_number(&p, d, &p.sites[0], r, str_c(dialled)).kind;
+}
+
+static void by_the_way_it_takes(void **state)
 {
     static const struct {
-        int route;
         const char *dialled;
-        enum number_class kind;
-        const char *e164;
+        enum number_class users, pbx, trunk;
     } row[] = {
-        {TO_USERS, "0900123456", CLASS_INTERNAL, ""},
-        {TO_USERS, "alice", CLASS_INTERNAL, ""},
-        {TO_PBX, "200", CLASS_INTERNAL, ""}, /* an extension */
-        {TO_PBX, "123456", CLASS_INTERNAL, ""},
-        {TO_PBX, "1234567", CLASS_LOCAL, "+49301234567"},
-        {TO_PBX, "alice", CLASS_INTERNAL, ""}, /* no number at all */
-        {TO_PBX, "+alice", CLASS_UNKNOWN, ""},
-        {TO_PBX, "00431580580", CLASS_INTERNATIONAL, "+431580580"},
-        {TO_PBX, "09001234567", CLASS_PREMIUM, "+499001234567"},
-        {TO_PBX, "00999", CLASS_UNKNOWN, ""},       /* abroad, wherever that is */
-        {TO_TRUNK, "200", CLASS_LOCAL, "+4930200"}, /* a trunk has no extensions */
-        {TO_TRUNK, "1234567", CLASS_LOCAL, "+49301234567"},
-        {TO_TRUNK, "089123456", CLASS_NATIONAL, "+4989123456"},
-        {MIXED, "200", CLASS_LOCAL, "+4930200"}, /* one of both may be a trunk */
-        /* what leaves decides, where that is dearer */
-        {STRIPS, "9089123456", CLASS_NATIONAL, "+4989123456"},
-        {STRIPS, "909001234567", CLASS_PREMIUM, "+499001234567"},
-        {STRIPS, "900431580580", CLASS_INTERNATIONAL, "+431580580"},
-        {STRIPS, "9015123456789", CLASS_MOBILE, "+4915123456789"},
-        {PREMIUM, "1234567", CLASS_PREMIUM, "+499001234567"},
-        /* and not, where that is cheaper or unknown */
-        {STRIPS, "00431580580", CLASS_INTERNATIONAL, "+431580580"},
-        {STRIPS, "015123456789", CLASS_MOBILE, "+4915123456789"},
-        {STRIPS, "089123456", CLASS_NATIONAL, "+4989123456"},
-        {STRIPS, "08001234567", CLASS_TOLL_FREE, "+498001234567"},
-        {STRIPS, "908001234567", CLASS_LOCAL, ""}, /* nothing becomes free */
-        {STRIPS, "2112", CLASS_LOCAL, ""},         /* nor a call for help */
+        {"030123456", CLASS_INTERNAL, CLASS_LOCAL, CLASS_LOCAL},
+        {"123456", CLASS_INTERNAL, CLASS_INTERNAL, CLASS_LOCAL}, /* six digits: its own */
+        {"1234567", CLASS_INTERNAL, CLASS_LOCAL, CLASS_LOCAL},   /* seven: no extension */
+        {"01711234567", CLASS_INTERNAL, CLASS_MOBILE, CLASS_MOBILE},
+        {"+12025550123", CLASS_INTERNAL, CLASS_INTERNATIONAL, CLASS_INTERNATIONAL},
+        {"0012025550123", CLASS_INTERNAL, CLASS_INTERNATIONAL, CLASS_INTERNATIONAL},
+        {"09001234567", CLASS_INTERNAL, CLASS_PREMIUM, CLASS_PREMIUM},
+        {"+88213300", CLASS_INTERNAL, CLASS_SATELLITE, CLASS_SATELLITE},
+        {"reception", CLASS_INTERNAL, CLASS_INTERNAL, CLASS_UNKNOWN}, /* no number */
+        {"alice", CLASS_INTERNAL, CLASS_INTERNAL, CLASS_UNKNOWN},
+        {"42", CLASS_INTERNAL, CLASS_INTERNAL, CLASS_UNKNOWN}, /* a user; by a trunk who knows */
+        {"00", CLASS_INTERNAL, CLASS_UNKNOWN, CLASS_UNKNOWN},
+    };
+    struct policy_route users = route(ROUTE_USERS, 0), pbx = route(ROUTE_PEERS, 1u << PBX),
+                        trunk = route(ROUTE_PEERS, 1u << TRUNK), both = route(ROUTE_PEERS, 3);
+    (void)state;
+    assert_false(called_trunk(&p, &users));
+    assert_false(called_trunk(&p, &pbx));
+    assert_true(called_trunk(&p, &trunk) && called_trunk(&p, &both));
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        enum number_class c[] = {class_of(&users, row[i].dialled), class_of(&pbx, row[i].dialled),
+                                 class_of(&trunk, row[i].dialled)};
+        if (c[0] != row[i].users || c[1] != row[i].pbx || c[2] != row[i].trunk)
+            print_error("%s: %d %d %d\n", row[i].dialled, (int)c[0], (int)c[1], (int)c[2]);
+        assert_int_equal(c[0], row[i].users);
+        assert_int_equal(c[1], row[i].pbx);
+        assert_int_equal(c[2], row[i].trunk);
+        assert_int_equal(class_of(&both, row[i].dialled), row[i].trunk); /* it may leave */
+    }
+}
+
+static void where_lines_have_a_prefix(void **state)
+{
+    struct policy_route pbx = route(ROUTE_PEERS, 1u << PBX);
+    (void)state;
+    p.sites[0].outside = fixture_text(&p, "9");
+    assert_int_equal(class_of(&pbx, "12345678"), CLASS_INTERNAL); /* whatever its length */
+    assert_int_equal(class_of(&pbx, "9030123456"), CLASS_LOCAL);
+    assert_int_equal(class_of(&pbx, "91234567"), CLASS_LOCAL);
+    assert_int_equal(class_of(&pbx, "90012025550123"), CLASS_INTERNATIONAL);
+}
+
+/* Nobody knows how calls leave: what all the world writes before another country does. */
+static void without_a_site(void **state)
+{
+    struct policy_route pbx = route(ROUTE_PEERS, 1u << PBX);
+    (void)state;
+    p.sites[0] = (struct rights_site){0};
+    assert_int_equal(class_of(&pbx, "123456789"), CLASS_INTERNAL);
+    assert_int_equal(class_of(&pbx, "0012025550123"), CLASS_INTERNATIONAL);
+    assert_int_equal(class_of(&pbx, "+12025550123"), CLASS_INTERNATIONAL);
+}
+
+/* A rule may not make a dear number of a cheap one. */
+static void what_a_rule_makes_of_it(void **state)
+{
+    struct policy_route r = route(ROUTE_PEERS, 1u << TRUNK);
+    (void)state;
+    r.strip = 1;
+    r.prefix = fixture_text(&p, "00");
+    struct number n = called_number(&p, d, &p.sites[0], &r, STR("712025550123"));
+    assert_int_equal(n.kind, CLASS_INTERNATIONAL);
+    assert_true(str_eq(str_of(n.e164, n.n), STR("+12025550123")));
+    r.prefix = fixture_text(&p, "0900");
+    assert_int_equal(class_of(&r, "71234567"), CLASS_PREMIUM);
+    /* A cheaper one is not believed: the plan's word stands. */
+    r.strip = 4;
+    r.prefix = fixture_text(&p, "030");
+    assert_int_equal(class_of(&r, "09001234567"), CLASS_PREMIUM);
+    /* What the plan does not know is what leaves. */
+    r.strip = 1;
+    r.prefix = fixture_text(&p, "+49171");
+    assert_int_equal(class_of(&r, "#1234567"), CLASS_MOBILE);
+    r.strip = 0;
+    r.prefix.len = 0;
+    assert_int_equal(class_of(&r, "#1234567"), CLASS_UNKNOWN);
+}
+
+static void numbers_to_users(void **state)
+{
+    static const struct {
+        uint8_t peer;
+        const char *site, *dialled, *owner;
+    } row[] = {
+        {PBX, "", "+4930111", "alice@example.com"},
+        {PBX, "", "030111", "alice@example.com"},
+        {PBX, "", "004930111", "alice@example.com"},
+        {PBX, "", "111", "alice@example.com"}, /* local, where that peer is */
+        {PBX, "vienna", "111", ""},
+        {PBX, "vienna", "004930111", "alice@example.com"},
+        {PBX, "vienna", "030111", ""},
+        {PBX, "vienna", "014000", "42@example.com"},
+        {PBX, "no-such-site", "030111", "alice@example.com"}, /* the first */
+        {POLICY_NONE, "", "030111", "alice@example.com"},
+        {PBX, "", "+4940111", "alice@example.com"},   /* her second */
+        {PBX, "", "+49 40-111", "alice@example.com"}, /* what is written for the eye */
+        {PBX, "", "+493011", ""},
+        {PBX, "", "+49301111", ""},
+        {PBX, "", "+4314000", "42@example.com"},
+        {PBX, "", "alice", ""},
+        {PBX, "", "42", ""}, /* a name, not his number */
+        {PBX, "", "", ""},
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(row); i++) {
-        struct number n = called(row[i].route, row[i].dialled);
-        struct str e164 = str_of(n.e164, n.n);
-        if (n.kind != row[i].kind || (row[i].e164[0] && !str_eq(e164, str_c(row[i].e164))))
-            fail_msg("row %zu: %s is %.*s %.*s", i, row[i].dialled,
-                     STR_ARG(number_class_name((enum number_class)n.kind)), STR_ARG(e164));
+        if (row[i].peer == PBX)
+            p.peers[PBX].site = fixture_text(&p, row[i].site);
+        struct str who = called_owner(&p, d, row[i].peer, str_c(row[i].dialled));
+        if (!str_eq(who, str_c(row[i].owner)))
+            print_error("%s at \"%s\"\n", row[i].dialled, row[i].site);
+        assert_true(str_eq(who, str_c(row[i].owner)));
     }
+    assert_int_equal(called_owner(&p, NULL, PBX, STR("030111")).n, 0);
 }
 
-/* A user of ours behind a PBX is internal; a trunk that hears his name is paid for it. */
-static void users(void **state)
+static bool private(const char *privacy, const char *from)
 {
-    (void)state;
-    assert_ok(directory_add(d, STR("04930123@example.com"), STR("user"), (struct wall){0}));
-    assert_int_equal(called(TO_PBX, "04930123").kind, CLASS_INTERNAL);
-    assert_int_not_equal(called(TO_TRUNK, "04930123").kind, CLASS_INTERNAL);
-    assert_int_not_equal(
-        called_number(&p, NULL, &p.sites[0], &p.routes[TO_PBX], STR("04930123")).kind,
-        CLASS_INTERNAL);
-}
-
-/* With a digit for a line, what has none is the PBX's own. */
-static void lines(void **state)
-{
-    (void)state;
-    p.sites[0].outside = fixture_text(&p, "9");
-    assert_int_equal(called(TO_PBX, "1234567").kind, CLASS_INTERNAL);
-    assert_int_equal(called(TO_PBX, "91234567").kind, CLASS_LOCAL);
-    assert_int_equal(called(TO_PBX, "9008821234567").kind, CLASS_SATELLITE);
-    assert_int_not_equal(called(TO_PBX, "+4989123456").kind, CLASS_INTERNAL);
-}
-
-/* Without a site nobody knows what is abroad, but for 00 and '+'. */
-static void no_site(void **state)
-{
-    (void)state;
-    p.sites[0] = (struct rights_site){0};
-    assert_int_equal(called(TO_PBX, "200").kind, CLASS_INTERNAL);
-    assert_int_equal(called(TO_PBX, "123456789").kind, CLASS_INTERNAL);
-    assert_int_not_equal(called(TO_PBX, "00431580580").kind, CLASS_INTERNAL);
-    assert_int_not_equal(called(TO_PBX, "+431580580").kind, CLASS_INTERNAL);
-    assert_int_not_equal(called(TO_TRUNK, "200").kind, CLASS_INTERNAL);
-}
-
-static void trunks(void **state)
-{
-    (void)state;
-    assert_false(called_trunk(&p, &p.routes[TO_USERS]));
-    assert_false(called_trunk(&p, &p.routes[TO_PBX]));
-    assert_true(called_trunk(&p, &p.routes[TO_TRUNK]));
-    assert_true(called_trunk(&p, &p.routes[MIXED]));
-    p.routes[TO_TRUNK].to = ROUTE_REFUSE;
-    assert_false(called_trunk(&p, &p.routes[TO_TRUNK]));
-}
-
-static void privacy(void **state)
-{
-    static const struct {
-        const char *from, *more;
-        bool hidden;
-    } row[] = {{"<sip:alice@example.com>", "", false},
-               {"<sip:alice@example.com>", "Privacy: none\r\n", false},
-               {"<sip:alice@example.com>", "Privacy: NONE\r\n", false},
-               {"<sip:alice@example.com>", "Privacy: id\r\n", true},
-               {"<sip:alice@example.com>", "Privacy: header;none\r\n", true},
-               {"\"Anonymous\" <sip:anonymous@anonymous.invalid>", "", true},
-               {"<sip:anonymous@example.com>", "", true},
-               {"<sip:Anonymous@example.com>", "Privacy: none\r\n", true},
-               {"\"anonymous\" <sip:alice@example.com>", "", false}};
-    static char text[2048];
+    char text[512];
     struct sip_msg m;
-    struct sip_error e;
-    (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
-        (void)snprintf(text, sizeof text,
-                       "INVITE sip:200@example.com SIP/2.0\r\nVia: SIP/2.0/UDP "
-                       "203.0.113.5;branch=z9hG4bK1\r\nMax-Forwards: 70\r\nFrom: %s;tag=1\r\n"
-                       "To: <sip:200@example.com>\r\nCall-ID: a\r\nCSeq: 1 INVITE\r\nContact: "
-                       "<sip:alice@203.0.113.5>\r\n%sContent-Length: 0\r\n\r\n",
-                       row[i].from, row[i].more);
-        assert_ok(sip_parse(str_c(text), false, &m, &e));
-        if (called_private(&m) != row[i].hidden)
-            fail_msg("row %zu", i);
-    }
+    struct sip_error bad;
+    (void)snprintf(text, sizeof text,
+                   "INVITE sip:c@d SIP/2.0\r\nVia: SIP/2.0/UDP a.invalid;branch=z9hG4bKx\r\nFrom: "
+                   "%s;tag=a\r\nTo: <sip:c@d>\r\nCall-ID: i\r\nCSeq: 1 INVITE\r\nMax-Forwards: "
+                   "70\r\n%s%s%sContent-Length: 0\r\n\r\n",
+                   from, *privacy ? "Privacy: " : "", privacy, *privacy ? "\r\n" : "");
+    assert_ok(sip_parse(str_c(text), true, &m, &bad));
+    return called_private(&m);
 }
 
-/* Inbound numbers lead to who owns them, as the peer's site writes numbers. */
-static void owners(void **state)
+static void who_stays_unknown(void **state)
 {
-    static uint8_t mem[FIXTURE_DIRECTORY_BYTES] __attribute__((aligned(64)));
-    struct directory *x = (struct directory *)(void *)mem;
     (void)state;
-    memset(mem, 0, sizeof mem);
-    directory_begin_of(x, &(struct directory_room){.users = 4, .text = 1024, .numbers = 4});
-    assert_ok(directory_put(x, &(struct directory_entry){.aor = STR("carol@example.com"),
-                                                         .role = STR("user"),
-                                                         .numbers = STR("+4930123456")}));
-    assert_str(called_owner(&p, x, 1, STR("030123456")), "carol@example.com");
-    assert_str(called_owner(&p, x, 1, STR("+4930123456")), "carol@example.com");
-    assert_str(called_owner(&p, x, POLICY_NONE, STR("123456")), "carol@example.com");
-    assert_int_equal(called_owner(&p, x, 1, STR("030123457")).n, 0);
-    assert_int_equal(called_owner(&p, x, 1, STR("03012345")).n, 0);
-    assert_int_equal(called_owner(&p, x, 1, STR("carol")).n, 0);
-    assert_int_equal(called_owner(&p, NULL, 1, STR("030123456")).n, 0);
-    /* a peer elsewhere writes them in another way */
-    p.n_sites = 2;
-    p.sites[1] = (struct rights_site){.name = fixture_text(&p, "york"),
-                                      .country = CC('U', 'S'),
-                                      .international = fixture_text(&p, "011"),
-                                      .national = fixture_text(&p, "1")};
-    p.peers[1].site = p.sites[1].name;
-    assert_int_equal(called_owner(&p, x, 1, STR("030123456")).n, 0);
-    assert_str(called_owner(&p, x, 1, STR("0114930123456")), "carol@example.com");
-    assert_str(called_owner(&p, x, 0, STR("030123456")), "carol@example.com");
+    assert_false(private("", "<sip:alice@example.com>"));
+    assert_false(private("none", "<sip:alice@example.com>"));
+    assert_false(private("NONE", "<sip:alice@example.com>"));
+    assert_true(private("id", "<sip:alice@example.com>"));
+    assert_true(private("header;user", "<sip:alice@example.com>"));
+    assert_true(private("", "\"Anonymous\" <sip:anonymous@anonymous.invalid>"));
+    assert_true(private("none", "<sip:anonymous@anonymous.invalid>"));
 }
 
-#define T(f) cmocka_unit_test_setup(f, setup)
 int main(void)
 {
-    const struct CMUnitTest tests[] = {T(classes), T(users),   T(lines), T(no_site),
-                                       T(trunks),  T(privacy), T(owners)};
+#define T(name) cmocka_unit_test_setup_teardown(name, called_setup, called_teardown)
+    const struct CMUnitTest tests[] = {
+        T(by_the_way_it_takes),     T(where_lines_have_a_prefix), T(without_a_site),
+        T(what_a_rule_makes_of_it), T(numbers_to_users),          T(who_stays_unknown),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

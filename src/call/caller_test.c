@@ -1,192 +1,241 @@
-/* The number that callees outside see: one that the caller owns or was granted, or none at all. */
-#include "call/core_fixture.h"
+/* Which number callees outside see: one that the caller owns or was granted, or the call does not
+ * leave. By whole calls: what counts is in the INVITE that the trunk gets. */
+#include "call/trunks_test.h"
+#include <stdlib.h>
 
-struct
-try {
-    struct call k;
-    struct leg a, b;
-    struct sip_msg m;
-    char kept[1024], text[2048];
-};
-static struct try t;
-static struct directory *owners;
+#define LOCAL   "sip:030123456@example.com"
+#define GRANTER "198.51.100.60:5060" /* a PBX */
 
-static int setup_numbers(void **state)
+static struct directory *people;
+
+static void person(const char *aor, const char *role, const char *numbers)
 {
-    static uint8_t mem[16384] __attribute__((aligned(64)));
+    const struct directory_entry e = {
+        .aor = str_c(aor), .role = str_c(role), .numbers = str_c(numbers)};
+    assert_ok(directory_put(people, &e));
+}
+
+static int caller_setup(void **state)
+{
     (void)setup(state);
     struct fixture *x = *state;
     struct policy *p = &x->g.policy;
-    p->peers[0].trunk = 1;
-    p->n_sites = 1;
-    p->sites[0] = (struct rights_site){.country = 'D' << 8 | 'E',
-                                       .area = test_text(p, "30"),
-                                       .international = test_text(p, "00"),
-                                       .national = test_text(p, "0")};
-    memset(mem, 0, sizeof mem);
-    owners = (struct directory *)(void *)mem;
-    directory_begin_of(owners, &(struct directory_room){.users = 4, .text = 1024, .numbers = 8});
-    assert_ok(
-        directory_put(owners, &(struct directory_entry){.aor = STR("alice@example.com"),
-                                                        .role = STR("user"),
-                                                        .numbers = STR("+4930100 +4930101")}));
-    assert_ok(directory_put(owners, &(struct directory_entry){.aor = STR("bob@example.com"),
-                                                              .role = STR("user"),
-                                                              .numbers = STR("+4930200")}));
-    assert_ok(directory_put(
-        owners, &(struct directory_entry){.aor = STR("carol@example.com"), .role = STR("user")}));
-    core_directory(x->g.core[0], owners);
+    const struct directory_room room = {.users = 4, .numbers = 4, .text = 256};
+    trunks(p, 1);
+    p->roles[p->n_roles] = p->roles[0];
+    p->roles[p->n_roles].strict_caller = true;
+    p->roles[p->n_roles++].name = test_text(p, "strict");
+    struct policy_peer *x2 = &p->peers[p->n_peers++];
+    *x2 = p->peers[0];
+    x2->name = test_text(p, "granter");
+    x2->targets[0] = test_addr(GRANTER);
+    x2->trunk = 0;
+    people = calloc(1, directory_bytes_of(&room));
+    directory_begin_of(people, &room);
+    person("bob@example.com", "user", "");
+    person("carol@example.com", "user", "+4930999");
     return 0;
 }
 
-/* A call of that user (NULL: of the peer) to the trunk; more: header fields of the INVITE. */
-static void call_of(struct fixture *x, const char *user, const char *from, const char *more)
+static int caller_teardown(void **state)
 {
-    struct sip_error e;
-    memset(&t, 0, sizeof t);
-    arena_init_fixed(&t.k.text, t.kept, sizeof t.kept);
-    t.k.core = x->g.core[0];
-    t.k.a = &t.a;
-    t.k.forks = &t.b;
-    t.a.call = t.b.call = &t.k;
-    t.a.peer = user ? POLICY_NONE : 0;
-    if (user)
-        t.k.user = str_c(user);
-    (void)snprintf(t.text, sizeof t.text,
-                   "INVITE sip:030999@example.com SIP/2.0\r\nVia: SIP/2.0/UDP "
-                   "203.0.113.5;branch=z9hG4bK1\r\nMax-Forwards: 70\r\nFrom: <sip:%s>;tag=1\r\n"
-                   "To: <sip:030999@example.com>\r\nCall-ID: a\r\nCSeq: 1 INVITE\r\nContact: "
-                   "<sip:a@203.0.113.5>\r\n%sContent-Length: 0\r\n\r\n",
-                   from, more);
-    assert_ok(sip_parse(str_c(t.text), false, &t.m, &e));
+    free(people);
+    return teardown(state);
 }
 
-static uint64_t refusals(const struct fixture *x)
+static void alice_is(struct fixture *x, const char *role, const char *numbers)
+{
+    person("alice@example.com", role, numbers);
+    core_directory(x->g.core[0], people);
+}
+
+static uint64_t told(const struct fixture *x)
 {
     return x->g.counters[0].n[REASON_right_caller];
 }
 
-#define PPI(n) "P-Preferred-Identity: <sip:" n "@example.com>\r\n"
-static void users(void **state)
+/* From user part of the INVITE at the trunk; empty: none came. */
+static const char *shown(struct fixture *x)
+{
+    static char user[128];
+    const char *inv = sent(x, PBX, "INVITE ");
+    user[0] = 0;
+    if (inv)
+        (void)sscanf(strstr(inv, "\r\nFrom: "), "\r\nFrom: %*[^<]<sip:%127[^@]", user);
+    if (inv && !user[0])
+        (void)sscanf(strstr(inv, "\r\nFrom: "), "\r\nFrom: <sip:%127[^@]", user);
+    if (inv) {
+        char copy[4096];
+        (void)snprintf(copy, sizeof copy, "%s", inv);
+        answer_from(x, PBX, copy, 486, "");
+    }
+    return user;
+}
+
+static const char *prefers(const char *number)
+{
+    static char line[128];
+    (void)snprintf(line, sizeof line, "P-Preferred-Identity: <sip:%s@example.com>\r\n", number);
+    return line;
+}
+
+static const char *calls(struct fixture *x, const char *more)
+{
+    static int turn;
+    char id[16];
+    (void)snprintf(id, sizeof id, "v%d", ++turn);
+    dial_more(x, id, LOCAL, more);
+    return shown(x);
+}
+
+static void ones_own(void **state)
 {
     static const struct {
-        const char *user, *more, *shown;
-        bool replaced; /* and told in the record */
+        const char *wants, *shown;
+        unsigned told;
     } row[] = {
-        {"alice@example.com", "", "+4930100", false},
-        {"alice@example.com", PPI("alice"), "+4930100", false},
-        {"alice@example.com", PPI("+4930101"), "+4930101", false},
-        {"alice@example.com", PPI("030101"), "+4930101", false}, /* as her site writes it */
-        {"alice@example.com", PPI("004930101"), "+4930101", false},
-        {"alice@example.com", PPI("+4930200"), "+4930100", true}, /* bob's */
-        {"alice@example.com", PPI("+4930102"), "+4930100", true}, /* nobody's */
-        {"alice@example.com", PPI("+431580580"), "+4930100", true},
-        {"alice@example.com", PPI("110"), "+4930100", true},
-        {"alice@example.com", PPI("bob"), "+4930100", true},
-        {"bob@example.com", "", "+4930200", false},
-        {"carol@example.com", "", "", false}, /* she has none */
+        {"", "+4930111", 0},
+        {"+4930111", "+4930111", 0},
+        {"+4930112", "+4930112", 0},
+        {"030112", "+4930112", 0} /* as the site writes it */,
+        {"004930112", "+4930112", 0},
+        {"alice", "+4930111", 0} /* himself */,
+        {"+4930999", "+4930111", 1} /* carol's */,
+        {"+4930113", "+4930111", 1} /* nobody's */,
+        {"+49301", "+4930111", 1},
+        {"+493011", "+4930111", 1},
+        {"carol", "+4930111", 1},
+        {"0", "+4930111", 1},
     };
     struct fixture *x = *state;
-    struct str shown;
+    alice_is(x, "user", "+4930111 +4930112");
     for (size_t i = 0; i < ARRAY_LEN(row); i++) {
-        uint64_t before = refusals(x);
-        call_of(x, row[i].user, row[i].user, row[i].more);
-        enum reason why = caller_shown(&t.b, &t.m, &shown);
-        if (why != REASON_NONE || !str_eq(shown, str_c(row[i].shown)) ||
-            (t.k.shown.n > 0) != row[i].replaced ||
-            refusals(x) - before != (row[i].replaced ? 1u : 0u))
-            fail_msg("row %zu: %.*s", i, STR_ARG(shown));
+        uint64_t before = told(x);
+        assert_string_equal(calls(x, *row[i].wants ? prefers(row[i].wants) : ""), row[i].shown);
+        assert_int_equal(told(x) - before, row[i].told);
     }
+    /* An assertion is a peer's to make: of a user it is nothing. */
+    assert_string_equal(calls(x, "P-Asserted-Identity: <sip:+4930999@example.com>\r\n"),
+                        "+4930111");
+    nothing_left(x);
 }
 
-/* Nothing to show instead, or a role that does not allow it: the call does not go. */
-static void refused(void **state)
+static void strict_ones_are_refused(void **state)
 {
     struct fixture *x = *state;
-    struct str shown;
-    call_of(x, "carol@example.com", "carol@example.com", PPI("+4930100"));
-    assert_int_equal(caller_shown(&t.b, &t.m, &shown), REASON_right_caller);
-    assert_int_equal(shown.n, 0);
-    call_of(x, "nobody@example.com", "nobody@example.com", PPI("+4930100"));
-    assert_int_equal(caller_shown(&t.b, &t.m, &shown), REASON_right_caller);
-    x->g.policy.roles[0].strict_caller = true;
-    call_of(x, "alice@example.com", "alice@example.com", PPI("+4930200"));
-    assert_int_equal(caller_shown(&t.b, &t.m, &shown), REASON_right_caller);
-    call_of(x, "alice@example.com", "alice@example.com", PPI("+4930101"));
-    assert_int_equal(caller_shown(&t.b, &t.m, &shown), REASON_NONE);
-    assert_int_equal(refusals(x), 3);
-    /* a call for help is not held up by it */
-    call_of(x, "carol@example.com", "carol@example.com", PPI("+4930100"));
-    t.k.emergency = true;
-    assert_int_equal(caller_shown(&t.b, &t.m, &shown), REASON_NONE);
+    alice_is(x, "strict", "+4930111 +4930112");
+    assert_string_equal(calls(x, ""), "+4930111");
+    assert_string_equal(calls(x, prefers("+4930112")), "+4930112");
+    assert_int_equal(told(x), 0);
+    assert_string_equal(calls(x, prefers("+4930999")), "");
+    assert_non_null(sent(x, ALICE, "SIP/2.0 403 "));
+    assert_true(told(x) > 0);
+    nothing_left(x);
 }
 
-static void not_to_a_trunk(void **state)
+static void who_has_no_number(void **state)
 {
     struct fixture *x = *state;
-    struct str shown = STR("x");
-    call_of(x, "alice@example.com", "alice@example.com", PPI("+4930200"));
-    t.b.peer = POLICY_NONE;
-    assert_int_equal(caller_shown(&t.b, &t.m, &shown), REASON_NONE);
-    assert_int_equal(shown.n, 0);
-    t.b.peer = 0;
+    alice_is(x, "user", "");
+    assert_string_equal(calls(x, ""), "alice"); /* no number at all */
+    assert_string_equal(calls(x, prefers("alice")), "alice");
+    assert_int_equal(told(x), 0);
+    assert_string_equal(calls(x, prefers("+4930999")), "");
+    assert_non_null(sent(x, ALICE, "SIP/2.0 403 "));
+    /* To a PBX of our own anything may be said. */
     x->g.policy.peers[0].trunk = 0;
-    assert_int_equal(caller_shown(&t.b, &t.m, &shown), REASON_NONE);
-    assert_int_equal(shown.n, 0);
-    assert_int_equal(refusals(x), 0);
+    assert_string_equal(calls(x, prefers("+4930999")), "alice");
+    nothing_left(x);
 }
 
-/* A PBX shows what it was granted; where nothing is named it is believed. */
-static void peers(void **state)
+static void a_call_for_help_leaves(void **state)
 {
     struct fixture *x = *state;
-    struct policy_peer *p = &x->g.policy.peers[0];
-    struct str shown;
-    call_of(x, NULL, "+4930555@198.51.100.10", "");
-    assert_int_equal(caller_shown(&t.b, &t.m, &shown), REASON_NONE);
-    assert_int_equal(shown.n, 0);
-    p->n_callers = 2;
-    p->callers[0] = test_text(&x->g.policy, "+49305XX");
-    p->callers[1] = test_text(&x->g.policy, "+4930500");
-    call_of(x, NULL, "+4930555@198.51.100.10", "");
-    assert_int_equal(caller_shown(&t.b, &t.m, &shown), REASON_NONE);
-    assert_str(shown, "+4930555");
-    call_of(x, NULL, "030555@198.51.100.10", "");
-    assert_int_equal(caller_shown(&t.b, &t.m, &shown), REASON_NONE);
-    assert_str(shown, "+4930555");
-    call_of(x, NULL, "anonymous@anonymous.invalid", /* what it asserts goes before From */
-            "P-Asserted-Identity: <sip:+4930556@198.51.100.10>\r\n");
-    assert_int_equal(caller_shown(&t.b, &t.m, &shown), REASON_NONE);
-    assert_str(shown, "+4930556");
-    assert_int_equal(t.k.shown.n, 0);
-    assert_int_equal(refusals(x), 0);
-    static const char *const foreign[] = {"+49305555@198.51.100.10", "+4930655@198.51.100.10",
-                                          "+431580580@198.51.100.10", "bob@198.51.100.10"};
-    for (size_t i = 0; i < ARRAY_LEN(foreign); i++) {
-        call_of(x, NULL, foreign[i], "");
-        assert_int_equal(caller_shown(&t.b, &t.m, &shown), REASON_NONE);
-        assert_str(shown, "+4930500"); /* the one number that is whole */
-        assert_str(t.k.shown, "+4930500");
-        assert_int_equal(refusals(x), i + 1);
+    alice_is(x, "strict", "+4930111");
+    dial_more(x, "help1", "sip:112@example.com", prefers("+4930999"));
+    assert_true(*shown(x));
+    dial_more(x, "help2", "sip:112@example.com", prefers("+4930111"));
+    assert_string_equal(shown(x), "+4930111");
+    nothing_left(x);
+}
+
+/* --- a PBX --- */
+
+static const char *pbx_calls(struct fixture *x, const char *from, const char *asserts)
+{
+    static int turn;
+    struct flow f = flow_of(GRANTER, LISTEN_IN_UDP);
+    char id[16], who[128], more[256] = "Contact: <sip:p@198.51.100.60:5060>\r\n";
+    (void)snprintf(id, sizeof id, "g%d", ++turn);
+    (void)snprintf(who, sizeof who, "<sip:%s@198.51.100.60>;tag=g", from);
+    if (*asserts)
+        (void)snprintf(more, sizeof more,
+                       "Contact: <sip:p@198.51.100.60:5060>\r\nP-Asserted-Identity: "
+                       "<sip:%s@198.51.100.60>\r\n",
+                       asserts);
+    message(x, &f,
+            request("INVITE", "sip:030123456@" TEST_INSIDE, who, "<sip:030123456@" TEST_INSIDE ">",
+                    id, 1, more, SDP_P));
+    return shown(x);
+}
+
+static void grant(struct fixture *x, const char *pattern)
+{
+    struct policy_peer *p = &x->g.policy.peers[1];
+    p->callers[p->n_callers++] = test_text(&x->g.policy, pattern);
+}
+
+static void what_a_pbx_was_granted(void **state)
+{
+    static const struct {
+        const char *from, *asserts, *shown;
+        unsigned told;
+    } row[] = {
+        {"+493077712", "", "+493077712", 0},
+        {"03077712", "", "+493077712", 0},
+        {"200", "+493077712", "+493077712", 0}, /* what it asserts counts for more */
+        {"+493077712", "+4930999", "+493012345", 1},
+        {"+4930777123", "", "+493012345", 1}, /* one digit more, one less */
+        {"+49307771", "", "+493012345", 1},
+        {"+4940", "", "+4940", 0},
+        {"200", "", "+493012345", 1},
+        {"anonymous", "", "anonymous", 1}, /* hidden it stays */
+    };
+    struct fixture *x = *state;
+    alice_is(x, "user", "");
+    assert_string_equal(pbx_calls(x, "+4930999", ""), "+4930999"); /* nothing named: believed */
+    grant(x, "+4930777XX");
+    grant(x, "+493012345");
+    grant(x, "+494.");
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        uint64_t before = told(x);
+        assert_string_equal(pbx_calls(x, row[i].from, row[i].asserts), row[i].shown);
+        assert_int_equal(told(x) - before, row[i].told);
     }
-    p->n_callers = 1; /* a pattern is no number to show instead */
-    call_of(x, NULL, foreign[1], "");
-    assert_int_equal(caller_shown(&t.b, &t.m, &shown), REASON_right_caller);
+    nothing_left(x);
 }
 
-static void no_memory(void **state)
+static void patterns_alone_replace_nothing(void **state)
 {
     struct fixture *x = *state;
-    struct str shown;
-    call_of(x, "alice@example.com", "alice@example.com", "");
-    arena_init_fixed(&t.k.text, t.kept, 0);
-    assert_int_equal(caller_shown(&t.b, &t.m, &shown), REASON_capacity_memory);
+    alice_is(x, "user", "");
+    grant(x, "+4930777XX");
+    assert_string_equal(pbx_calls(x, "+493077712", ""), "+493077712");
+    assert_string_equal(pbx_calls(x, "+4930999", ""), "");
+    assert_true(told(x) > 0);
+    nothing_left(x);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup_numbers, teardown)
 int main(void)
 {
-    const struct CMUnitTest tests[] = {T(users), T(refused), T(not_to_a_trunk), T(peers),
-                                       T(no_memory)};
+#define T(name) cmocka_unit_test_setup_teardown(name, caller_setup, caller_teardown)
+    const struct CMUnitTest tests[] = {
+        T(ones_own),
+        T(strict_ones_are_refused),
+        T(who_has_no_number),
+        T(a_call_for_help_leaves),
+        T(what_a_pbx_was_granted),
+        T(patterns_alone_replace_nothing),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
