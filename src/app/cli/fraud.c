@@ -402,8 +402,9 @@ static int replay(struct cli *c)
         return EXIT_REFUSED;
     }
     if (r.bad)
-        (void)fprintf(stderr, "ringwall fraud: %s:%u: %s cannot be read; %llu such lines\n",
-                      c->words[1], r.bad_line, r.bad_why, (unsigned long long)r.bad);
+        (void)fprintf(stderr,
+                      "ringwall fraud: %s:%u: %s (column %u) cannot be read; %llu such lines\n",
+                      c->words[1], r.bad_line, r.bad_why, r.bad_column, (unsigned long long)r.bad);
     json_t *a = judged(&r, config, progress), *b = NULL;
     if (a && c->against)
         b = judged(&r, c->against, progress);

@@ -25,10 +25,20 @@ static const char *const NAMES[C_COUNT] = {
     "to_e164",     "class",          "trunk",          "seconds", "code",
     "price_micro", "source_country", "transferred_by", "label"};
 
-/* One field, quotes taken out in place; *at behind its comma or at its line's end. */
-static struct str field(char *p, size_t n, size_t *at, bool *ret_last)
+struct text {
+    char *p;
+    size_t n, at;
+    uint32_t line; /* of at */
+    bool last;     /* the field before at was the last of its record */
+    bool open;     /* and its quote does not end */
+};
+
+/* One field, quotes taken out in place; at then is behind its comma or at its line's end. */
+static struct str field(struct text *t)
 {
-    size_t i = *at, w = i, from = i;
+    char *p = t->p;
+    size_t n = t->n;
+    size_t i = t->at, w = i, from = i;
     bool quoted = i < n && p[i] == '"';
     i += quoted;
     while (i < n) {
@@ -42,10 +52,13 @@ static struct str field(char *p, size_t n, size_t *at, bool *ret_last)
         } else if (!quoted && (p[i] == ',' || p[i] == '\n')) {
             break;
         }
+        t->line += p[i] == '\n';
         p[w++] = p[i++];
     }
-    *ret_last = i >= n || p[i] == '\n';
-    *at = i < n ? i + 1 : n;
+    t->open = quoted;
+    t->last = i >= n || p[i] == '\n';
+    t->line += i < n && p[i] == '\n';
+    t->at = i < n ? i + 1 : n;
     struct str s = str_trim(str_of(p + from, w - from));
     return s.n > 1 && s.p[0] == '\'' && strchr("=+-@", s.p[1]) ? str_skip(s, 1) : s;
 }
@@ -82,24 +95,31 @@ static bool instant(struct str s, int64_t *ret_us)
     return true;
 }
 
-static const char *record(const struct str f[C_COUNT], struct record *x)
+static const char *const WRONG[C_COUNT] = {[C_START] = "the time of start",
+                                           [C_ANSWER] = "the time of answer",
+                                           [C_SECONDS] = "seconds",
+                                           [C_PRICE] = "price_micro",
+                                           [C_CODE] = "code"};
+
+/* C_COUNT, or the column that cannot be read. */
+static enum column record(const struct str f[C_COUNT], struct record *x)
 {
     uint64_t v;
     if (!instant(f[C_START], &x->start_us))
-        return "the time of start";
+        return C_START;
     if (f[C_ANSWER].n && !instant(f[C_ANSWER], &x->answer_us))
-        return "the time of answer";
+        return C_ANSWER;
     if (f[C_SECONDS].n && str_u32(f[C_SECONDS], 10000000, &x->seconds) != OK)
-        return "seconds";
+        return C_SECONDS;
     if (f[C_PRICE].n) {
         if (str_u64(f[C_PRICE], INT64_MAX / 1024, &v) != OK)
-            return "price_micro";
+            return C_PRICE;
         x->price_micro = (int64_t)v;
         x->priced = true;
     }
     if (f[C_CODE].n) {
         if (str_u64(f[C_CODE], 699, &v) != OK)
-            return "code";
+            return C_CODE;
         x->code = (uint16_t)v;
     }
     struct str l = f[C_LABEL];
@@ -112,15 +132,15 @@ static const char *record(const struct str f[C_COUNT], struct record *x)
     x->trunk = f[C_TRUNK];
     x->source_country = f[C_SOURCE];
     x->transferred_by = f[C_BY];
-    return NULL;
+    return C_COUNT;
 }
 
-static bool head(char *p, size_t n, size_t *at, uint8_t ret_map[COLUMNS], bool *ret_labels)
+static bool head(struct text *t, uint8_t ret_map[COLUMNS], bool *ret_labels)
 {
-    bool last = false, have[C_COUNT] = {false};
+    bool have[C_COUNT] = {false};
     memset(ret_map, C_COUNT, COLUMNS);
-    for (unsigned i = 0; !last && i < COLUMNS; i++) {
-        struct str s = field(p, n, at, &last);
+    for (unsigned i = 0; !t->last && i < COLUMNS; i++) {
+        struct str s = field(t);
         for (unsigned k = 0; k < C_COUNT; k++)
             if (str_ieq(s, str_c(NAMES[k]))) {
                 ret_map[i] = (uint8_t)k;
@@ -128,7 +148,7 @@ static bool head(char *p, size_t n, size_t *at, uint8_t ret_map[COLUMNS], bool *
             }
     }
     *ret_labels = have[C_LABEL];
-    return last && have[C_START] && (have[C_TO] || have[C_E164]);
+    return t->last && !t->open && have[C_START] && (have[C_TO] || have[C_E164]);
 }
 
 static int by_start(const void *a, const void *b)
@@ -153,34 +173,61 @@ static bool push(struct records *r, const struct record *x)
     return true;
 }
 
+static void wrong(struct records *r, uint32_t line, uint32_t column, const char *why)
+{
+    if (r->bad++)
+        return;
+    r->bad_line = line;
+    r->bad_column = column;
+    r->bad_why = why;
+}
+
+/* The next record's fields by column; false: an empty line. */
+static bool fields(struct text *t, const uint8_t map[COLUMNS], struct str ret_f[C_COUNT])
+{
+    bool any = false;
+    t->last = false;
+    for (unsigned i = 0; !t->last; i++) {
+        struct str s = field(t);
+        any |= s.n > 0;
+        if (i < COLUMNS && map[i] < C_COUNT)
+            ret_f[map[i]] = s;
+    }
+    return any;
+}
+
+static uint32_t place_of(const uint8_t map[COLUMNS], enum column c)
+{
+    for (uint32_t i = 0; i < COLUMNS; i++)
+        if (map[i] == c)
+            return i + 1;
+    return 0;
+}
+
 enum err records_read(char *text, size_t n, struct records *ret_r, FILE *progress)
 {
     struct records r = {0};
     uint8_t map[COLUMNS];
-    size_t at = n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
-    if (!head(text, n, &at, map, &r.labels))
+    struct text t = {.p = text, .n = n, .line = 1};
+    t.at = n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+    if (!head(&t, map, &r.labels))
         return ERR_SYNTAX;
-    for (uint32_t line = 2; at < n; line++) {
+    for (uint64_t count = 1; t.at < n; count++) {
         struct str f[C_COUNT] = {{0}};
-        struct record x = {.line = line};
-        bool last = false, any = false;
-        for (unsigned i = 0; !last; i++) {
-            struct str s = field(text, n, &at, &last);
-            any |= s.n > 0;
-            if (i < COLUMNS && map[i] < C_COUNT)
-                f[map[i]] = s;
-        }
-        const char *why = any ? record(f, &x) : NULL;
-        if (why && !r.bad++) {
-            r.bad_line = line;
-            r.bad_why = why;
-        }
-        if (any && !why && !push(&r, &x)) {
+        struct record x = {.line = t.line};
+        if (!fields(&t, map, f))
+            continue;
+        enum column bad = t.open ? C_COUNT : record(f, &x);
+        if (t.open) {
+            wrong(&r, x.line, 0, "the end of a quote");
+        } else if (bad != C_COUNT) {
+            wrong(&r, x.line, place_of(map, bad), WRONG[bad]);
+        } else if (!push(&r, &x)) {
             records_free(&r);
             return ERR_SYSTEM;
         }
-        if (progress && line % 100000 == 0)
-            (void)fprintf(progress, "\r%u lines", line);
+        if (progress && count % 100000 == 0)
+            (void)fprintf(progress, "\r%llu records", (unsigned long long)count);
     }
     if (r.n)
         qsort(r.v, r.n, sizeof *r.v, by_start);
