@@ -174,8 +174,7 @@ static enum err read_one(struct countries *c, const struct str f[4])
 {
     uint64_t when;
     uint16_t code = country_code(f[1]);
-    if (!code || str_find(f[0], '\0') < f[0].n || str_u64(f[2], INT64_MAX, &when) != OK ||
-        f[3].n > COUNTRY_BY_MAX)
+    if (!code || str_u64(f[2], INT64_MAX, &when) != OK || f[3].n > COUNTRY_BY_MAX)
         return ERR_SYNTAX;
     return countries_allow(c, f[0], code, f[3], (struct wall){(int64_t)when});
 }

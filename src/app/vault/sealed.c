@@ -56,6 +56,8 @@ enum err sealed_open(struct sealed *s, struct str file, struct str kind)
         return broken(s, "this is not such a file");
     if (!str_eq(version, STR("1")))
         return broken(s, "written by another version of Ringwall");
+    if (str_find(file, '\0') < file.n)
+        return broken(s, "a zero byte, which no text of ours has");
     if (file.p[file.n - 1] != '\n')
         return broken(s, "the end of the file is missing");
     struct str lines = str_head(file, file.n - 1);

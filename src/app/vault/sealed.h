@@ -16,7 +16,8 @@ struct sealed {
     uint32_t count, line; /* records promised; number of the line last read, from 1 */
     const char *why;      /* after an error: what is wrong, static text */
 };
-/* ERR_SYNTAX with s->why and s->line. Borrows file. */
+/* ERR_SYNTAX with s->why and s->line; so for a zero byte, which would end a name early. Borrows
+ * file. */
 MUST_CHECK enum err sealed_open(struct sealed *s, struct str file, struct str kind);
 size_t sealed_width(const struct sealed *s); /* fields of the next record; 0: there is none */
 /* Next record cut into exactly n fields. ERR_NOT_FOUND after the last. */
