@@ -71,12 +71,12 @@ static void whose_caps(void **state)
     assert_ptr_equal(money_caps(&p, &x, LEDGER_TRUNK, 0, 0), &p.peers[0].caps);
     assert_null(money_caps(&p, &x, LEDGER_TRUNK, 0, p.n_peers));
     assert_ptr_equal(money_caps(&p, &x, LEDGER_SYSTEM, 0, POLICY_NONE), &p.system);
-    assert_null(money_caps(&p, &x, LEDGER_DEVICE, 0, 0));
     assert_null(money_caps(&p, &x, LEDGER_COUNTRY, 0, 0));
     assert_null(money_caps(&p, &x, LEDGER_PREFIX, 0, 0));
     x.role = POLICY_NONE; /* a peer's are the trunk's */
     assert_null(money_caps(&p, &x, LEDGER_IDENTITY, 0, 0));
     assert_null(money_caps(&p, &x, LEDGER_ROLE, 0, 0));
+    assert_null(money_caps(&p, &x, LEDGER_DEVICE, 0, 0));
     assert_false(money_outside(&p, 0, CLASS_INTERNAL));
     assert_true(money_outside(&p, 0, CLASS_LOCAL));
     assert_false(money_outside(&p, POLICY_NONE, CLASS_LOCAL));
