@@ -230,6 +230,13 @@ static void attached(struct engine *e)
     }
 }
 
+static void fetched(struct engine *e, enum ask_kind kind, uint32_t id, uint16_t reason)
+{
+    struct answer a = {.id = id, .kind = (uint8_t)kind, .reason = reason};
+    if (reason < REASON_COUNT)
+        core_answer(e->core, &a, e->loop.now);
+}
+
 static void channel_in(void *ctx, int fd, uint32_t events)
 {
     struct engine *e = (struct engine *)ctx;
@@ -255,20 +262,12 @@ static void channel_in(void *ctx, int fd, uint32_t events)
         case CHILD_CERT_GET:
         case CHILD_CONSULT_GET:
             break;
-        case CHILD_CERT_GOT: {
-            const struct msg_cert *got = &e->child.msg.u.cert;
-            struct answer a = {.id = got->id, .kind = ASK_CERT, .reason = got->reason};
-            if (got->reason < REASON_COUNT)
-                core_answer(e->core, &a, e->loop.now);
+        case CHILD_CERT_GOT:
+            fetched(e, ASK_CERT, e->child.msg.u.cert.id, e->child.msg.u.cert.reason);
             break;
-        }
-        case CHILD_CONSULT_GOT: {
-            const struct msg_consult *got = &e->child.msg.u.consult;
-            struct answer a = {.id = got->id, .kind = ASK_CONSULT, .reason = got->reason};
-            if (got->reason < REASON_COUNT)
-                core_answer(e->core, &a, e->loop.now);
+        case CHILD_CONSULT_GOT:
+            fetched(e, ASK_CONSULT, e->child.msg.u.consult.id, e->child.msg.u.consult.reason);
             break;
-        }
         case CHILD_DRAIN:
             e->draining = e->child.msg.u.drain.on != 0;
             e->drained_told = false;
