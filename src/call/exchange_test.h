@@ -71,6 +71,13 @@ static inline void alice_says(struct fixture *x, struct say s)
     vault(x, REASON_NONE);
 }
 
+/* And the answer begins so. */
+static inline void alice_hears(struct fixture *x, struct say s, const char *start)
+{
+    alice_says(x, s);
+    assert_non_null(sent(x, ALICE, start));
+}
+
 /* An answer without body. */
 static inline const char *answered(const char *req, const char *line, const char *tag,
                                    const char *fields)
