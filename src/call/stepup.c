@@ -55,6 +55,7 @@ static uint8_t event_type(struct str lines)
     struct str line, rest;
     while (lines.n) {
         lines = str_cut(lines, '\n', &line);
+        line = str_trim(line);
         if (str_starts(line, STR("m=")))
             break;
         if (!str_starts(line, STR("a=rtpmap:")))
@@ -109,6 +110,12 @@ static bool of_format(struct str line, uint8_t g711, uint8_t event)
     return pt == g711 || pt == event;
 }
 
+static bool audio_offered(struct str line)
+{
+    struct str port, rest = str_cut(str_skip(line, 8), ' ', &port);
+    return str_starts(line, STR("m=audio ")) && rest.n && !str_eq(port, STR("0"));
+}
+
 bool stepup_reduce(struct str sdp, struct out *o, uint8_t *ret_event)
 {
     struct str line, rest = sdp;
@@ -119,8 +126,7 @@ bool stepup_reduce(struct str sdp, struct out *o, uint8_t *ret_event)
         rest = str_cut(rest, '\n', &line);
         line = str_trim(line);
         bool media = str_starts(line, STR("m="));
-        if (media && str_starts(line, STR("m=audio ")) && g711 == NO_PT &&
-            !str_starts(line, STR("m=audio 0 "))) {
+        if (media && g711 == NO_PT && audio_offered(line)) {
             where = AUDIO;
             *ret_event = event_type(rest);
             if (!audio_put(line, *ret_event, o, &g711))
