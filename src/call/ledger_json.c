@@ -41,6 +41,20 @@ static void if_any(const struct core *c, enum ledger_kind kind, const char *key,
     row(c, kind, name, caps, o, now);
 }
 
+/* "AT", or "+8816" as a prefix has it. */
+static void places(const struct core *c, struct str name, struct out *o, struct now now)
+{
+    const struct policy *p = c->policy;
+    uint16_t country = country_parse(name);
+    if (country)
+        if_any(c, LEDGER_COUNTRY, "country", name, money_country_caps(p, country), o, now);
+    if (!str_starts(name, STR("+")))
+        return;
+    const struct policy_place *x = money_place(p, name);
+    bool same = x && x->prefix_n == name.n - 1;
+    if_any(c, LEDGER_PREFIX, "prefix", str_skip(name, 1), same ? &x->caps : NULL, o, now);
+}
+
 static void behaviour(const struct core *c, struct str name, struct out *o, struct now now)
 {
     if (!c->env.fraud)
@@ -72,6 +86,7 @@ void core_ledger_json(const struct core *c, struct str name, struct out *o, stru
         for (unsigned i = 0; i < CLASS_COUNT; i++)
             if (str_eq(number_class_name((enum number_class)i), name))
                 if_any(c, LEDGER_CLASS, "class", name, &p->class_caps[i], o, now);
+        places(c, name, o, now);
         if (x.user)
             if_any(c, LEDGER_IDENTITY, "identity", name,
                    money_caps(p, &x, LEDGER_IDENTITY, CLASS_UNKNOWN, POLICY_NONE), o, now);

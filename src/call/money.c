@@ -33,13 +33,26 @@ static void key(struct keys *x, const struct core *c, enum ledger_kind kind, str
                                            .key = ledger_key_of(&c->cfg.ledger_key, kind, name)};
 }
 
+static const struct caps *caps_of(const struct leg *b, const struct payer *who,
+                                  const struct ledger_key *v)
+{
+    const struct core *c = b->call->core;
+    if (v->kind == LEDGER_COUNTRY)
+        return money_country_caps(c->policy, b->pay.country);
+    if (v->kind != LEDGER_PREFIX)
+        return money_caps(c->policy, who, v->kind, b->pay.kind, b->peer);
+    /* What it holds there may have begun under other prefixes. */
+    const struct policy_place *x = money_place(c->policy, str_c(b->pay.number));
+    bool same = x && ledger_key_of(&c->cfg.ledger_key, LEDGER_PREFIX,
+                                   str_of(x->prefix, x->prefix_n)) == v->key;
+    return same ? &x->caps : NULL;
+}
+
 /* Caps as they are now; an emergency call has none. */
 static void cap_all(struct keys *x, const struct leg *b, const struct payer *who)
 {
-    const struct policy *p = b->call->core->policy;
     for (uint8_t i = 0; i < x->n; i++)
-        x->v[i].caps =
-            b->pay.emergency ? NULL : money_caps(p, who, x->v[i].kind, b->pay.kind, b->peer);
+        x->v[i].caps = b->pay.emergency ? NULL : caps_of(b, who, &x->v[i]);
 }
 
 static void keys_of(const struct leg *b, const struct payer *who, const struct rate *r,
@@ -61,8 +74,10 @@ static void keys_of(const struct leg *b, const struct payer *who, const struct r
     key(ret_x, c, LEDGER_CLASS, number_class_name((enum number_class)b->pay.kind));
     if (b->pay.country)
         key(ret_x, c, LEDGER_COUNTRY, str_of(country, sizeof country));
-    if (digits.n && r->prefix_n)
-        key(ret_x, c, LEDGER_PREFIX, str_head(str_skip(digits, 1), r->prefix_n));
+    const struct policy_place *place = money_place(p, digits);
+    size_t prefix_n = place ? place->prefix_n : r->prefix_n;
+    if (digits.n && prefix_n)
+        key(ret_x, c, LEDGER_PREFIX, str_head(str_skip(digits, 1), prefix_n));
     key(ret_x, c, LEDGER_TRUNK, policy_text(p, p->peers[b->peer].name));
     key(ret_x, c, LEDGER_SYSTEM, STR("system"));
     cap_all(ret_x, b, who);

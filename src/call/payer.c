@@ -55,12 +55,33 @@ const struct caps *money_caps(const struct policy *p, const struct payer *x, uin
     case LEDGER_SYSTEM:
         return &p->system;
     case LEDGER_DEVICE:
+        return x->role < p->n_roles ? &p->roles[x->role].device : NULL;
     case LEDGER_COUNTRY:
     case LEDGER_PREFIX:
     case LEDGER_KINDS:
         break;
     }
-    return NULL; /* only counted */
+    return NULL; /* money_country_caps, money_place */
+}
+
+const struct caps *money_country_caps(const struct policy *p, uint16_t country)
+{
+    for (unsigned i = 0; country && i < p->n_places; i++)
+        if (p->places[i].country == country)
+            return &p->places[i].caps;
+    return NULL;
+}
+
+const struct policy_place *money_place(const struct policy *p, struct str number)
+{
+    const struct policy_place *best = NULL;
+    for (unsigned i = 0; number.n && i < p->n_places; i++) {
+        const struct policy_place *x = &p->places[i];
+        if (x->prefix_n && (!best || x->prefix_n > best->prefix_n) &&
+            str_starts(str_skip(number, 1), str_of(x->prefix, x->prefix_n)))
+            best = x;
+    }
+    return best;
 }
 
 bool money_outside(const struct policy *p, uint8_t peer, uint8_t number_class)

@@ -14,6 +14,10 @@ struct payer money_payer(const struct gate_env *e, struct str who, struct wall n
 /* NULL: only counted. */
 const struct caps *money_caps(const struct policy *p, const struct payer *x, uint8_t kind,
                               uint8_t number_class, uint8_t peer);
+/* Those of a country; NULL: only counted. */
+const struct caps *money_country_caps(const struct policy *p, uint16_t country);
+/* The longest of the prefixes with caps that the number ("+4930123456") begins with; NULL: none. */
+const struct policy_place *money_place(const struct policy *p, struct str number);
 /* Somebody has to be paid for that: by a trunk always, by a PBX what is not its own. */
 bool money_outside(const struct policy *p, uint8_t peer, uint8_t number_class);
 struct rate money_rate(const struct gate_env *e, uint8_t peer, const struct number *to,

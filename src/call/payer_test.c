@@ -65,6 +65,7 @@ static void whose_caps(void **state)
     x.off_hours = true;
     assert_ptr_equal(money_caps(&p, &x, LEDGER_IDENTITY, 0, 0), &p.roles[1].off_caps);
     assert_ptr_equal(money_caps(&p, &x, LEDGER_ROLE, 0, 0), &p.roles[1].whole);
+    assert_ptr_equal(money_caps(&p, &x, LEDGER_DEVICE, 0, 0), &p.roles[1].device);
     assert_ptr_equal(money_caps(&p, &x, LEDGER_CLASS, CLASS_PREMIUM, 0),
                      &p.class_caps[CLASS_PREMIUM]);
     assert_null(money_caps(&p, &x, LEDGER_CLASS, CLASS_COUNT, 0));
@@ -82,6 +83,26 @@ static void whose_caps(void **state)
     assert_false(money_outside(&p, POLICY_NONE, CLASS_LOCAL));
     p.peers[0].trunk = 1;
     assert_true(money_outside(&p, 0, CLASS_INTERNAL));
+}
+
+static void of_places(void **state)
+{
+    (void)state;
+    assert_null(money_place(&p, STR("+4930123456")));
+    p.places[0] = (struct policy_place){.country = 'A' << 8 | 'T'};
+    p.places[1] = (struct policy_place){.prefix = "49", .prefix_n = 2};
+    p.places[2] = (struct policy_place){.prefix = "4930", .prefix_n = 4};
+    p.places[3] = (struct policy_place){.prefix = "493", .prefix_n = 3};
+    p.n_places = 4;
+    assert_ptr_equal(money_country_caps(&p, 'A' << 8 | 'T'), &p.places[0].caps);
+    assert_null(money_country_caps(&p, 'D' << 8 | 'E'));
+    assert_null(money_country_caps(&p, 0)); /* a prefix has none */
+    assert_ptr_equal(money_place(&p, STR("+4930123456")), &p.places[2]);
+    assert_ptr_equal(money_place(&p, STR("+4931")), &p.places[3]);
+    assert_ptr_equal(money_place(&p, STR("+49")), &p.places[1]);
+    assert_null(money_place(&p, STR("+4")));
+    assert_null(money_place(&p, STR_NONE));
+    p.n_places = 0;
 }
 
 static void prices(void **state)
@@ -204,7 +225,7 @@ static void locks(void **state)
 #define T(f) cmocka_unit_test_setup(f, setup)
 int main(void)
 {
-    const struct CMUnitTest tests[] = {T(who),          T(whose_caps), T(prices),
+    const struct CMUnitTest tests[] = {T(who),          T(whose_caps), T(of_places), T(prices),
                                        T(unknown_sums), T(reached),    T(locks)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -121,11 +121,22 @@ static bool consult_ok(const struct policy *p)
     return !c->on || (c->peer == POLICY_NONE ? c->url.len > 0 : c->peer < p->n_peers);
 }
 
+static bool places_ok(const struct policy *p)
+{
+    if (p->n_places > POLICY_PLACES)
+        return false;
+    for (unsigned i = 0; i < p->n_places; i++)
+        if (p->places[i].prefix_n > sizeof p->places[i].prefix ||
+            !p->places[i].country == !p->places[i].prefix_n)
+            return false;
+    return true;
+}
+
 static bool money_ok(const struct policy *p)
 {
     if (p->n_sites > RIGHTS_SITES || p->n_decks > RATES_DECKS ||
         !spans_ok(p, p->decks, p->n_decks) || !spans_ok(p, &p->currency, 1) ||
-        !spans_ok(p, &p->service_number, 1) || !consult_ok(p) ||
+        !spans_ok(p, &p->service_number, 1) || !consult_ok(p) || !places_ok(p) ||
         fraud_policy_valid(&p->fraud) != OK || stir_policy_valid(&p->stir) != OK ||
         !spans_ok(p, p->stir.allow, p->stir.n_allow) || !spans_ok(p, &p->stir.x5u, 1) ||
         !spans_ok(p, &p->stir.private_name, 1) || token_policy_valid(&p->tokens) != OK)

@@ -16,7 +16,7 @@
 #include "sip/flow.h"
 
 #define POLICY_MAGIC        0x5257504cu
-#define POLICY_VERSION      6u
+#define POLICY_VERSION      7u
 #define POLICY_DOMAINS      16u
 #define POLICY_LISTENERS    16u
 #define POLICY_ZONES        32u
@@ -29,6 +29,7 @@
 #define POLICY_ROLES        16u
 #define POLICY_ZONE_CODECS  16u
 #define POLICY_CALLERS      8u
+#define POLICY_PLACES       32u
 #define POLICY_TEXT         32768u
 #define POLICY_NONE         0xffu
 
@@ -168,6 +169,13 @@ struct policy_role {
     struct rights_role rights;
     struct caps caps, off_caps; /* an identity's; off hours */
     struct caps whole;          /* of all who have this role, together */
+    struct caps device;         /* of each device of theirs */
+};
+struct policy_place { /* caps of all calls to a country, or to numbers that begin so */
+    uint16_t country; /* 0: by prefix */
+    uint8_t prefix_n;
+    char prefix[NUMBER_MAX]; /* international, without '+' */
+    struct caps caps;
 };
 struct policy {
     uint32_t magic, version, bytes; /* sizeof(struct policy) */
@@ -192,6 +200,8 @@ struct policy {
     struct span currency;
     struct caps system;                  /* of the whole installation */
     struct caps class_caps[CLASS_COUNT]; /* of a class of numbers, everybody together */
+    uint8_t n_places;
+    struct policy_place places[POLICY_PLACES];
     struct fraud_policy fraud;
     struct stir_policy stir;
     struct token_policy tokens;

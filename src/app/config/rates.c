@@ -100,6 +100,63 @@ static void rd_class_caps(struct load *l, const struct field *f, struct fy_node 
     (void)map_read(l, n, f->key, classes, CLASS_COUNT, dst);
 }
 
+static void rd_prefix(struct load *l, const struct field *f, struct fy_node *n, void *dst)
+{
+    struct policy_place *x = dst;
+    struct str s;
+    if (!scalar(l, f->key, n, &s))
+        return;
+    s = str_starts(s, STR("+")) ? str_skip(s, 1) : s;
+    bool good = s.n > 0 && s.n < sizeof x->prefix;
+    for (size_t i = 0; i < s.n && good; i++)
+        good = ascii_digit(s.p[i]);
+    if (!good) {
+        problem(l, pos_of(n), "the beginning of international numbers, in quotes: \"+8816\"",
+                "%s: \"%.*s\" is no prefix", f->key, (int)MIN(s.n, 40u), s.p);
+        return;
+    }
+    x->prefix_n = (uint8_t)s.n;
+    memcpy(x->prefix, s.p, s.n);
+}
+
+static bool place_there(const struct policy *p, const struct policy_place *x)
+{
+    for (unsigned i = 0; i < p->n_places; i++) {
+        const struct policy_place *y = &p->places[i];
+        if (y->country == x->country &&
+            str_eq(str_of(y->prefix, y->prefix_n), str_of(x->prefix, x->prefix_n)))
+            return true;
+    }
+    return false;
+}
+
+static void rd_places(struct load *l, const struct field *f, struct fy_node *n, void *dst)
+{
+    static const struct field PLACE[] = {
+        {"country", rd_country, AT(policy_place, country), false, 0, 0, NULL},
+        {"prefix", rd_prefix, 0, false, 0, 0, NULL},
+        {"caps", rd_caps, AT(policy_place, caps), true, 0, 0, NULL},
+    };
+    void *it = NULL;
+    (void)dst;
+    if (!seq_open(l, f, n))
+        return;
+    for (struct fy_node *e; (e = seq_next(n, &it)) && l->p->n_places < POLICY_PLACES;) {
+        struct policy_place x = {0};
+        uint32_t errors = l->e->n_errors;
+        (void)map_read(l, e, "place", PLACE, ARRAY_LEN(PLACE), &x);
+        if (l->e->n_errors != errors)
+            continue;
+        if (!x.country == !x.prefix_n)
+            problem(l, pos_of(e), "{country: AT, caps: ...} or {prefix: \"+8816\", caps: ...}",
+                    "place: a country or a prefix");
+        else if (place_there(l->p, &x))
+            problem(l, pos_of(e), NULL, "place: it is there twice");
+        else
+            l->p->places[l->p->n_places++] = x;
+    }
+}
+
 void read_rates(struct load *l, struct fy_node *n)
 {
     static const struct field RATES[] = {
@@ -107,6 +164,7 @@ void read_rates(struct load *l, struct fy_node *n)
         {"decks", rd_decks, 0, false, 0, RATES_DECKS, NULL},
         {"caps", rd_caps, AT(policy, system), false, 0, 0, NULL},
         {"class_caps", rd_class_caps, AT(policy, class_caps), false, 0, 0, NULL},
+        {"places", rd_places, 0, false, 0, POLICY_PLACES, NULL},
     };
     (void)map_read(l, n, "rates", RATES, ARRAY_LEN(RATES), l->p);
 }

@@ -9,7 +9,7 @@
 
 /* --- sites --- */
 
-static void rd_country(struct load *l, const struct field *f, struct fy_node *n, void *dst)
+void rd_country(struct load *l, const struct field *f, struct fy_node *n, void *dst)
 {
     struct str s;
     if (!scalar(l, f->key, n, &s))
@@ -262,6 +262,7 @@ enum {
     R_CAPS,
     R_OFF_CAPS,
     R_WHOLE,
+    R_DEVICE,
     R_CALLER
 };
 static const struct word CALLER[] = {{"own", false}, {"strict", true}, {NULL, 0}};
@@ -282,6 +283,7 @@ static const struct field ROLE[] = {
     [R_CAPS] = {"caps", rd_caps, AT(policy_role, caps), false, 0, 0, NULL},
     [R_OFF_CAPS] = {"off_caps", rd_caps, AT(policy_role, off_caps), false, 0, 0, NULL},
     [R_WHOLE] = {"whole", rd_caps, AT(policy_role, whole), false, 0, 0, NULL},
+    [R_DEVICE] = {"device", rd_caps, AT(policy_role, device), false, 0, 0, NULL},
     [R_CALLER] = {"caller", rd_word, AT(policy_role, strict_caller), false, 0, 0, CALLER},
 };
 

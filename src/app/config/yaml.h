@@ -123,6 +123,7 @@ void read_authority(struct load *l, struct fy_node *n);
 void read_administrators(struct load *l, struct fy_node *n);
 void read_notify(struct load *l, struct fy_node *n);
 field_fn rd_caps;                 /* dst: struct caps, which keeps what the file does not name */
+field_fn rd_country;              /* dst: uint16_t */
 field_fn rd_access;               /* dst: struct policy_zone */
 void judge_guard(struct load *l); /* called by judge */
 void judge_stir(struct load *l);  /* called by judge */

@@ -120,6 +120,7 @@ static void role_judge(struct pair *x, const struct policy_role *a, const struct
     caps_judge(x, &a->caps, &b->caps, "an identity of role ", name);
     caps_judge(x, &a->off_caps, &b->off_caps, "an identity off hours of role ", name);
     caps_judge(x, &a->whole, &b->whole, "role ", name);
+    caps_judge(x, &a->device, &b->device, "a device of role ", name);
 }
 
 /* A role that is new is compared with what the first one, "user", may. */
@@ -135,10 +136,30 @@ static void judge_roles(struct pair *x)
     }
 }
 
+/* One that is no longer there has no caps. */
+static void judge_places(struct pair *x)
+{
+    static const struct caps none;
+    const struct policy *p = &x->a->policy, *q = &x->b->policy;
+    for (unsigned i = 0; i < p->n_places; i++) {
+        const struct policy_place *was = &p->places[i];
+        const struct caps *now = &none;
+        char country[2] = {(char)(was->country >> 8), (char)was->country};
+        struct str prefix = str_of(was->prefix, was->prefix_n);
+        for (unsigned k = 0; k < q->n_places; k++)
+            if (q->places[k].country == was->country &&
+                str_eq(str_of(q->places[k].prefix, q->places[k].prefix_n), prefix))
+                now = &q->places[k].caps;
+        caps_judge(x, &was->caps, now, was->country ? "country " : "prefix +",
+                   was->country ? str_of(country, sizeof country) : prefix);
+    }
+}
+
 static void judge_caps(struct pair *x)
 {
     const struct policy *p = &x->a->policy, *q = &x->b->policy;
     caps_judge(x, &p->system, &q->system, "the whole system", STR_NONE);
+    judge_places(x);
     for (unsigned k = 0; k < CLASS_COUNT; k++)
         caps_judge(x, &p->class_caps[k], &q->class_caps[k], "class ",
                    number_class_name((enum number_class)k));
