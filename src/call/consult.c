@@ -113,6 +113,8 @@ static void question_put(const struct call *k, struct out *o)
     out_ch(o, '{');
     out_json_ku64(o, STR("session"), k->session);
     caller_put(k, o);
+    if (k->payer.n)
+        out_json_kstr(o, STR("by"), k->payer);
     out_json_kstr(o, STR("dialled"), k->dialled);
     if (to->n)
         out_json_kstr(o, STR("callee"), str_of(to->e164, to->n));

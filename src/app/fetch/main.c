@@ -1,7 +1,7 @@
-/* ringwall-fetch: started by the monitor while a peer of the policy has a name, or the policy has
- * feeds. Looks names up and writes what it finds on the board that engines read; reads feeds and
- * gives the monitor what they name. Nothing else: it holds no secret and opens no file; what it
- * parses comes from strangers. */
+/* ringwall-fetch: started by the monitor while something of the policy is elsewhere: peers with
+ * names, feeds, signers' certificates, who is asked about calls, who is told. Looks names up and
+ * writes what it finds on boards that engines read; gives the monitor what feeds name and what it
+ * was answered. It keeps no secret and opens no file; what it parses comes from strangers. */
 #include "app/fetch/consult.h"
 #include "app/fetch/feeds.h"
 #include "app/fetch/names.h"
