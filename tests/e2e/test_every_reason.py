@@ -38,6 +38,8 @@ waivers:
 sites:
   - {{{{name: home, country: DE, area: "30"}}}}
   - {{{{name: closed, country: DE, area: "30", timezone: Etc/UTC, hours: ["{('mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun')[(time.gmtime().tm_wday + 3) % 7]} 03:00-03:01"]}}}}
+  - {{{{name: holiday, country: DE, area: "30", timezone: Etc/UTC, hours: ["mon-sun 00:00-24:00"], holidays: [{time.strftime('%Y-%m-%d', time.gmtime())}, {time.strftime('%Y-%m-%d', time.gmtime(time.time() + 86400))}]}}}}
+  - {{{{name: open, country: DE, area: "30", timezone: Etc/UTC, hours: ["mon-sun 00:00-24:00"]}}}}
 peers:
   - {{{{name: trunk, kind: trunk, zone: lan, listener: lan, address: "{L}20:5080"}}}}
   - {{{{name: gone, kind: trunk, zone: lan, listener: lan-tcp, address: "{L}29:5080", options: 5s}}}}
@@ -62,7 +64,8 @@ guard: {{{{kernel: none, mode: dry-run}}}}
 fraud: {{{{levels: {{{{log: 0, notify: 0, step-up: 0, refuse: 30, cut: 0, lock: 0}}}}}}}}
 limits: {{{{register_min: 10s, ring: 5s, connections_per_source: 1000, {{limits}}}}}}
 """
-USERS = {**{f"many{i}": "user" for i in range(17)}, "alice": "user", "bob": "user", "fay": "user", "ina": "inside", "sid": "strict", "dan": "day", "cleo": "careful", "otto": "code", "oscar": "code", "lena": "user"}
+USERS = {**{f"many{i}": "user" for i in range(17)}, "alice": "user", "bob": "user", "fay": "user", "ina": "inside", "sid": "strict", "dan": "day", "holly": "day", "olga": "day", "cleo": "careful", "otto": "code", "oscar": "code", "lena": "user"}
+SITES = {"dan": "closed", "holly": "holiday", "olga": "open"}
 LOCAL = "0301234567"
 FAMILIES = re.compile("(auth|right|fraud|stir|route|cert|tls|emergency|consult|media|capacity)_")
 
@@ -72,7 +75,7 @@ class House:
         self.g = Gateway(CONFIG, engines=1, ports="28000-28099", limits="bindings: 1, contacts_per_user: 64, subscriptions: 1, connections: 64")
         for name, role in USERS.items():
             self.g.passwords[name] = f"Test-{name}-7h3k2q9z"
-            more = ["--site", "closed"] if role == "day" else []
+            more = ["--site", SITES[name]] if name in SITES else []
             r = self.g.run("user", "add", name, "--state", self.g.state, "--role", role, "--password-stdin", *more, stdin=self.g.passwords[name] + "\n")
             assert r.returncode == 0, r.stderr
         self.g.start()
@@ -368,6 +371,24 @@ def test_reason(house, why):
         house.swept()
 
 
+def test_hours_and_holidays(house):
+    """The same role: refused outside of hours and on a holiday within hours, let out within hours; and help always."""
+    t = house.trunk()
+    for name, number, goes in (("dan", LOCAL, False), ("holly", LOCAL, False), ("olga", LOCAL, True), ("dan", "112", True), ("holly", "112", True)):
+        u, before = house.ua(name, 34), house.g.reason("right_hours")
+        c = Call(u, number, sdp(u.ip, 42000))
+        c.invite()
+        if goes:
+            t.reply(t.expect("INVITE"), 486, "Busy Here", "b1")
+            t.expect("ACK")
+        c.ack(u.expect("486" if goes else "403", skip=("100", "180")))
+        assert house.g.cdr(c.id)["reason"] == ("peer_refused" if goes else "right_hours")
+        assert house.g.reason("right_hours") == before + (not goes)
+        u.close()
+    t.silence(0.2)
+    house.swept()
+
+
 def test_no_code_in_time(house):
     x = house.asked or Asked(house)
     x.u.reply(x.u.expect("BYE", 33), 200)
@@ -400,3 +421,26 @@ def test_every_reason_has_its_test():
         if unit:
             with open(os.path.join(root, unit)) as f:
                 assert why in f.read(), (why, unit)
+
+
+FEATURES = {"TRANSFER_OUT": "test_transfer_out", "FORWARD_OUT": "test_forward_out", "ANONYMOUS": "test_anonymous"}
+# Rights whose service is not there yet: whoever brings it brings its test.
+WAITING = {"RECORD": "recording of calls", "CONFERENCE": "conferences", "VOICEMAIL_OUTCALL": "calls out of a voice mailbox"}
+
+
+def test_every_right_has_its_test():
+    """Classes are dialled one by one in test_rights.py::test_each_class; a class or feature that is new has to be in a list."""
+    import test_rights
+    here = os.path.dirname(__file__)
+    src = os.path.join(here, "..", "..", "src")
+    with open(os.path.join(src, "wire", "tel", "number.h")) as f:
+        classes = [c.lower().replace("_", "-") for c in re.findall(r"^\s+CLASS_(\w+),", f.read(), re.M) if c != "COUNT"]
+    with open(os.path.join(src, "identity", "rights.h")) as f:
+        features = re.findall(r"FEATURE_(\w+) = \d+", f.read())
+    assert len(classes) >= 11 and set(classes) == set(test_rights.NUMBERS) | {"emergency"}, classes
+    have, _ = functions(os.path.join(here, "test_rights.py"))
+    assert {"test_each_class", *FEATURES.values()} <= have
+    assert set(features) == set(FEATURES) | set(WAITING) and not set(FEATURES) & set(WAITING), features
+    used = "".join(open(f).read() for f in glob.glob(os.path.join(src, "call", "*.c")) if not f.endswith("_test.c"))
+    assert not [x for x in WAITING if "FEATURE_" + x in used], "its service is there: where is its test?"
+    assert not [x for x in FEATURES if "FEATURE_" + x not in used]
