@@ -2,7 +2,7 @@
 
 A row gives the code that is answered; the counter of that reason goes up, and where it was a call its one record says the reason.
 The last test holds the table against src/base/reasons.def: a reason of these families that is in no list fails it."""
-import ast, glob, os, re, signal, subprocess, time
+import ast, glob, os, re, signal, socket, ssl, time
 import pytest
 from gateway import Gateway, wait_for
 from test_peers import targets
@@ -30,7 +30,7 @@ zones:
   - {{{{name: phones, listeners: [udp, tcp], sources: [{P}0/24], media: rtp, nat: yes, registration: yes, services: [mwi], redirect: follow, rate_per_source: 5000}}}}
   - {{{{name: bare, listeners: [udp], sources: [{P}200/32], media: rtp, registration: yes}}}}
   - {{{{name: narrow, listeners: [udp], sources: [{P}201/32], media: rtp, registration: yes, media_kinds: [audio], codecs: [PCMA]}}}}
-  - {{{{name: secure, listeners: [tls], sources: [{P}203/32], media: srtp, registration: yes}}}}
+  - {{{{name: secure, listeners: [tls], sources: [{P}203/32], media: srtp, registration: yes, rate_per_source: 5000}}}}
   - {{{{name: lan, listeners: [lan, lan-tcp], sources: [{L}0/24], media: rtp, authenticate: no, rate_per_source: 5000}}}}
 waivers:
 """ + "".join(f"  - {{{{name: w-{z}, zone: {z}, allow: [plain-signalling, plain-media], owner: alice@example.com, reason: test, expires: 2099-01-01}}}}\n"
@@ -333,6 +333,7 @@ ELSEWHERE = {
     "capacity_transactions": "test_exhaustion.py::test_transactions",
     "capacity_ports": "test_exhaustion.py::test_ports",
     "capacity_connections_source": "test_streams.py::test_connections_per_source_are_limited_by_name",
+    "capacity_handshakes": "test_every_reason.py::test_handshakes_that_nobody_signs",
     "capacity_descriptors": "test_floods.py::test_without_descriptors_nothing_spins_and_all_comes_back",
     "route_peer_unresolved": "test_dns.py::test_naptr_srv_and_addresses_decide",
     "media_timeout": "test_timers.py::test_media_that_stops_ends_the_call",
@@ -351,7 +352,6 @@ NOT_BY_SIP = {
     "capacity_memory": ("what a call needs is bounded before its memory is", "src/call/room_test.c"),
     "capacity_upstream": ("the table is as large as that of registrations, which is full first", "src/call/upstream_test.c"),
     "capacity_ledger": ("a shard has 16384 rows and more", "src/guard/ledger_test.c"),
-    "capacity_handshakes": ("takes hundreds of handshakes within the millisecond that the vault needs", None),
 }
 
 
@@ -395,6 +395,41 @@ def test_no_code_in_time(house):
     assert 29 < time.time() - x.at < 33
     assert house.g.reason("auth_otp_time") == 1 and house.g.cdr(x.c.id)["reason"] == "auth_otp_time"
     x.talk.close(), x.u.close()
+
+
+def test_handshakes_that_nobody_signs():
+    """The vault stands still, and hundreds begin TLS: those that find no place in the queue for its signature are ended by name; then all is well."""
+    g = Gateway(CONFIG, engines=1, ports="28000-28099", limits="connections: 4000")
+    g.write(CONFIG.replace("connections_per_source: 1000", "connections_per_source: 3000"))
+    g.user("alice")
+    g.start()
+    made, vault = [], g.pids()["vault"]
+    try:
+        os.kill(vault, signal.SIGSTOP)
+        out = ssl.MemoryBIO()
+        try:
+            ssl._create_unverified_context().wrap_bio(ssl.MemoryBIO(), out, server_hostname="example.com").do_handshake()
+        except ssl.SSLWantReadError:
+            hello = out.read()
+        for _ in range(700):
+            x = socket.socket()
+            x.bind((P + "203", 0))
+            x.connect((P + "1", 5061))
+            x.send(hello)
+            made.append(x)
+        assert wait_for(lambda: g.reason("capacity_handshakes") > 0, 3), g.status()["reasons"]
+    finally:
+        os.kill(vault, signal.SIGCONT)
+        for x in made:
+            x.close()
+    try:
+        assert wait_for(lambda: g.status()["state"] == "running", 5)
+        time.sleep(1)
+        u = Ua(P + "203", 0, (P + "1", 5061), "tls", "alice", g.passwords["alice"], ca=os.path.join(g.state, "ca.pem"))
+        u.register()
+        u.close()
+    finally:
+        g.close()
 
 
 def functions(path):
