@@ -190,6 +190,7 @@ def test_a_code_opens_it(gw, trunk, phones):
     given = time.time()
     assert wait_for(lambda: countries(gw, "carol"), 3) == {"AT": "one-time code"}
     assert explain(gw, "carol", AT)["verdict"] == "pass"
+    assert "AT is open to carol@example.com by a one-time code" in open(gw.log).read()
     for _ in range(6):                              # the second call is let out at once, on both engines
         goes(c, trunk, AT)
     # another country asks again, and a wrong code opens nothing

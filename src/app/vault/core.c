@@ -281,6 +281,8 @@ static void country_opened(struct vault *v, struct str aor, uint16_t code, struc
 {
     enum err e = code ? countries_allow(&v->countries, aor, code, STR("one-time code"), now) : OK;
     v->told |= code && e == OK;
+    if (code && e == OK)
+        v->opened = *countries_find(&v->countries, aor, code);
     v->countries_full |= e == ERR_LIMIT || e == ERR_FULL;
 }
 

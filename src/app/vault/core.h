@@ -34,6 +34,7 @@ struct vault {
     struct countries countries;
     bool told;                    /* what the directory holds of these has changed */
     bool countries_full;          /* a right code's country was not kept: the user has too many */
+    struct country opened;        /* by a right code, and not yet told; code 0: none */
     struct key *keys[VAULT_KEYS]; /* NULL: not given */
     /* Of the configuration before: handshakes that began with its certificates end with its keys.
      * generation: low byte of the configuration's that keys belongs to. */

@@ -67,6 +67,7 @@ static void a_right_code_opens_the_country_that_was_called(void **state)
     (void)state;
     assert_int_equal(code("alice@example.com", false, 0, CC('A', 'T'), ""), REASON_auth_otp);
     assert_false(open(ALICE, CC('A', 'T')) || v->told);
+    assert_int_equal(v->opened.code, 0);
     assert_int_equal(code("alice@example.com", true, 0, 0, ""), REASON_NONE); /* no first country */
     assert_int_equal(v->countries.n, 0);
     assert_false(v->told);
@@ -75,6 +76,8 @@ static void a_right_code_opens_the_country_that_was_called(void **state)
     assert_int_equal(code("alice@example.com", true, 1, CC('A', 'T'), ""), REASON_NONE);
     assert_true(open(ALICE, CC('A', 'T')) && v->told && v->countries.changed);
     assert_string_equal(countries_find(&v->countries, ALICE, CC('A', 'T'))->by, "one-time code");
+    assert_int_equal(v->opened.code, CC('A', 'T'));
+    assert_string_equal(v->opened.aor, "alice@example.com");
     assert_int_equal(countries_find(&v->countries, ALICE, CC('A', 'T'))->when.us, now.wall.us);
     assert_int_equal(code("bob@example.com", true, 1, CC('A', 'T'), ""), REASON_auth_otp);
     assert_int_equal(v->countries.n, 1);

@@ -267,6 +267,16 @@ static void look(struct service *s)
         s->over = true;
 }
 
+/* An administrator's word stands in the audit; this one in the log. */
+static void tell_opened(struct service *s)
+{
+    char cc[COUNTRY_TEXT];
+    country_text(s->v->opened.code, cc);
+    child_note(&s->c, SEV_NOTICE, "vault: %s is open to %s by a one-time code", cc,
+               s->v->opened.aor);
+    s->v->opened.code = 0;
+}
+
 /* Answers up to BATCH questions of one engine; how many there were. */
 static uint32_t serve(struct service *s, uint8_t engine)
 {
@@ -299,6 +309,8 @@ static uint32_t serve(struct service *s, uint8_t engine)
         if (!vault_knows(s->v, &q)) /* the monitor told us before it told the engine */
             look(s);
         vault_answer(s->v, &env, &q, &a);
+        if (s->v->opened.code)
+            tell_opened(s);
         if (child_put(&s->c.answer[engine], &a, answer_size(&a)) == OK)
             stat_add(s->c.stats, STAT_answers, 1);
         else
