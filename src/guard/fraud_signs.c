@@ -9,6 +9,8 @@
 #define COLD_US      (7 * DAY_US)
 #define NEW_DAYS     30u /* a country is new to somebody for so long */
 #define NEW_STEP_S   2400u
+#define AGAIN_S      300u /* long talks, on one more day, where at most so many here ever talked */
+#define AGAIN_KNOWN  4u
 #define MINUTE_US    (HOUR_US / 60)
 #define OPEN_MINUTES 480u
 
@@ -342,6 +344,9 @@ static void learn(struct at *a)
         }
     }
     if (c) {
+        if (c->last && c->last != day && a->day - c->day < NEW_DAYS && a->e->seconds > AGAIN_S &&
+            a->known <= AGAIN_KNOWN)
+            add(a, SIGN_PUMPING, 40);
         c->last = day;
         c->seconds = MIN(c->seconds + a->e->seconds, UINT32_MAX / 2);
         /* much talk to where hardly anybody here called before */

@@ -114,6 +114,29 @@ static void a_call_back_is_refused_but_nobody_locked(void **st)
     assert_true(v.act < FRAUD_STEP_UP);
 }
 
+/* A long talk a day, always to the same country that nobody here knows: each is usual for its day.
+ */
+static void a_talk_a_day_adds_up(void **st)
+{
+    struct rig *g = *st;
+    settle(g);
+    fraud_release(g->f, 7);
+    g->f->acted[FRAUD_LOCK] = 0;
+    uint8_t worst = 0;
+    uint32_t days = 0;
+    for (; days < 15 && worst < FRAUD_LOCK; days++, g->now_us += DAY_US) {
+        worst = MAX(worst, call(g, "+35569123456", CLASS_INTERNATIONAL, 0x414c, 450).act);
+        if (g->f->acted[FRAUD_LOCK]) /* when its end is told */
+            worst = FRAUD_LOCK;
+    }
+    assert_in_range(days, 4, 14);
+    g->f->acted[FRAUD_LOCK] = 0; /* and short ones do not */
+    fraud_release(g->f, 7);
+    for (days = 0; days < 15; days++, g->now_us += DAY_US)
+        call(g, "+21671123456", CLASS_INTERNATIONAL, 0x544e, 120);
+    assert_int_equal(g->f->acted[FRAUD_LOCK], 0);
+}
+
 static void two_places_at_once(void **st)
 {
     struct rig *g = *st;
@@ -274,6 +297,7 @@ int main(void)
         T(one_call_to_a_new_country_is_noted_only),
         T(calls_at_night_to_an_ill_range_lock),
         T(a_call_back_is_refused_but_nobody_locked),
+        T(a_talk_a_day_adds_up),
         T(two_places_at_once),
         T(signs_that_are_off_do_not_score),
         T(dry_run_says_so),
