@@ -3,18 +3,23 @@
 
 #define LEAD_S 15u /* before what is reserved has run out: time to reserve more, or to warn */
 
+/* Field by field: what lies between them is zero, for policies are compared as bytes and shared. */
+static void caps_put(struct caps *c, uint16_t attempts_min, uint32_t call_s, int64_t hour,
+                     int64_t day)
+{
+    memset(c, 0, sizeof *c);
+    c->calls = 2;
+    c->attempts_min = attempts_min;
+    c->call_s = call_s;
+    c->call_micro = c->micro[SPAN_HOUR] = hour;
+    c->micro[SPAN_DAY] = day;
+    c->micro[SPAN_MONTH] = INT64_C(200000000);
+}
+
 void caps_default(struct caps *c, struct caps *off)
 {
-    *c = (struct caps){.calls = 2,
-                       .attempts_min = 10,
-                       .call_s = 4 * 3600,
-                       .call_micro = INT64_C(10000000),
-                       .micro = {INT64_C(10000000), INT64_C(20000000), INT64_C(200000000)}};
-    *off = (struct caps){.calls = 2,
-                         .attempts_min = 5,
-                         .call_s = 3600,
-                         .call_micro = INT64_C(3000000),
-                         .micro = {INT64_C(3000000), INT64_C(5000000), INT64_C(200000000)}};
+    caps_put(c, 10, 4 * 3600, INT64_C(10000000), INT64_C(20000000));
+    caps_put(off, 5, 3600, INT64_C(3000000), INT64_C(5000000));
 }
 
 uint64_t ledger_key_of(const struct sipkey *k, enum ledger_kind kind, struct str name)

@@ -108,5 +108,7 @@ void rights_role_default(struct rights_role *r)
 {
     uint16_t open = BIT(CLASS_INTERNAL) | BIT(CLASS_EMERGENCY) | BIT(CLASS_LOCAL) |
                     BIT(CLASS_NATIONAL) | BIT(CLASS_TOLL_FREE) | BIT(CLASS_MOBILE);
-    *r = (struct rights_role){.classes = open, .off_classes = open, .step_up_country = true};
+    memset(r, 0, sizeof *r); /* and what lies between: policies are compared as bytes */
+    r->classes = r->off_classes = open;
+    r->step_up_country = true;
 }
