@@ -191,6 +191,23 @@ static void passed_over_put(const struct asked *x, struct out *o)
     out_ch(o, ']');
 }
 
+/* Who has a word in it before it leaves. */
+static void consult_put(const struct asked *x, struct out *o)
+{
+    const struct policy *p = x->c->policy;
+    const struct policy_consult *c = &p->consult;
+    if (!c->on || x->r.emergency || !x->r.route || !called_trunk(p, x->r.route))
+        return;
+    out_json_key(o, STR("asks"));
+    out_ch(o, '{');
+    if (c->peer == POLICY_NONE)
+        out_json_kstr(o, STR("url"), policy_text(p, c->url));
+    else
+        out_json_kstr(o, STR("peer"), policy_text(p, p->peers[c->peer].name));
+    out_json_kstr(o, STR("fails"), c->fails_open ? STR("pass") : STR("refuse"));
+    out_ch(o, '}');
+}
+
 static void number_put(const struct asked *x, struct out *o)
 {
     const struct number *n = &x->r.number_to;
@@ -359,6 +376,7 @@ static void told(struct asked *x, struct out *o)
     gates_put(x, o);
     route_put(x, o);
     passed_over_put(x, o);
+    consult_put(x, o);
     price_put(x, o);
     if (user)
         caps_put(x, &pays, o);

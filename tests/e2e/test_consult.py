@@ -182,6 +182,12 @@ def test_its_answers(own, judge, net):
     assert goes(a, net, "112") == "first", "a call for help is not asked about"
     assert goes(a, net, "77") == "pbx", "nor is one that stays inside"
     assert len(judge.asked) == asked
+    for number, asks in ((NUMBER, {"url": f"https://localhost:{judge.port}/calls?from=gw", "fails": "refuse"}), ("112", None), ("77", None)):
+        r = g.run("explain", "--as", "alice", "--to", number, "--config", g.config, "--state", g.state, "--json")
+        assert r.returncode == 0 and json.loads(r.stdout).get("asks") == asks, r.stdout + r.stderr
+    assert len(judge.asked) == asked, "who explains asks nobody"
+    r = g.run("explain", "--as", "alice", "--to", NUMBER, "--config", g.config, "--state", g.state)
+    assert "first; without an answer: refuse" in r.stdout, r.stdout
 
 
 @pytest.mark.parametrize("fails", ["refuse", "pass"])

@@ -95,6 +95,17 @@ static void passed_over_show(FILE *to, const json_t *d)
     }
 }
 
+static void asks_show(FILE *to, const json_t *a)
+{
+    char text[500];
+    const char *who = a ? (member(a, "url") ? member(a, "url") : member(a, "peer")) : NULL;
+    if (!who)
+        return;
+    (void)snprintf(text, sizeof text, "%.400s first; without an answer: %s", who,
+                   member(a, "fails") ? member(a, "fails") : "?");
+    row(to, "asks", text);
+}
+
 static void price_show(FILE *to, const json_t *p)
 {
     char text[240], a[32], b[32];
@@ -176,6 +187,7 @@ void show_explain_call(FILE *to, const struct cli *c, const json_t *d)
     gates_show(to, d);
     route_show(to, json_object_get(d, "route"));
     passed_over_show(to, d);
+    asks_show(to, json_object_get(d, "asks"));
     price_show(to, json_object_get(d, "price"));
     caps_show(to, json_object_get(d, "caps"));
     if (!by)
