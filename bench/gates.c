@@ -19,6 +19,7 @@
 #define BANNED  1000u
 #define ABROAD  ((uint32_t)ARRAY_LEN(COUNTRY))
 
+static const char ISO[] = "FRGBGRESNLBEHUCHPLDESENOJPCNINAU";
 static const unsigned COUNTRY[] = {33, 44, 39, 34, 31, 32, 43, 41, 48, 49, 46, 47, 81, 86, 91, 61};
 
 enum step {
@@ -177,7 +178,7 @@ static void money(struct policy *p)
     struct policy_role *o = &p->roles[p->n_roles++];
     *o = (struct policy_role){
         .name = text_of(p, "user"), .outbound = true, .caps = wide(), .off_caps = wide()};
-    o->whole = wide();
+    o->whole = o->device = wide();
     o->rights = (struct rights_role){.classes = (1u << CLASS_COUNT) - 1,
                                      .off_classes = (1u << CLASS_COUNT) - 1,
                                      .n_countries = RIGHTS_ALL,
@@ -196,6 +197,9 @@ static void money(struct policy *p)
     p->system = wide();
     for (unsigned i = 0; i < CLASS_COUNT; i++)
         p->class_caps[i] = wide();
+    for (unsigned i = 0; i < ABROAD; i++)
+        p->places[p->n_places++] = (struct policy_place){
+            .country = (uint16_t)(ISO[2 * i] << 8 | ISO[2 * i + 1]), .caps = wide()};
     fraud_policy_default(&p->fraud);
     memset(p->fraud.level, 0, sizeof p->fraud.level);
 }
