@@ -261,39 +261,70 @@ static void the_caller_leaves(void **state)
     nothing_left(x);
 }
 
-/* Who redirects names other numbers: each is asked about, and who is to blame is said. */
-static void where_it_is_sent_on(void **state)
+/* The PBX calls alice, who names two numbers. */
+static void sent_on(struct fixture *x)
 {
-    struct fixture *x = *state;
     struct flow f = flow_of(ALICE, LISTEN_OUT_UDP);
-    struct ask q;
-    char invite[4096], text[4096];
+    char invite[4096], text[4096], rest[4096];
     judged(&x->g.policy, BY_HTTP, false);
     x->g.policy.zones[ZONE_PHONES].redirect = true;
     register_alice(x);
     ring_alice(x, invite, sizeof invite);
     (void)snprintf(text, sizeof text, "%s", answer(invite, 302, "a1", "0301111@example.com", ""));
-    char *second = strstr(text, "Contact: <sip:0301111@example.com>"), rest[4096];
+    char *second = strstr(text, "Contact: <sip:0301111@example.com>");
     assert_non_null(second);
     (void)snprintf(rest, sizeof rest, "%s", second);
     (void)snprintf(second, sizeof text - (size_t)(second - text),
                    "Contact: <sip:0302222@example.com>;q=0.5\r\n%s", rest);
     message(x, &f, text);
-    assert_true(asked(x, &q));
-    struct str body = span_str(str_of(q.text, q.n), q.user);
+}
+
+static void asked_about(struct fixture *x, struct ask *q, const char *number)
+{
+    char want[64];
+    assert_true(asked(x, q));
+    struct str body = span_str(str_of(q->text, q->n), q->user);
+    (void)snprintf(want, sizeof want, "\"dialled\":\"%s\"", number);
+    assert_true(str_search(body, str_c(want)) < body.n);
     assert_true(str_search(body, STR("\"peer\":\"pbx\",")) < body.n);
     assert_true(str_search(body, STR("\"by\":\"alice@example.com\"")) < body.n);
-    assert_true(str_search(body, STR("\"dialled\":\"0301111\"")) < body.n);
+}
+
+/* Each number is asked about, and who is to blame is said. */
+static void where_it_is_sent_on(void **state)
+{
+    struct fixture *x = *state;
+    struct ask q;
+    char text[4096];
+    sent_on(x);
+    asked_about(x, &q, "0301111");
     say(x, &q, REASON_NONE);
     const char *inv = sent(x, PBX, "INVITE sip:0301111@");
     assert_non_null(inv);
     (void)snprintf(text, sizeof text, "%s", inv);
     answer_from(x, PBX, text, 486, "");
-    assert_true(asked(x, &q));
-    body = span_str(str_of(q.text, q.n), q.user);
-    assert_true(str_search(body, STR("\"dialled\":\"0302222\"")) < body.n);
+    asked_about(x, &q, "0302222");
     say(x, &q, REASON_fraud_asked);
     assert_null(sent(x, PBX, "INVITE "));
+    assert_int_equal(core_usage(x->g.core[0]).calls, 0);
+    nothing_left(x);
+}
+
+/* A no to one number is not one to the next. */
+static void a_no_to_the_first(void **state)
+{
+    struct fixture *x = *state;
+    struct ask q;
+    char text[4096];
+    sent_on(x);
+    asked_about(x, &q, "0301111");
+    say(x, &q, REASON_fraud_asked);
+    asked_about(x, &q, "0302222");
+    say(x, &q, REASON_NONE);
+    const char *inv = sent(x, PBX, "INVITE sip:0302222@");
+    assert_non_null(inv);
+    (void)snprintf(text, sizeof text, "%s", inv);
+    answer_from(x, PBX, text, 486, "");
     assert_int_equal(core_usage(x->g.core[0]).calls, 0);
     nothing_left(x);
 }
@@ -330,7 +361,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(sip_answers),         T(nobody_waits_for_ever), T(not_about_these),
         T(what_is_asked),       T(http_answers),          T(http_waits_so_long),
-        T(where_it_is_sent_on), T(the_caller_leaves),     T(a_new_policy),
+        T(where_it_is_sent_on), T(a_no_to_the_first),     T(the_caller_leaves),
+        T(a_new_policy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

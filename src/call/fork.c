@@ -253,7 +253,8 @@ void fork_consulted(struct call *k, bool lets)
         return;
     core_count(k->core, why);
     remember(k, reason_info(why)->code, why);
-    call_step(k, CALL_EV_FAIL, NULL, NULL, why);
+    if (!redirect_next(k))
+        call_step(k, CALL_EV_FAIL, NULL, NULL, why);
 }
 
 /* What the third party says, 0: nothing. Its leg goes. */
