@@ -197,7 +197,7 @@ def test_secrets_in_no_log_and_not_in_the_engine(own):
 
 
 def read_memory(pid):
-    out = b""
+    out = bytearray()
     with open(f"/proc/{pid}/mem", "rb", 0) as mem:
         for line in open(f"/proc/{pid}/maps"):
             r, perms = line.split()[:2]
