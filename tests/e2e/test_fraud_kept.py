@@ -3,7 +3,7 @@ import json, os, signal, time
 import pytest
 from gateway import Gateway, wait_for
 from office import office
-from test_notify import Hook
+from test_notify import Hook, Mailbox
 from ua import Call, Ua, sdp
 
 GW, LAN, PHONE, TRUNK = "127.0.83.1", "127.0.84.1", "127.0.83.20", "127.0.84.10"
@@ -156,8 +156,11 @@ def test_released_and_not_locked_by_old_points():
 
 
 def test_a_lock_and_a_cut_are_told():
-    hook = Hook()
-    notify = (f'notify:\n  targets:\n    - {{{{name: hook, url: "http://127.0.0.1:{hook.port}/in", plaintext: yes, '
+    pytest.importorskip("aiosmtpd")
+    hook, box = Hook(), Mailbox()
+    notify = (f'notify:\n  targets:\n    - {{{{name: mail, smtp: "smtp://127.0.0.1:2525", starttls: no, plaintext: yes, '
+              f'from: ringwall@example.com, to: [noc@example.com], events: [fraud-lock]}}}}\n'
+              f'    - {{{{name: hook, url: "http://127.0.0.1:{hook.port}/in", plaintext: yes, '
               f'events: [fraud-lock, fraud-cut, fraud-refused]}}}}\n')
     g = made(2, notify)
     g.start()
@@ -176,11 +179,14 @@ def test_a_lock_and_a_cut_are_told():
         time.sleep(1.5)
         assert len(told("fraud-lock", ALICE)) == 1 and len(told("fraud-cut", CAROL)) == 1, hook.events()
         assert len(hook.events()) <= 8
+        assert wait_for(lambda: box.got, 5) and len(box.got) == 1
+        assert ALICE in box.got[0][2].decode() and "locked" in box.got[0][2].decode()
     finally:
         for x in (u, poor, pbx):
             x.close()
         g.close()
         hook.close()
+        box.close()
 
 
 def test_who_spends_most():
