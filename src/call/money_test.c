@@ -452,6 +452,31 @@ static void test_emergency(void **state)
     assert_int_equal(sum(x, LEDGER_SYSTEM, "system").calls, 2);
 }
 
+/* What was spent this month is not known: nothing that costs goes out, calls for help do; the month
+ * after it does not matter. */
+static void test_unknown(void **state)
+{
+    struct fixture *x = *state;
+    struct rate free_ = {.minimum_s = 60, .increment_s = 60};
+    x->g.policy.spent_unknown = x->g.now.wall;
+    dial(x, "one");
+    assert_null(sent(x, PBX, "INVITE "));
+    assert_non_null(sent(x, ALICE, "SIP/2.0 403 "));
+    assert_int_equal(x->g.counters[0].n[REASON_fraud_unknown], 1);
+    expect(x, 0, 0);
+    dial_to(x, "help", "sip:112@example.com");
+    assert_non_null(sent(x, PBX, "INVITE "));
+    assert_int_equal(money_unknown(&x->g.policy, &free_, x->g.now.wall), REASON_NONE);
+    struct rate dear = rate_of(x);
+    assert_int_equal(money_unknown(&x->g.policy, &dear, x->g.now.wall), REASON_fraud_unknown);
+    struct wall later = {x->g.now.wall.us + INT64_C(32) * 86400 * 1000000};
+    assert_int_equal(money_unknown(&x->g.policy, &dear, later), REASON_NONE);
+    x->g.policy.spent_unknown.us = 0;
+    dial(x, "two");
+    assert_non_null(sent(x, PBX, "INVITE "));
+    assert_int_equal(alices(x).calls, 1);
+}
+
 #define MONEY(t) cmocka_unit_test_setup_teardown(t, money_setup, money_teardown)
 int main(void)
 {
@@ -471,6 +496,7 @@ int main(void)
         MONEY(test_redirect),
         MONEY(test_locked),
         MONEY(test_emergency),
+        MONEY(test_unknown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
