@@ -67,6 +67,21 @@ def test_stir(g, tmp_path):
     ask(g, "stir", "key", code=2)
 
 
+def test_what_needs_a_stopped_or_a_running_gateway_says_so(tmp_path):
+    g = Gateway(config=CONFIG)
+    try:
+        for words in (["status"], ["fraud", "accept", "--reason", "x"], ["approvals"], ["reload"]):
+            r = g.run(*words, "--state", g.state)
+            assert r.returncode == 3 and "start it: ringwall run" in r.stderr, (words, r.stderr)
+        g.start()
+        accounts = tmp_path / "accounts.csv"
+        accounts.write_text("carol,Some-pass-7h3k2q9z\n")
+        r = g.run("user", "import", str(accounts), "--state", g.state)
+        assert r.returncode == 6 and "stop it first (ringwall stop)" in r.stderr, r.stderr
+    finally:
+        g.close()
+
+
 def test_secret(g):
     assert "vault:NAME" in ask(g, "secret", "set", "chat", stdin="first-9a8b7c\n")
     assert ask(g, "secret", "list") == "chat\n"

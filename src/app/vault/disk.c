@@ -60,7 +60,8 @@ enum err disk_open(struct disk *d, const char *folder)
         (void)close(fd);
         if (!held)
             return e;
-        say(d, "%s is in use: the gateway is running", folder);
+        say(d, "%s is in use: the gateway is running; for this stop it first (ringwall stop)",
+            folder);
         return ERR_EXISTS;
     }
     d->lock = fd;
