@@ -302,6 +302,14 @@ enum reason ledger_reserve(struct ledger *l, const struct ledger_key *v, uint8_t
 
 /* -- while it runs, and its end -- */
 
+/* Is so much held already, and looked at for these keys? As a call is answered, it was at set-up.
+ */
+static bool held_until(const struct ledger_hold *h, uint32_t total_s)
+{
+    return h->left_s && ledger_add32(h->spent_s, h->reserved_s) >= total_s &&
+           ledger_add64(h->spent_micro, h->reserved_micro) >= rate_price(&h->rate, total_s);
+}
+
 enum reason ledger_run(struct ledger *l, const struct ledger_key *v, uint8_t n,
                        struct ledger_hold *h, uint32_t seconds, struct wall now,
                        uint32_t *ret_next_s)
@@ -309,16 +317,19 @@ enum reason ledger_run(struct ledger *l, const struct ledger_key *v, uint8_t n,
     *ret_next_s = UINT32_MAX;
     if (!l->own || h->n == 0)
         return REASON_NONE;
+    uint32_t want = ledger_add32(seconds, LEDGER_SLICE_S);
+    bool held = held_until(h, want);
     held_ahead(l, h);
-    for (unsigned i = 0; i < n; i++)
+    for (unsigned i = 0; i < n && !held; i++)
         if (v[i].caps)
             ledger_ahead(l, v[i].key);
     struct ledger_clock c = ledger_clock_move(l->own, now);
     if (!h->began_us)
         h->began_us = ledger_add64(now.us, -(int64_t)seconds * 1000000);
     hold_spend_until(l, h, seconds, &c);
-    uint32_t want = ledger_add32(seconds, LEDGER_SLICE_S);
-    struct limit m = extend(l, h, v, n, want, &c);
+    struct limit m = {.why = REASON_NONE};
+    if (!held)
+        m = extend(l, h, v, n, want, &c);
     uint32_t total = ledger_add32(h->spent_s, h->reserved_s);
     *ret_next_s = total >= want ? total - LEAD_S : total;
     return total >= want ? REASON_NONE : m.why;
@@ -400,6 +411,7 @@ enum reason ledger_move(struct ledger *l, struct ledger_hold *h, const struct le
         return why;
     }
     hold_apart(l, &old, &to, -1, &c);
+    to.left_s = 0; /* others decide now */
     *h = to;
     return REASON_NONE;
 }
