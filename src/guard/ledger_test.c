@@ -190,6 +190,40 @@ static void cut_at_the_cap(void **state)
     }
 }
 
+/* What is held at set-up is not asked for again when the call is answered; what others take
+ * meanwhile ends it to the second all the same. Other keys, or a dearer way, are looked at. */
+static void answered_with_what_is_held(void **state)
+{
+    (void)state;
+    struct caps c = {.micro = {0, 130, 0}}, brief = {.call_s = 100}, wide = {.micro = {0, 1000, 0}};
+    struct rig g;
+    rig_up(&g, 64);
+    struct ledger_key k = key("alice", &c), other = key("bob", &brief), rich = key("carol", &wide);
+    struct ledger_hold h, second;
+    uint32_t next = 0;
+    assert_int_equal(reserve(&g.l[0], &k, 0, &h), REASON_NONE);
+    assert_int_equal(h.left_s, 130);
+    assert_int_equal(reserve(&g.l[1], &k, 5, &second), REASON_NONE);
+    assert_int_equal(ledger_run(&g.l[0], &k, 1, &h, 0, at(10), &next), REASON_NONE);
+    assert_int_equal(next, LEDGER_SLICE_S - 15);
+    assert_int_equal(sum(&g.l[0], &k, 10).micro[SPAN_DAY], 120);
+    assert_int_equal(ledger_run(&g.l[0], &k, 1, &h, next, at(10 + next), &next),
+                     REASON_fraud_money);
+    assert_int_equal(next, 70);
+    assert_int_equal(h.left_s, 70);
+    (void)ledger_release(&g.l[0], &h, 0, at(60));
+    assert_int_equal(ledger_move(&g.l[1], &second, &other, 1, at(61)), REASON_NONE);
+    assert_int_equal(ledger_run(&g.l[1], &other, 1, &second, 0, at(62), &next), REASON_NONE);
+    assert_int_equal(second.left_s, 100);
+    (void)ledger_release(&g.l[1], &second, 0, at(63));
+    assert_int_equal(reserve(&g.l[0], &rich, 64, &h), REASON_NONE);
+    h.rate.minute_micro = 120; /* the next trunk is dearer */
+    assert_int_equal(ledger_run(&g.l[0], &rich, 1, &h, 0, at(65), &next), REASON_NONE);
+    assert_int_equal(sum(&g.l[0], &rich, 65).micro[SPAN_DAY], 120);
+    (void)ledger_release(&g.l[0], &h, 0, at(66));
+    rig_down(&g);
+}
+
 static void windows_roll(void **state)
 {
     (void)state;
@@ -435,6 +469,7 @@ int main(void)
         cmocka_unit_test(each_cap),
         cmocka_unit_test(dearest_call),
         cmocka_unit_test(cut_at_the_cap),
+        cmocka_unit_test(answered_with_what_is_held),
         cmocka_unit_test(windows_roll),
         cmocka_unit_test(refused_attempts_use_up_nothing_shared),
         cmocka_unit_test(crash_counts_as_spent),
