@@ -46,10 +46,10 @@ BARS = {
     "connections refused at the door, one core": ("/s", "-", None, None, None, True),
     "TLS handshake begun and left": ("us CPU", "-", None, None, None, False),
     "reload at 1000 calls/s, longest silence": ("ms", "-", None, None, None, False),
-    **{f"gates identity, right and fraud: {u} users, {p} prefixes": ("us CPU", "-", None, 10, 5, False)
-       for u in ("1", "1 000", "100 000") for p in ("1 000", "1 000 000")},
+    **{f"gates identity, right and fraud: {u}, {p} prefixes": ("us CPU", "-", None, 10, 10, False)
+       for u in ("1 user", "1 000 users", "100 000 users") for p in ("1 000", "1 000 000")},
     "what a call holds in the ledger, to its end: 100 000 users, 1 000 000 prefixes": ("us CPU", "-", None, None, None, False),
-    **{f"ledger memory of an active identity: {n} engine{'s' if n > 1 else ''}": ("B", "-", None, 512, 256, False) for n in (1, 2, 4, 8)},
+    **{f"ledger memory of an active identity: {n} engine{'s' if n > 1 else ''}": ("B", "-", None, 512, 512, False) for n in (1, 2, 4, 8)},
 }
 PUBLISHED = {"memory of a binding": 843, "memory of an idle TLS connection": 61000}
 rows = {}
@@ -634,7 +634,7 @@ def micro_rows(text):
     for line in re.findall(r"^gates-json (.*)$", text, re.M):
         j = json.loads(line)
         us = {k[:-3]: v / 1000 for k, v in j.items() if k.endswith("_ns")}
-        of = f"{spaced(j['users'])} users, {spaced(j['prefixes'])} prefixes"
+        of = f"{spaced(j['users'])} user{'s' if j['users'] > 1 else ''}, {spaced(j['prefixes'])} prefixes"
         row(f"gates identity, right and fraud: {of}", us["gates"], None,
             f"{us['identity']:.1f} + {us['right']:.1f} + {us['fraud']:.1f}; the vault, beside them, {us['vault']:.1f}")
         if f"what a call holds in the ledger, to its end: {of}" in BARS:
