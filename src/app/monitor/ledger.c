@@ -195,6 +195,7 @@ enum err ledger_open(struct monitor *m)
         e = mem_map(m->ledger_ro[i].fd, (size_t)m->ledger_ro[i].n, false, false, &view);
         m->ledger_view[i] = view;
     }
+    m->ledger_ready = e == OK; /* else nothing may be written over what is kept */
     if (e == OK)
         ledger_keep(m); /* from the first start on there is a file: one that is missing is seen */
     m->ledger_moved = true;
@@ -241,7 +242,7 @@ static struct kept *collect(struct monitor *m, size_t *ret_bytes)
 void ledger_keep(struct monitor *m)
 {
     size_t bytes = 0;
-    if (!m->ledger_view[0])
+    if (!m->ledger_ready)
         return;
     struct kept *k = collect(m, &bytes);
     if (!k)

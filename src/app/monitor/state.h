@@ -133,7 +133,7 @@ struct monitor {
     uint64_t ledger_kept[2], rates_mark; /* what was written or given last */
     uint64_t ledger_turn;                /* of the copy that was written last */
     uint32_t ledger_writes;
-    bool ledger_failed, ledger_moved, ledger_told;
+    bool ledger_ready, ledger_failed, ledger_moved, ledger_told;
     struct wall ledger_unknown;           /* since then nobody knows what was spent; 0: known */
     struct instant feed_due[GUARD_FEEDS]; /* files of feeds: opened again */
     int feed_error[GUARD_FEEDS];          /* errno that was told */
