@@ -17,7 +17,7 @@ struct record {                               /* texts borrow from the text that
 struct records { /* gives: records_free */
     struct record *v;
     size_t n, cap;
-    uint64_t bad; /* lines that could not be read */
+    uint64_t bad;                  /* lines that could not be read */
     uint32_t bad_line, bad_column; /* of the first of them; columns from 1, 0: the whole line */
     const char *bad_why;
     bool labels;
