@@ -181,6 +181,7 @@ peers:
 fraud: {{mode: off}}
 roles:
   - {{name: user, outbound: yes, dial: [internal, emergency, local, national, mobile, toll-free, international, unknown], countries: all, step_up: none, caps: {{calls: 0, attempts: 0, call_money: 0, money: {{hour: 0, day: 0, month: 0}}}}}}
+guard: {{mode: dry-run}}
 routes:
   - {{name: out, pattern: "+X.", to: {{peers: [pbx]}}}}
 limits: {{calls: 20000, bindings: 200000, transactions: 1000000, connections: 20000, connections_per_source: 20000, register_min: 30s}}

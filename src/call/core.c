@@ -156,6 +156,12 @@ static void on_ended(void *ctx, uint64_t user, struct handle t, bool acked)
     (void)acked;
 }
 
+/* Switched off, it costs nothing: nothing is judged and nothing learned. */
+static void fraud_switch(struct core *c, const struct policy *p)
+{
+    c->env.fraud = fraud_off(&p->fraud) ? NULL : c->fraud;
+}
+
 static void memory_init(struct core *c, void *mem)
 {
     const struct core_cfg *cfg = &c->cfg;
@@ -182,11 +188,12 @@ static void memory_init(struct core *c, void *mem)
     quiet_init(c, carve(&at, quiet_bytes()));
     shield_init(c, carve(&at, shield_bytes(cfg)));
     uint32_t rows = fraud_identities(cfg);
-    c->env.fraud =
+    c->fraud =
         fraud_init(carve(&at, fraud_bytes(rows)), rows, &cfg->policy->fraud, &cfg->ledger_key);
-    if (cfg->fraud_own && fraud_shards(c->env.fraud, cfg->fraud_own, cfg->fraud_shards,
+    if (cfg->fraud_own && fraud_shards(c->fraud, cfg->fraud_own, cfg->fraud_shards,
                                        cfg->fraud_shard_bytes, cfg->engines, cfg->engine) != OK)
-        c->env.fraud = NULL; /* sound() has looked */
+        c->fraud = NULL; /* sound() has looked */
+    fraud_switch(c, cfg->policy);
     size_t half = round64(cfg->blocks_bytes / 2);
     blocks_init(&c->small, carve(&at, half), cfg->blocks_bytes / 2, SMALL_BLOCK);
     blocks_init(&c->large, carve(&at, half), cfg->blocks_bytes / 2, LARGE_BLOCK);
@@ -383,8 +390,9 @@ void core_policy(struct core *c, const struct policy *p, struct now now)
     c->policies++;
     c->policy = c->env.policy = c->registrar.policy = p;
     shield_policy(c);
-    if (c->env.fraud)
-        fraud_policy_set(c->env.fraud, &p->fraud);
+    if (c->fraud)
+        fraud_policy_set(c->fraud, &p->fraud);
+    fraud_switch(c, p);
     peers_start(c);
     upstream_policy(c);
 }

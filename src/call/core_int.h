@@ -294,6 +294,7 @@ struct core {
     struct now now;
     struct intents *out;
     const struct policy *policy;
+    struct fraud *fraud; /* env.fraud, or what that is while behaviour is switched off */
     struct wheel wheel;
     struct blocks small, large;
     struct trans_table *trans;

@@ -13,6 +13,18 @@ static struct str who_of(const struct gate_env *e, const struct request *r)
                                   : STR_NONE;
 }
 
+/* As money_payer, of what the gates before this one have found. */
+static struct payer payer_of(const struct gate_env *e, const struct request *r)
+{
+    if (!r->user_n || !r->known || r->role >= e->policy->n_roles || !r->site)
+        return money_payer(e, who_of(e, r), r->now.wall);
+    return (struct payer){.who = who_of(e, r),
+                          .site = r->site,
+                          .role = r->role,
+                          .user = true,
+                          .off_hours = !rights_open(r->site, r->now.wall)};
+}
+
 static bool any_cap(const struct caps *c)
 {
     static const struct caps none;
@@ -35,17 +47,12 @@ static enum reason look(const struct gate_env *e, struct request *r, const struc
     return why;
 }
 
-static int64_t least(const struct gate_env *e, const struct request *r, uint8_t peer)
-{
-    struct rate price = money_rate(e, peer, &r->number_to, r->now.wall);
-    return rate_price(&price, 1);
-}
-
 static enum reason caps(const struct gate_env *e, struct request *r, const struct payer *who,
-                        uint8_t peer)
+                        const struct rate *price)
 {
     const struct policy *p = e->policy;
-    int64_t first = least(e, r, peer);
+    uint8_t peer = r->route->peers[0];
+    int64_t first = rate_price(price, 1);
     struct str class = number_class_name((enum number_class)r->number_to.kind);
     enum reason why = look(e, r, who, LEDGER_IDENTITY, who->who, peer, first);
     if (why == REASON_NONE && who->role < p->n_roles)
@@ -57,8 +64,9 @@ static enum reason caps(const struct gate_env *e, struct request *r, const struc
     return why;
 }
 
-/* One trunk with room left is enough. */
-static enum reason trunks(const struct gate_env *e, struct request *r, const struct payer *who)
+/* One trunk with room left is enough. price: that of the first. */
+static enum reason trunks(const struct gate_env *e, struct request *r, const struct payer *who,
+                          const struct rate *price)
 {
     const struct policy *p = e->policy;
     enum reason first = REASON_NONE;
@@ -66,8 +74,11 @@ static enum reason trunks(const struct gate_env *e, struct request *r, const str
         uint8_t peer = r->route->peers[i];
         if (peer >= p->n_peers)
             continue;
+        struct rate own = *price;
+        if (i && any_cap(&p->peers[peer].caps))
+            own = money_rate(e, peer, &r->number_to, r->now.wall);
         enum reason why = look(e, r, who, LEDGER_TRUNK, policy_text(p, p->peers[peer].name), peer,
-                               least(e, r, peer));
+                               rate_price(&own, 1));
         if (why == REASON_NONE)
             return why;
         first = first == REASON_NONE ? why : first;
@@ -76,17 +87,16 @@ static enum reason trunks(const struct gate_env *e, struct request *r, const str
 }
 
 struct fraud_event gate_fraud_event(const struct gate_env *e, const struct request *r,
-                                    const struct payer *who)
+                                    const struct payer *who, const struct rate *price)
 {
     uint8_t peer = r->route->peers[0];
-    struct rate price = money_rate(e, peer, &r->number_to, r->now.wall);
     struct fraud_event x = {.at = r->now.wall,
                             .what = FRAUD_ATTEMPT,
                             .identity = ledger_key_of(&e->ledger_key, LEDGER_IDENTITY, who->who),
                             .trunk =
                                 ledger_key_of(&e->ledger_key, LEDGER_TRUNK,
                                               policy_text(e->policy, e->policy->peers[peer].name)),
-                            .micro = rate_price(&price, 60),
+                            .micro = rate_price(price, 60),
                             .country = r->number_to.country,
                             .source_country = r->country,
                             .kind = r->number_to.kind,
@@ -95,9 +105,10 @@ struct fraud_event gate_fraud_event(const struct gate_env *e, const struct reque
     return x;
 }
 
-static struct verdict behaves(const struct gate_env *e, struct request *r, const struct payer *who)
+static struct verdict behaves(const struct gate_env *e, struct request *r, const struct payer *who,
+                              const struct rate *price)
 {
-    struct fraud_event x = gate_fraud_event(e, r, who);
+    struct fraud_event x = gate_fraud_event(e, r, who, price);
     fraud_step(e->fraud, &x, &r->fraud);
     /* A PBX or a trunk is many people: what they do together is told, and held by caps. */
     if (r->fraud.dry || r->fraud.act <= FRAUD_NOTIFY || !who->user)
@@ -116,17 +127,17 @@ struct verdict gate_fraud(const struct gate_env *e, struct request *r, struct as
         t->to != ROUTE_PEERS || !t->n_peers ||
         !money_outside(e->policy, t->peers[0], r->number_to.kind))
         return gate_pass();
-    struct payer who = money_payer(e, who_of(e, r), r->now.wall);
+    struct payer who = payer_of(e, r);
     if (money_locked(e, who.who, r->now.wall))
         return gate_refuse(REASON_fraud_locked);
     struct rate price = money_rate(e, t->peers[0], &r->number_to, r->now.wall);
     enum reason why = money_unknown(e->policy, &price, r->now.wall);
     if (why == REASON_NONE && e->ledger) {
-        why = caps(e, r, &who, t->peers[0]);
+        why = caps(e, r, &who, &price);
         if (why == REASON_NONE)
-            why = trunks(e, r, &who);
+            why = trunks(e, r, &who, &price);
     }
     if (why != REASON_NONE)
         return gate_refuse(why);
-    return e->fraud ? behaves(e, r, &who) : gate_pass();
+    return e->fraud ? behaves(e, r, &who, &price) : gate_pass();
 }

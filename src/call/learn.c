@@ -111,7 +111,8 @@ void money_judged(struct core *c, const struct request *r, enum reason why)
     bool told = worth(c, &r->fraud), capped = r->cap.cap != 0;
     if (r->fraud.elsewhere) {
         struct payer payer = money_payer(&c->env, who, r->now.wall);
-        struct fraud_event x = gate_fraud_event(&c->env, r, &payer);
+        struct rate price = money_rate(&c->env, r->route->peers[0], &r->number_to, r->now.wall);
+        struct fraud_event x = gate_fraud_event(&c->env, r, &payer, &price);
         tell_engine(c, r->fraud.home, NEWS_EVENT, &x, r->fraud.act, payer.who);
     }
     if (!told && !capped)
@@ -220,8 +221,8 @@ void core_fraud(struct core *c, struct str news, struct now now)
 bool core_fraud_release(struct core *c, struct str name, struct now now)
 {
     c->now = now;
-    return c->env.fraud && name.n &&
-           fraud_release(c->env.fraud, ledger_key_of(&c->cfg.ledger_key, LEDGER_IDENTITY, name));
+    return c->fraud && name.n &&
+           fraud_release(c->fraud, ledger_key_of(&c->cfg.ledger_key, LEDGER_IDENTITY, name));
 }
 
 void money_learn(struct leg *l, enum fraud_what what, uint32_t seconds, int64_t micro,

@@ -253,9 +253,11 @@ static enum reason slice(struct leg *l)
         y->next_s = y->end_s = UINT32_MAX;
         return REASON_NONE;
     }
-    struct payer who = money_payer(&c->env, y->who, c->now.wall);
-    struct keys x;
-    keys_held(l, &who, &x);
+    struct keys x = {.n = 0};
+    if (!ledger_holds(&y->hold, s)) { /* only then are caps looked at */
+        struct payer who = money_payer(&c->env, y->who, c->now.wall);
+        keys_held(l, &who, &x);
+    }
     enum reason why = ledger_run(&c->cfg.ledger, x.v, x.n, &y->hold, s, c->now.wall, &next);
     y->end_why = (uint16_t)why;
     y->end_s = why != REASON_NONE ? next : y->hold.left_s;

@@ -31,9 +31,10 @@ enum reason money_unknown(const struct policy *p, const struct rate *r, struct w
 enum reason money_reached(const struct ledger_sum *s, const struct caps *c, int64_t first,
                           struct ledger_refusal *ret);
 
-/* What the gate told of that request: only of one that it passed or refused by behaviour. */
+/* What the gate told of that request: only of one that it passed or refused by behaviour. price: by
+ * the first peer of its route. */
 struct fraud_event gate_fraud_event(const struct gate_env *e, const struct request *r,
-                                    const struct payer *who);
+                                    const struct payer *who, const struct rate *price);
 
 /* A lock for fraud stands on the board of bans under a key of its own: whoever it is for may
  * register and call within, and no other ban hides it or takes its place. */

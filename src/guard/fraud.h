@@ -62,6 +62,10 @@ MUST_CHECK enum err fraud_range_add(struct fraud_policy *p, struct str digits, u
 const char *fraud_seed_at(uint32_t i, uint8_t *ret_weight, const char **ret_why);
 void fraud_policy_default(struct fraud_policy *p);
 MUST_CHECK enum err fraud_policy_valid(const struct fraud_policy *p);
+static inline bool fraud_off(const struct fraud_policy *p) /* no sign is judged */
+{
+    return (p->off_signs & ((1u << SIGN_COUNT) - 1)) == (1u << SIGN_COUNT) - 1;
+}
 
 enum fraud_what {
     FRAUD_ATTEMPT,

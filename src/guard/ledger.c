@@ -302,10 +302,9 @@ enum reason ledger_reserve(struct ledger *l, const struct ledger_key *v, uint8_t
 
 /* -- while it runs, and its end -- */
 
-/* Is so much held already, and looked at for these keys? As a call is answered, it was at set-up.
- */
-static bool held_until(const struct ledger_hold *h, uint32_t total_s)
+bool ledger_holds(const struct ledger_hold *h, uint32_t seconds)
 {
+    uint32_t total_s = ledger_add32(seconds, LEDGER_SLICE_S);
     return h->left_s && ledger_add32(h->spent_s, h->reserved_s) >= total_s &&
            ledger_add64(h->spent_micro, h->reserved_micro) >= rate_price(&h->rate, total_s);
 }
@@ -318,7 +317,7 @@ enum reason ledger_run(struct ledger *l, const struct ledger_key *v, uint8_t n,
     if (!l->own || h->n == 0)
         return REASON_NONE;
     uint32_t want = ledger_add32(seconds, LEDGER_SLICE_S);
-    bool held = held_until(h, want);
+    bool held = ledger_holds(h, seconds);
     held_ahead(l, h);
     for (unsigned i = 0; i < n && !held; i++)
         if (v[i].caps)

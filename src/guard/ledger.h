@@ -90,6 +90,9 @@ enum reason ledger_reserve(struct ledger *l, const struct ledger_key *v, uint8_t
 enum reason ledger_run(struct ledger *l, const struct ledger_key *v, uint8_t n,
                        struct ledger_hold *h, uint32_t seconds, struct wall now,
                        uint32_t *ret_next_s);
+/* Is all that ledger_run would reserve then held already, and looked at for its keys? As a call is
+ * answered, it was at set-up: ledger_run needs no keys (n 0). */
+bool ledger_holds(const struct ledger_hold *h, uint32_t seconds);
 /* The call is over: answered for so many seconds, 0 = never. Idempotent: h is zeroed. Returns what
  * it cost. */
 int64_t ledger_release(struct ledger *l, struct ledger_hold *h, uint32_t seconds, struct wall now);
