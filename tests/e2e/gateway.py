@@ -154,7 +154,8 @@ class Gateway:
                 f.writelines(f"{reason} {n} {test}\n" for reason, n in json.loads(r.stdout)["reasons"].items() if n)
 
     def pids(self):
-        return {p["name"].replace("engine ", "engine"): p["pid"] for p in self.status()["programs"]}
+        """Of those that run: one that was killed is absent until the next one answers."""
+        return {p["name"].replace("engine ", "engine"): p["pid"] for p in self.status()["programs"] if p["state"] == "running"}
 
     def stop(self):
         self.reasons_seen()

@@ -297,7 +297,7 @@ def test_registered_phones_are_known_to_an_engine_that_started_again(own, raw):
     alice = phone(g, PHONES + "20")
     pid = g.pids()["engine0"]
     os.kill(pid, 9)
-    assert wait_for(lambda: g.pids()["engine0"] not in (pid, 0, None) and g.status()["stats"]["connections"] == 0, 10)
+    assert wait_for(lambda: g.pids().get("engine0") not in (pid, 0, None) and g.status()["stats"]["connections"] == 0, 10)
     alice.close()
     time.sleep(1)
     crowd = []

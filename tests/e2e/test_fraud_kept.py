@@ -87,7 +87,7 @@ def test_it_outlives_engines_and_the_gateway():
             name = "engine%d" % i
             pid = g.pids()[name]
             os.kill(pid, signal.SIGKILL)
-            assert wait_for(lambda: g.status()["state"] == "running" and g.pids()[name] not in (pid, 0, None), 20)
+            assert wait_for(lambda: g.status()["state"] == "running" and g.pids().get(name) not in (pid, 0, None), 20)
             now = wait_for(lambda: usual(g), 5)
             assert now["known"] and abs(now["score"] - was["score"]) <= 2 and {**now, "score": 0} == {**was, "score": 0}, (name, now)
         g.stop()
