@@ -26,6 +26,7 @@ struct certs_row {
     bool has_spc;                /* it is a provider's: any number of it */
     char spc[CERTS_SPC + 1];     /* the first; terminated */
     uint8_t key[CERTS_KEY];
+    uint32_t generation;        /* of the policy by which it was fetched and judged */
     struct wall fetched, until; /* it is fetched again from then on; not past the chain's end */
     struct certs_range range[CERTS_RANGES];
 };

@@ -176,6 +176,8 @@ static struct verdict judge(const struct gate_env *e, struct request *r, struct 
     if (why != REASON_NONE)
         return failed(e, r, why);
     enum err have = certs_get(e->certs, sizeof *e->certs, t.f.info, r->now.wall, &row);
+    if (have == OK && (int32_t)(row.generation - p->generation) < 0)
+        have = ERR_NOT_FOUND; /* by rules that hold no more; fetch has not taken the new ones yet */
     if (have == ERR_NOT_FOUND && ask && e->certs) {
         memset(ask, 0, offsetof(struct ask, text));
         ask->kind = ASK_CERT;

@@ -491,7 +491,7 @@ VAULT = os.path.join(BUILD, "src", "app", "vault", "ringwall-vault")
 
 @pytest.fixture(scope="module")
 def s(pki):
-    g = Gateway(config=SIGNER.replace("{unsigned}", "send"), ports="23000-24399")
+    g = Gateway(config=SIGNER.replace("{unsigned}", "send"), ports="28000-28399")
     g.user("alice")
     r = g.run("user", "set", "alice", "--number", CALLER, "--state", g.state, "--domain", "example.net")
     assert r.returncode == 0, r.stdout + r.stderr
@@ -517,8 +517,9 @@ def s(pki):
     pki.web.files["/signer.pem"] = open(os.path.join(g.state, "stir-calls.pem"), "rb").read()
     g.start()
     yield g
-    assert g.idle(3)
+    idle = g.idle(3)
     g.close()
+    assert idle
 
 
 def trunk_of(last):

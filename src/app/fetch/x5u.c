@@ -13,6 +13,7 @@ struct job {
     struct web *web;
     bool used;
     char url[CERTS_URL_MAX + 1];
+    uint32_t generation; /* of the policy that it began by */
     struct instant due; /* web gives up by itself; this only says when to look */
     unsigned n;
     struct msg_cert waiting[X5U_WAITING];
@@ -95,6 +96,7 @@ static void finish(struct job *j, struct certs_row *row, const char *why)
     char text[WEB_WHY + CERTS_URL_MAX + 8];
     memcpy(row->url, j->url, sizeof row->url);
     row->fetched = x->now.wall;
+    row->generation = j->generation;
     certs_put(x->cfg.board, row);
     if (row->why != REASON_NONE) {
         (void)snprintf(text, sizeof text, "%s: %s", j->url, why);
@@ -157,6 +159,7 @@ static void begin(struct job *j, struct str url)
     memcpy(ask.url, j->url, url.n + 1);
     j->used = true;
     j->n = 0;
+    j->generation = x->policy->generation;
     j->due = instant_add(x->now.mono, DUR_MS(X5U_LIMIT_MS));
     if (web_get(j->web, &ask, came, j) != OK)
         j->used = false;
