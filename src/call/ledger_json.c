@@ -64,11 +64,26 @@ static void behaviour(const struct core *c, struct str name, struct out *o, stru
                        now.wall, o);
 }
 
+/* A user's name without a domain is of the first one. */
+static struct str user_of(const struct core *c, struct str name, struct out *full)
+{
+    struct str domain = policy_text(c->policy, c->policy->domains[0]);
+    if (!name.n || str_find(name, '@') < name.n || !directory_find(c->env.directory, name, domain))
+        return name;
+    out_put(full, name);
+    out_ch(full, '@');
+    out_put(full, domain);
+    return full->full ? name : out_str(full);
+}
+
 /* "" is the system, and what behaviour was counted. */
 void core_ledger_json(const struct core *c, struct str name, struct out *o, struct now now)
 {
     const struct policy *p = c->policy;
-    struct payer x = money_payer(&c->env, name, now.wall);
+    char mem[REQUEST_USER_MAX];
+    struct out full = out_of(mem, sizeof mem);
+    struct str who = user_of(c, name, &full);
+    struct payer x = money_payer(&c->env, who, now.wall);
     out_ch(o, '{');
     out_json_kstr(o, STR("name"), name.n ? name : STR("system"));
     out_json_kstr(o, STR("currency"), policy_text(p, p->currency));
@@ -88,13 +103,13 @@ void core_ledger_json(const struct core *c, struct str name, struct out *o, stru
                 if_any(c, LEDGER_CLASS, "class", name, &p->class_caps[i], o, now);
         places(c, name, o, now);
         if (x.user)
-            if_any(c, LEDGER_IDENTITY, "identity", name,
+            if_any(c, LEDGER_IDENTITY, "identity", who,
                    money_caps(p, &x, LEDGER_IDENTITY, CLASS_UNKNOWN, POLICY_NONE), o, now);
     }
     if (x.user) {
-        out_json_kbool(o, STR("locked"), money_locked(&c->env, name, now.wall));
+        out_json_kbool(o, STR("locked"), money_locked(&c->env, who, now.wall));
         out_json_kbool(o, STR("off_hours"), x.off_hours);
-        behaviour(c, name, o, now);
+        behaviour(c, who, o, now);
     } else if (!name.n && c->env.fraud) {
         out_json_key(o, STR("behaviour"));
         fraud_counts_json(c->env.fraud, o);

@@ -252,6 +252,11 @@ def test_end(gt, net, way):
     assert held(gt, u.split("@")[0])["calls"] == 0
 
 
+def test_a_user_is_found_without_his_domain(gt):
+    one, other = (gt.ask("fraud", "caps", x)["engines"][0] for x in ("ann", "ann@example.com"))
+    assert one["identity"] == other["identity"] and one["name"] == "ann"
+
+
 def test_attended_transfer_of_two_that_cost(gt, net):
     """ann joins two outside calls by REFER with Replaces and goes: she pays for both until they end, once for each second."""
     ann, far, other = net.phone("ann"), net.trunk, net.weak

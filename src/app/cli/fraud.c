@@ -55,10 +55,16 @@ static void counts(FILE *to, const char *what, const json_t *o)
 {
     const char *key;
     json_t *v;
-    (void)fprintf(to, "%s:", what);
-    json_object_foreach((json_t *)(uintptr_t)o, key, v) if (json_integer_value(v))(void)
-        fprintf(to, " %s %lld", key, (long long)json_integer_value(v));
-    (void)fputc('\n', to);
+    bool any = false;
+    json_object_foreach((json_t *)(uintptr_t)o, key, v)
+    {
+        if (!json_integer_value(v))
+            continue;
+        (void)fprintf(to, "%s %s %lld", any ? "" : what, key, (long long)json_integer_value(v));
+        any = true;
+    }
+    if (any)
+        (void)fputc('\n', to);
 }
 
 static void behaviour_put(FILE *to, const json_t *b)
@@ -66,8 +72,8 @@ static void behaviour_put(FILE *to, const json_t *b)
     const json_t *s;
     size_t i;
     if (json_object_get(b, "acts")) {
-        counts(to, "signs", json_object_get(b, "signs"));
-        counts(to, "acts", json_object_get(b, "acts"));
+        counts(to, "signs:", json_object_get(b, "signs"));
+        counts(to, "acts:", json_object_get(b, "acts"));
         return;
     }
     if (!json_is_true(json_object_get(b, "known")))
