@@ -14,7 +14,7 @@ struct job {
     bool used;
     char url[CERTS_URL_MAX + 1];
     uint32_t generation; /* of the policy that it began by */
-    struct instant due; /* web gives up by itself; this only says when to look */
+    struct instant due;  /* web gives up by itself; this only says when to look */
     unsigned n;
     struct msg_cert waiting[X5U_WAITING];
 };
