@@ -486,6 +486,7 @@ def test_private_addresses_are_not_fetched_without_a_waiver(strict, pki):
 
 # -- signing --
 
+BARE = "+493012345"         # proves himself, and is called like a number that the directory gives nobody
 VAULT = os.path.join(BUILD, "src", "app", "vault", "ringwall-vault")
 
 
@@ -496,6 +497,7 @@ def s(pki):
     r = g.run("user", "set", "alice", "--number", CALLER, "--state", g.state, "--domain", "example.net")
     assert r.returncode == 0, r.stdout + r.stderr
     g.user("carol")
+    g.user(BARE)
     r = g.run("stir", "key", "calls", "--state", g.state)
     assert r.returncode == 0, r.stdout + r.stderr
     assert g.run("stir", "key", "calls", "--state", g.state).returncode == 1  # never overwritten
@@ -548,7 +550,7 @@ def leaves(g, ua, number, server, auth=True):
 @pytest.fixture
 def phones(s):
     made = {}
-    for i, n in enumerate(("alice", "carol")):
+    for i, n in enumerate(("alice", "carol", BARE)):
         made[n] = Ua(f"127.0.74.2{i}", 0, ("127.0.74.1", 5060), "udp", n, s.passwords[n], domain="example.net")
     yield made
     for u in made.values():
@@ -576,6 +578,12 @@ def test_own_number_is_attested_in_full(s, phones):
     c1 = check(s, leaves(s, phones["alice"], "+493099900", out), "A", CALLER[1:], "493099900")
     c2 = check(s, leaves(s, phones["alice"], "+493099901", out), "A", CALLER[1:], "493099901")
     assert c1["origid"] == c2["origid"]
+    out.close()
+
+
+def test_who_is_known_without_owning_the_number_is_attested_b(s, phones):
+    out = trunk_of(31)
+    check(s, leaves(s, phones[BARE], "+493099900", out), "B", "493012345", "493099900")
     out.close()
 
 
