@@ -73,7 +73,7 @@ static void devices(struct str file)
     if (devices_parse(&a, file, &line, &why) != OK) {
         CHECK(line > 0 && why && *why);
     } else if (devices_bytes(&a) <= ROOM) {
-        CHECK(a.n_known <= a.n);
+        CHECK(a.n_known <= a.rows.n);
         CHECK(devices_print(&a, &x) == OK && x.n <= devices_bytes(&a));
         CHECK(devices_parse(&b, out_str(&x), &line, &why) == OK);
         CHECK(devices_print(&b, &y) == OK && str_eq(out_str(&x), out_str(&y)));

@@ -4,14 +4,14 @@
 
 void countries_init(struct countries *c, const struct sipkey *key)
 {
-    *c = (struct countries){.key = *key};
+    c->changed = false;
+    by_user_init(&c->rows, sizeof(struct country), COUNTRIES_MAX, key);
 }
 
 void countries_done(struct countries *c)
 {
-    free(c->v);
-    free(c->map_mem);
-    *c = (struct countries){0};
+    by_user_done(&c->rows);
+    c->changed = false;
 }
 
 uint16_t country_code(struct str two)
@@ -28,13 +28,7 @@ void country_text(uint16_t code, char ret[COUNTRY_TEXT])
 
 const struct country *countries_next(const struct countries *c, struct str aor, uint32_t *it)
 {
-    uint32_t i;
-    if (!c->map_mem)
-        return NULL;
-    while ((i = map_find(&c->map, siphash(&c->key, aor), it)) != 0)
-        if (str_eq(str_c(c->v[i - 1].aor), aor))
-            return &c->v[i - 1];
-    return NULL;
+    return by_user_next(&c->rows, aor, it);
 }
 
 const struct country *countries_find(const struct countries *c, struct str aor, uint16_t code)
@@ -46,49 +40,17 @@ const struct country *countries_find(const struct countries *c, struct str aor, 
     return x;
 }
 
-static uint64_t hash_of(const struct countries *c, uint32_t i)
+static void take_out(struct countries *c, const struct country *x)
 {
-    return siphash(&c->key, str_c(c->v[i].aor));
-}
-
-static enum err grow(struct countries *c)
-{
-    uint32_t cap = c->cap ? c->cap * 2 : 64;
-    void *mem = cap <= 2 * COUNTRIES_MAX ? malloc(map_bytes(cap)) : NULL;
-    struct country *v = mem ? realloc(c->v, cap * sizeof *v) : NULL;
-    if (!v) {
-        free(mem);
-        return ERR_FULL;
-    }
-    free(c->map_mem);
-    c->v = v;
-    c->cap = cap;
-    c->map_mem = mem;
-    map_init(&c->map, mem, cap);
-    for (uint32_t i = 0; i < c->n; i++)
-        if (map_put(&c->map, hash_of(c, i), i + 1) != OK)
-            return ERR_FULL;
-    return OK;
-}
-
-static void take_out(struct countries *c, uint32_t i)
-{
-    uint32_t last = c->n - 1;
-    (void)map_del(&c->map, hash_of(c, i), i + 1);
-    if (i != last) {
-        (void)map_del(&c->map, hash_of(c, last), last + 1);
-        c->v[i] = c->v[last];
-        CHECK(map_put(&c->map, hash_of(c, i), i + 1) == OK); /* two have just gone */
-    }
-    c->n--;
     c->changed = true;
+    by_user_drop(&c->rows, x);
 }
 
 bool countries_forget(struct countries *c, struct str aor, uint16_t code)
 {
     const struct country *x = countries_find(c, aor, code);
     if (x)
-        take_out(c, (uint32_t)(x - c->v));
+        take_out(c, x);
     return x != NULL;
 }
 
@@ -97,18 +59,9 @@ void countries_forget_user(struct countries *c, struct str aor)
     const struct country *x;
     uint32_t it = 0;
     while ((x = countries_next(c, aor, &it)) != NULL) {
-        take_out(c, (uint32_t)(x - c->v));
+        take_out(c, x);
         it = 0;
     }
-}
-
-static void text_keep(char *to, size_t max, struct str s)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < s.n && n < max; i++)
-        if (s.p[i] >= ' ' && s.p[i] <= '~')
-            to[n++] = s.p[i];
-    to[n] = '\0';
 }
 
 static bool known(uint16_t code)
@@ -123,6 +76,7 @@ enum err countries_allow(struct countries *c, struct str aor, uint16_t code, str
 {
     uint32_t it = 0, n = 0;
     const struct country *x;
+    void *row;
     if (!known(code))
         return ERR_SYNTAX;
     if (!aor.n || aor.n > COUNTRY_AOR_MAX)
@@ -134,13 +88,13 @@ enum err countries_allow(struct countries *c, struct str aor, uint16_t code, str
     }
     if (n >= DIRECTORY_COUNTRIES)
         return ERR_LIMIT;
-    if (c->n >= COUNTRIES_MAX || (c->n == c->cap && grow(c) != OK) ||
-        map_put(&c->map, siphash(&c->key, aor), c->n + 1) != OK)
-        return ERR_FULL;
-    struct country *y = &c->v[c->n++];
-    *y = (struct country){.code = code, .when = now};
-    memcpy(y->aor, aor.p, aor.n);
-    text_keep(y->by, COUNTRY_BY_MAX, by);
+    enum err e = by_user_add(&c->rows, aor, &row);
+    if (e != OK)
+        return e;
+    struct country *y = row;
+    y->code = code;
+    y->when = now;
+    by_user_text(y->by, COUNTRY_BY_MAX, by);
     c->changed = true;
     return OK;
 }
@@ -149,25 +103,26 @@ enum err countries_allow(struct countries *c, struct str aor, uint16_t code, str
 
 size_t countries_bytes(const struct countries *c)
 {
-    return SEALED_EXTRA + (size_t)c->n * (COUNTRY_AOR_MAX + COUNTRY_BY_MAX + 32);
+    return SEALED_EXTRA + (size_t)c->rows.n * (COUNTRY_AOR_MAX + COUNTRY_BY_MAX + 32);
 }
 
 enum err countries_print(const struct countries *c, struct out *o)
 {
     char text[COUNTRY_TEXT];
     sealed_head(o, STR("countries"));
-    for (uint32_t i = 0; i < c->n; i++) {
-        country_text(c->v[i].code, text);
-        out_put(o, str_c(c->v[i].aor));
+    for (uint32_t i = 0; i < c->rows.n; i++) {
+        const struct country *x = by_user_at(&c->rows, i);
+        country_text(x->code, text);
+        out_put(o, str_c(x->aor));
         out_ch(o, '\t');
         out_put(o, str_c(text));
         out_ch(o, '\t');
-        out_u64(o, (uint64_t)c->v[i].when.us);
+        out_u64(o, (uint64_t)x->when.us);
         out_ch(o, '\t');
-        out_put(o, str_c(c->v[i].by));
+        out_put(o, str_c(x->by));
         out_ch(o, '\n');
     }
-    return sealed_tail(o, c->n);
+    return sealed_tail(o, c->rows.n);
 }
 
 static enum err read_one(struct countries *c, const struct str f[4])

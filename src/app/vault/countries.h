@@ -2,12 +2,11 @@
  * Single thread. */
 #ifndef APP_VAULT_COUNTRIES_H
 #define APP_VAULT_COUNTRIES_H
-#include "base/map.h"
+#include "app/vault/byuser.h"
 #include "base/out.h"
-#include "base/siphash.h"
 #include "call/directory.h"
 
-#define COUNTRY_AOR_MAX 128u
+#define COUNTRY_AOR_MAX BY_USER_AOR
 #define COUNTRY_BY_MAX  64u
 #define COUNTRY_TEXT    3u /* with its end */
 #define COUNTRIES_MAX   1000000u
@@ -18,12 +17,8 @@ struct country {
     struct wall when;
 };
 struct countries {
-    struct country *v;
-    uint32_t n, cap;
-    struct map map; /* by user */
-    void *map_mem;
-    struct sipkey key;
-    bool changed; /* since it was saved */
+    struct by_user rows; /* struct country */
+    bool changed;        /* since it was saved */
 };
 void countries_init(struct countries *c, const struct sipkey *key);
 void countries_done(struct countries *c);

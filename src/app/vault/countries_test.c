@@ -65,7 +65,7 @@ static void allowed_forgotten_and_told_apart(void **state)
     assert_non_null(countries_find(&c, BOB, CC('A', 'T')));
     countries_forget_user(&c, ALICE);
     assert_null(countries_find(&c, ALICE, RIGHTS_NO_COUNTRY));
-    assert_int_equal(c.n, 1);
+    assert_int_equal(c.rows.n, 1);
 }
 
 static unsigned fill(struct str who)
@@ -109,11 +109,11 @@ static void file_there_and_back(void **state)
     struct out o = out_of(text, sizeof text);
     assert_true(countries_bytes(&c) <= sizeof text);
     assert_ok(countries_print(&c, &o));
-    uint32_t n = c.n;
+    uint32_t n = c.rows.n;
     done(NULL);
     fresh(NULL);
     assert_ok(countries_parse(&c, out_str(&o), &line, &why));
-    assert_int_equal(c.n, n);
+    assert_int_equal(c.rows.n, n);
     assert_false(c.changed);
     assert_int_equal(countries_find(&c, BOB, CC('A', 'T'))->when.us, 7);
     assert_string_equal(countries_find(&c, ALICE, CC('A', 'T'))->by, "carol");

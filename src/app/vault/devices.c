@@ -3,25 +3,19 @@
 
 void devices_init(struct devices *d, const struct sipkey *key)
 {
-    *d = (struct devices){.key = *key};
+    *d = (struct devices){0};
+    by_user_init(&d->rows, sizeof(struct device), DEVICES_MAX, key);
 }
 
 void devices_done(struct devices *d)
 {
-    free(d->v);
-    free(d->map_mem);
+    by_user_done(&d->rows);
     *d = (struct devices){0};
 }
 
 struct device *devices_next(const struct devices *d, struct str aor, uint32_t *it)
 {
-    uint32_t i;
-    if (!d->map_mem)
-        return NULL;
-    while ((i = map_find(&d->map, siphash(&d->key, aor), it)) != 0)
-        if (str_eq(str_c(d->v[i - 1].aor), aor))
-            return &d->v[i - 1];
-    return NULL;
+    return by_user_next(&d->rows, aor, it);
 }
 
 struct device *devices_find(const struct devices *d, struct str aor, uint64_t id)
@@ -33,43 +27,11 @@ struct device *devices_find(const struct devices *d, struct str aor, uint64_t id
     return x;
 }
 
-static uint64_t hash_of(const struct devices *d, uint32_t i)
+static void take_out(struct devices *d, const struct device *x)
 {
-    return siphash(&d->key, str_c(d->v[i].aor));
-}
-
-static enum err grow(struct devices *d)
-{
-    uint32_t cap = d->cap ? d->cap * 2 : 64;
-    void *mem = cap <= 2 * DEVICES_MAX ? malloc(map_bytes(cap)) : NULL;
-    struct device *v = mem ? realloc(d->v, cap * sizeof *v) : NULL;
-    if (!v) {
-        free(mem);
-        return ERR_FULL;
-    }
-    free(d->map_mem);
-    d->v = v;
-    d->cap = cap;
-    d->map_mem = mem;
-    map_init(&d->map, mem, cap);
-    for (uint32_t i = 0; i < d->n; i++)
-        if (map_put(&d->map, hash_of(d, i), i + 1) != OK)
-            return ERR_FULL;
-    return OK;
-}
-
-static void take_out(struct devices *d, uint32_t i)
-{
-    uint32_t last = d->n - 1;
-    (void)map_del(&d->map, hash_of(d, i), i + 1);
-    d->n_known -= d->v[i].state != DEVICE_NEW;
-    if (i != last) {
-        (void)map_del(&d->map, hash_of(d, last), last + 1);
-        d->v[i] = d->v[last];
-        CHECK(map_put(&d->map, hash_of(d, i), i + 1) == OK); /* two have just gone */
-    }
-    d->n--;
+    d->n_known -= x->state != DEVICE_NEW;
     d->changed = true;
+    by_user_drop(&d->rows, x);
 }
 
 void devices_forget(struct devices *d, struct str aor)
@@ -77,18 +39,9 @@ void devices_forget(struct devices *d, struct str aor)
     const struct device *x;
     uint32_t it = 0;
     while ((x = devices_next(d, aor, &it)) != NULL) {
-        take_out(d, (uint32_t)(x - d->v));
+        take_out(d, x);
         it = 0;
     }
-}
-
-static void text_keep(char *to, size_t max, struct str s)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < s.n && n < max; i++)
-        if (s.p[i] >= ' ' && s.p[i] <= '~')
-            to[n++] = s.p[i];
-    to[n] = '\0';
 }
 
 /* A thief who has the password must not fill the table with inventions. */
@@ -102,24 +55,26 @@ static void make_room(struct devices *d, struct str aor)
             oldest = x;
     }
     if (n >= DEVICES_NEW_MAX)
-        take_out(d, (uint32_t)(oldest - d->v));
+        take_out(d, oldest);
 }
 
 enum err devices_seen(struct devices *d, struct str aor, uint64_t id, enum device_by by,
                       struct str agent, struct wall now)
 {
+    void *row;
     if (!aor.n || aor.n > DEVICE_AOR_MAX || !id)
         return ERR_LIMIT;
     if (devices_find(d, aor, id))
         return ERR_EXISTS;
     make_room(d, aor);
-    if (d->n >= DEVICES_MAX || (d->n == d->cap && grow(d) != OK) ||
-        map_put(&d->map, siphash(&d->key, aor), d->n + 1) != OK)
-        return ERR_FULL;
-    struct device *x = &d->v[d->n++];
-    *x = (struct device){.id = id, .by = (uint8_t)by, .first = now};
-    memcpy(x->aor, aor.p, aor.n);
-    text_keep(x->name, DEVICE_NAME_MAX, agent);
+    enum err e = by_user_add(&d->rows, aor, &row);
+    if (e != OK)
+        return e;
+    struct device *x = row;
+    x->id = id;
+    x->by = (uint8_t)by;
+    x->first = now;
+    by_user_text(x->name, DEVICE_NAME_MAX, agent);
     d->changed = true;
     return OK;
 }
@@ -136,7 +91,7 @@ enum err devices_decide(struct devices *d, struct device *x, enum directory_stat
     d->n_known += x->state == DEVICE_NEW;
     x->state = (uint8_t)s;
     x->decided = now;
-    text_keep(x->approved_by, DEVICE_BY_MAX, who);
+    by_user_text(x->approved_by, DEVICE_BY_MAX, who);
     d->changed = true;
     return OK;
 }
@@ -148,7 +103,7 @@ enum err device_rename(struct device *x, struct str name)
     for (size_t i = 0; i < name.n; i++)
         if (name.p[i] < ' ' || name.p[i] > '~')
             return ERR_SYNTAX;
-    text_keep(x->name, DEVICE_NAME_MAX, name);
+    by_user_text(x->name, DEVICE_NAME_MAX, name);
     return OK;
 }
 
@@ -168,15 +123,16 @@ const char *device_by_name(uint8_t by)
 
 size_t devices_bytes(const struct devices *d)
 {
-    return SEALED_EXTRA + (size_t)d->n * (DEVICE_AOR_MAX + DEVICE_NAME_MAX + DEVICE_BY_MAX + 96);
+    return SEALED_EXTRA +
+           (size_t)d->rows.n * (DEVICE_AOR_MAX + DEVICE_NAME_MAX + DEVICE_BY_MAX + 96);
 }
 
 enum err devices_print(const struct devices *d, struct out *o)
 {
     char id[DEVICE_TEXT];
     sealed_head(o, STR("devices"));
-    for (uint32_t i = 0; i < d->n; i++) {
-        const struct device *x = &d->v[i];
+    for (uint32_t i = 0; i < d->rows.n; i++) {
+        const struct device *x = by_user_at(&d->rows, i);
         device_text(x->id, id);
         out_put(o, str_c(x->aor));
         out_ch(o, '\t');
@@ -195,7 +151,7 @@ enum err devices_print(const struct devices *d, struct out *o)
         out_put(o, str_c(x->approved_by));
         out_ch(o, '\n');
     }
-    return sealed_tail(o, d->n);
+    return sealed_tail(o, d->rows.n);
 }
 
 static enum err read_one(struct devices *d, const struct str f[8])

@@ -1,13 +1,12 @@
 /* Devices of users, as they were seen, and what was said of them. Single thread. */
 #ifndef APP_VAULT_DEVICES_H
 #define APP_VAULT_DEVICES_H
-#include "base/map.h"
+#include "app/vault/byuser.h"
 #include "base/out.h"
-#include "base/siphash.h"
 #include "call/directory.h"
 #include "identity/device.h"
 
-#define DEVICE_AOR_MAX  128u
+#define DEVICE_AOR_MAX  BY_USER_AOR
 #define DEVICE_NAME_MAX 48u
 #define DEVICE_BY_MAX   64u
 #define DEVICES_NEW_MAX 8u /* of one user, not yet approved or revoked: the oldest goes */
@@ -22,13 +21,9 @@ struct device {
     struct wall first, decided;
 };
 struct devices {
-    struct device *v;
-    uint32_t n, cap;
-    struct map map; /* by user */
-    void *map_mem;
-    struct sipkey key;
-    uint32_t n_known; /* approved and revoked ones: those that the directory holds */
-    bool changed;     /* since it was saved */
+    struct by_user rows; /* struct device */
+    uint32_t n_known;    /* approved and revoked ones: those that the directory holds */
+    bool changed;        /* since it was saved */
 };
 void devices_init(struct devices *d, const struct sipkey *key);
 void devices_done(struct devices *d);

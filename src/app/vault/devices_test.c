@@ -45,7 +45,7 @@ static void seen_decided_and_told_apart(void **state)
     devices_forget(&d, ALICE);
     assert_null(devices_find(&d, ALICE, 5));
     assert_int_equal(d.n_known, 0);
-    assert_int_equal(d.n, 1);
+    assert_int_equal(d.rows.n, 1);
 }
 
 static void inventions_do_not_fill_the_table(void **state)
@@ -53,7 +53,7 @@ static void inventions_do_not_fill_the_table(void **state)
     (void)state;
     for (uint64_t i = 1; i <= 100; i++)
         assert_ok(see(ALICE, i));
-    assert_int_equal(d.n, DEVICES_NEW_MAX);
+    assert_int_equal(d.rows.n, DEVICES_NEW_MAX);
     assert_null(devices_find(&d, ALICE, 92));
     assert_non_null(devices_find(&d, ALICE, 93));
     for (uint64_t i = 0; i < DIRECTORY_DEVICES; i++) {
@@ -80,11 +80,11 @@ static void file_there_and_back(void **state)
     struct out o = out_of(text, sizeof text);
     assert_true(devices_bytes(&d) <= sizeof text);
     assert_ok(devices_print(&d, &o));
-    uint32_t n = d.n;
+    uint32_t n = d.rows.n;
     done(NULL);
     fresh(NULL);
     assert_ok(devices_parse(&d, out_str(&o), &line, &why));
-    assert_int_equal(d.n, n);
+    assert_int_equal(d.rows.n, n);
     assert_int_equal(d.n_known, 1);
     assert_false(d.changed);
     const struct device *x = devices_find(&d, ALICE, 19);

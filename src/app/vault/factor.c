@@ -175,17 +175,18 @@ static void device_list(struct job *j)
     struct str aor = STR_NONE;
     if (member(j, "user").n && !user_of(j, &aor))
         return;
-    if (!list_room(j, all->n))
+    if (!list_room(j, all->rows.n))
         return;
     out_json_key(&j->o, STR("devices"));
     out_ch(&j->o, '[');
     bool first = true;
-    for (uint32_t i = 0; i < all->n; i++) {
-        if (aor.n && !str_eq(str_c(all->v[i].aor), aor))
+    for (uint32_t i = 0; i < all->rows.n; i++) {
+        const struct device *x = by_user_at(&all->rows, i);
+        if (aor.n && !str_eq(str_c(x->aor), aor))
             continue;
         out_put(&j->o, first ? STR("{") : STR(",{"));
         first = false;
-        put_device(&j->o, &all->v[i]);
+        put_device(&j->o, x);
         out_ch(&j->o, '}');
     }
     out_ch(&j->o, ']');
@@ -264,13 +265,13 @@ static void country_list(struct job *j)
     char text[COUNTRY_TEXT];
     if (member(j, "user").n && !user_of(j, &aor))
         return;
-    if (!list_room(j, all->n))
+    if (!list_room(j, all->rows.n))
         return;
     out_json_key(&j->o, STR("countries"));
     out_ch(&j->o, '[');
     bool first = true;
-    for (uint32_t i = 0; i < all->n; i++) {
-        const struct country *x = &all->v[i];
+    for (uint32_t i = 0; i < all->rows.n; i++) {
+        const struct country *x = by_user_at(&all->rows, i);
         if (aor.n && !str_eq(str_c(x->aor), aor))
             continue;
         country_text(x->code, text);
@@ -420,6 +421,21 @@ static bool exists(const struct vault *v, const char *aor)
     return users_find(&v->users, name, domain) != NULL;
 }
 
+/* The AOR of the next row whose user is none of ours, from *it on. false: there is none. Rows that
+ * are dropped there give their place to later ones. */
+static bool stranger(const struct vault *v, const struct by_user *t, uint32_t *it,
+                     char ret_aor[BY_USER_AOR + 1])
+{
+    for (; *it < t->n; ++*it) {
+        const char *aor = by_user_at(t, *it);
+        if (exists(v, aor))
+            continue;
+        memcpy(ret_aor, aor, BY_USER_AOR + 1);
+        return true;
+    }
+    return false;
+}
+
 void factor_sweep(struct vault *v)
 {
     for (uint32_t i = v->otps.n; i-- > 0;) {
@@ -429,22 +445,11 @@ void factor_sweep(struct vault *v)
         memcpy(aor, v->otps.v[i].aor, sizeof aor);
         v->otps.changed |= otps_del(&v->otps, str_c(aor));
     }
-    for (uint32_t i = 0; i < v->devices.n;) {
-        if (exists(v, v->devices.v[i].aor)) {
-            i++;
-            continue;
-        }
-        char aor[DEVICE_AOR_MAX + 1];
-        memcpy(aor, v->devices.v[i].aor, sizeof aor);
+    char aor[BY_USER_AOR + 1];
+    uint32_t it = 0;
+    while (stranger(v, &v->devices.rows, &it, aor))
         devices_forget(&v->devices, str_c(aor));
-    }
-    for (uint32_t i = 0; i < v->countries.n;) {
-        if (exists(v, v->countries.v[i].aor)) {
-            i++;
-            continue;
-        }
-        char aor[COUNTRY_AOR_MAX + 1];
-        memcpy(aor, v->countries.v[i].aor, sizeof aor);
+    it = 0;
+    while (stranger(v, &v->countries.rows, &it, aor))
         countries_forget_user(&v->countries, str_c(aor));
-    }
 }

@@ -69,7 +69,7 @@ static void a_right_code_opens_the_country_that_was_called(void **state)
     assert_false(open(ALICE, CC('A', 'T')) || v->told);
     assert_int_equal(v->opened.code, 0);
     assert_int_equal(code("alice@example.com", true, 0, 0, ""), REASON_NONE); /* no first country */
-    assert_int_equal(v->countries.n, 0);
+    assert_int_equal(v->countries.rows.n, 0);
     assert_false(v->told);
     assert_int_equal(code("alice@example.com", true, 0, CC('A', 'T'), ""), REASON_auth_otp);
     assert_false(open(ALICE, CC('A', 'T'))); /* the code was used */
@@ -80,7 +80,7 @@ static void a_right_code_opens_the_country_that_was_called(void **state)
     assert_string_equal(v->opened.aor, "alice@example.com");
     assert_int_equal(countries_find(&v->countries, ALICE, CC('A', 'T'))->when.us, now.wall.us);
     assert_int_equal(code("bob@example.com", true, 1, CC('A', 'T'), ""), REASON_auth_otp);
-    assert_int_equal(v->countries.n, 1);
+    assert_int_equal(v->countries.rows.n, 1);
 }
 
 /* An engine may name what it likes: there is no such country. */
@@ -88,7 +88,7 @@ static void no_country_no_memory(void **state)
 {
     (void)state;
     assert_int_equal(code("alice@example.com", true, 0, CC('Z', 'Z'), ""), REASON_NONE);
-    assert_int_equal(v->countries.n, 0);
+    assert_int_equal(v->countries.rows.n, 0);
     assert_false(v->told || v->countries_full);
 }
 
@@ -182,7 +182,7 @@ static void forgotten_with_the_user(void **state)
     user_free(gone);
     v->countries.changed = false;
     factor_sweep(v);
-    assert_int_equal(v->countries.n, 1);
+    assert_int_equal(v->countries.rows.n, 1);
     assert_true(v->countries.changed && open(STR("bob@example.com"), CC('A', 'T')));
     assert_null(otps_find(&v->otps, ALICE));
 }

@@ -91,7 +91,7 @@ static enum err publish(struct service *s)
 {
     const struct users *u = &s->v->users;
     struct directory_room room = {
-        .users = u->n, .devices = s->v->devices.n_known, .countries = s->v->countries.n};
+        .users = u->n, .devices = s->v->devices.n_known, .countries = s->v->countries.rows.n};
     for (uint32_t i = 0; i < u->n; i++)
         room.numbers += u->v[i]->n_numbers;
     room.text = u->aor_bytes + (size_t)room.numbers * 18;
