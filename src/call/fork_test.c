@@ -90,7 +90,7 @@ static void two_answer(void **state)
     nothing_left(x);
 }
 
-/* The best of what phones answer, in whatever order. 0: silence. */
+/* The best of what phones answer, in whatever order. */
 static void the_best_code(void **state)
 {
     struct fixture *x = *state;

@@ -8,6 +8,9 @@
 #define FOR(aud, sub, exp)                                                                         \
     "{\"iss\":\"https://id.example.com\",\"aud\":\"" aud "\",\"sub\":\"" sub "\",\"exp\":" exp "}"
 #define ALICES FOR("sip.example.com", "alice@example.com", "1700000600")
+#define ELSEWHERE                                                                                  \
+    "{\"iss\":\"https://id.example.net\",\"aud\":\"sip.example.com\",\"sub\":\"alice\","           \
+    "\"exp\":1700000600}"
 static struct policy p;
 static uint64_t dir_mem[FIXTURE_DIRECTORY_BYTES / 8];
 static struct gate_env e;
@@ -155,8 +158,7 @@ static void not_believed(void **state)
         FOR("sip.example.co", "alice@example.com", "1700000600"),
         FOR("sip.example.com", "alice@example.net", "1700000600"), /* of another domain */
         FOR("sip.example.com", "", "1700000600"),
-        "{\"iss\":\"https://id.example.net\",\"aud\":\"sip.example.com\",\"sub\":\"alice\","
-        "\"exp\":1700000600}",
+        ELSEWHERE,
         "{\"iss\":\"https://id.example.com\",\"aud\":\"sip.example.com\",\"sub\":\"alice\"}"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         brings(minted(key, HEAD, bad[i]));

@@ -18,7 +18,7 @@ static struct ask q;
 static struct proof proof;
 static char text[4096];
 
-/* alice, bob; dora must change her password, frank's ends at 1000 s, gina's a day before. */
+/* alice, bob; dora must change her password, frank's ends now, gina's in a second. */
 static void users(void)
 {
     static const struct directory_room room = {.users = 5, .text = 160};
