@@ -221,10 +221,10 @@ static void unlink_slot(struct location_shard *s, uint32_t *link)
     sl->b.aor_hash = 0;
     sl->b.version = ++s->version;
     seq_write_end(&sl->seq);
-    sl->next = s->free_head;
+    touch(s); /* first: a walk that stands on this slot is about to leave its chain */
+    __atomic_store_n(&sl->next, s->free_head, __ATOMIC_RELEASE);
     s->free_head = i;
     s->used--;
-    touch(s);
 }
 
 bool location_del(struct location_shard *s, const struct binding *b)

@@ -62,7 +62,7 @@ def scripted(phone, gw, desk, n):
     third, told = "309" + n, type(phone) is Sipp and phone.transport == "udp"
     moved = phone.perform(phone.script().invite(auth=auth).pause(200).refer(third, told), "30" + n)
     r["transfer"] = word(moved and desk.saw(third, "ACK", 2))
-    given_up = phone.perform(phone.script().invite("180", auth=auth).pause(300).cancel(auth=auth), "31" + n)
+    given_up = phone.perform(phone.script().invite("180", auth=auth).pause(300).cancel(auth, type(phone) is Sipp), "31" + n)
     r["cancel"] = word(given_up and desk.saw("31" + n, "CANCEL", 2))
     return r
 

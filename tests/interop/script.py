@@ -69,10 +69,11 @@ Contact: <sip:[field0]@[local_ip]:[local_port];transport=[transport]>
         self._send("ACK", "[next_url]", retrans=False)
         return self
 
-    def cancel(self, auth=True):
+    def cancel(self, auth=True, ordered=True):
+        """ordered: the answer to CANCEL comes before the INVITE's, as no proxy with several workers promises."""
         uri, back = f"sip:[field2]@{self.domain}", len(self.steps) - max(i for i, s in enumerate(self.steps) if "\nINVITE " in s)
         self._send("CANCEL", uri, "", routes="", branch=f"[branch-{back}]")
-        self._recv("200")
+        self._recv("200", "" if ordered else 'optional="true"')
         self._recv("487")
         self._send("ACK", uri, routes="", retrans=False, branch=f"[branch-{back + 3}]")
         return self
