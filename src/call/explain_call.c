@@ -35,11 +35,12 @@ static void invite_put(const struct core *c, struct str user, struct str dialled
 }
 
 /* Where the user's phone is, else the first zone that phones register from. */
-static uint8_t zone_of(const struct core *c, struct str aor, struct wall now)
+static uint8_t zone_of(const struct core *c, struct str aor, struct wall now, uint64_t *ret_device)
 {
     const struct policy *p = c->policy;
     struct binding b;
     if (location_lookup(c->cfg.shards, c->cfg.engines, &c->cfg.hash_key, aor, now, &b, 1)) {
+        *ret_device = b.device;
         uint8_t z = policy_zone_of(p, b.flow.listener, &b.flow.peer);
         if (z != POLICY_NONE)
             return z;
@@ -74,7 +75,7 @@ static bool caller(struct asked *x, struct str name, struct wall at)
     for (uint8_t i = 0; i < p->n_roles; i++)
         if (str_eq(policy_text(p, p->roles[i].name), str_c(r->known->role_name)))
             r->role = i;
-    r->zone = zone_of(x->c, aor, at);
+    r->zone = zone_of(x->c, aor, at, &r->device_id);
     return true;
 }
 
@@ -294,53 +295,136 @@ static void caps_put(const struct asked *x, const struct payer *who, struct out 
     out_ch(o, '}');
 }
 
-/* The key of the role that decided; NULL: a route did. */
-static const char *role_key(const struct asked *x, const struct payer *who)
+/* What made the last gate say so: section, entry and key of the configuration, or a state that
+ * somebody can end by a command. */
+struct decision {
+    const char *section;
+    struct str entry, key;
+    const char *state, *remedy;
+};
+
+static struct decision by_route(const struct asked *x)
+{
+    const struct policy_route *t = x->r.route;
+    struct decision d = {.section = "routes"};
+    if (t) {
+        d.entry = policy_text(x->c->policy, t->name);
+        d.key = t->when != WHEN_ALWAYS ? STR("when") : STR("pattern");
+    }
+    return d;
+}
+
+static struct decision by_role(const struct asked *x, const char *key)
+{
+    const struct policy *p = x->c->policy;
+    if (x->r.role >= p->n_roles)
+        return by_route(x);
+    return (struct decision){"roles", policy_text(p, p->roles[x->r.role].name), str_c(key), NULL,
+                             NULL};
+}
+
+static struct decision by_trunk(const struct asked *x)
+{
+    const struct policy *p = x->c->policy;
+    for (uint8_t i = 0; i < p->n_peers; i++) {
+        struct str name = policy_text(p, p->peers[i].name);
+        if (ledger_key_of(&x->c->env.ledger_key, LEDGER_TRUNK, name) == x->r.cap.key)
+            return (struct decision){"peers", name, STR("caps"), NULL, NULL};
+    }
+    return by_route(x);
+}
+
+static struct decision by_place(const struct asked *x, struct out *text)
+{
+    const struct number *n = &x->r.number_to;
+    const struct policy_place *place = money_place(x->c->policy, str_of(n->e164, n->n));
+    if (x->r.cap.kind == LEDGER_COUNTRY) {
+        out_ch(text, (char)(n->country >> 8));
+        out_ch(text, (char)n->country);
+    } else if (place) {
+        out_ch(text, '+');
+        out_put(text, str_of(place->prefix, place->prefix_n));
+    }
+    return (struct decision){"rates", STR("places"), out_str(text), NULL, NULL};
+}
+
+/* Where the cap stands that is reached. */
+static struct decision by_cap(const struct asked *x, const struct payer *who, struct out *text)
+{
+    struct str class = number_class_name((enum number_class)x->r.number_to.kind);
+    switch ((enum ledger_kind)x->r.cap.kind) {
+    case LEDGER_IDENTITY:
+        return by_role(x, who->off_hours ? "off_caps" : "caps");
+    case LEDGER_DEVICE:
+        return by_role(x, "device");
+    case LEDGER_ROLE:
+        return by_role(x, "whole");
+    case LEDGER_CLASS:
+        return (struct decision){"rates", STR("class_caps"), class, NULL, NULL};
+    case LEDGER_COUNTRY:
+    case LEDGER_PREFIX:
+        return by_place(x, text);
+    case LEDGER_TRUNK:
+        return by_trunk(x);
+    case LEDGER_SYSTEM:
+        return (struct decision){"rates", STR_NONE, STR("caps"), NULL, NULL};
+    case LEDGER_KINDS:
+        break;
+    }
+    return by_route(x);
+}
+
+static struct decision decision_of(const struct asked *x, const struct payer *who, struct out *text)
 {
     const struct request *r = &x->r;
     switch ((unsigned)x->v.reason) {
     case REASON_NONE:
         return r->ident == IDENT_USER && r->route && r->route->to == ROUTE_PEERS && !r->emergency
-                   ? "dial"
-                   : NULL;
+                   ? by_role(x, "dial")
+                   : by_route(x);
     case REASON_right_denied:
-        return "outbound";
+        return by_role(x, "outbound");
     case REASON_right_class:
-        return "dial";
+        return by_role(x, "dial");
     case REASON_right_country:
-        return "countries";
+        return by_role(x, "countries");
     case REASON_right_step_up:
     case REASON_right_country_first:
-        return "step_up";
+        return by_role(x, "step_up");
     case REASON_right_hours:
-        return "off_hours";
+        return by_role(x, "off_hours");
     case REASON_fraud_calls:
     case REASON_fraud_attempts:
     case REASON_fraud_minutes:
     case REASON_fraud_money:
     case REASON_fraud_call_money:
-        return r->cap.kind != LEDGER_IDENTITY ? "whole" : who->off_hours ? "off_caps" : "caps";
+        return by_cap(x, who, text);
+    case REASON_fraud_locked:
+        return (struct decision){.state = "lock", .remedy = "ringwall fraud release"};
+    case REASON_fraud_unknown:
+        return (struct decision){.state = "ledger", .remedy = "ringwall fraud accept"};
     default:
-        return NULL;
+        return by_route(x);
     }
 }
 
-/* Section, entry and key of the configuration that made the last gate say so. */
 static void decides_put(const struct asked *x, const struct payer *who, struct out *o)
 {
-    const struct policy *p = x->c->policy;
-    const struct request *r = &x->r;
-    const char *key = r->role < p->n_roles ? role_key(x, who) : NULL;
+    char mem[NUMBER_MAX + 2];
+    struct out text = out_of(mem, sizeof mem);
+    struct decision d = decision_of(x, who, &text);
     out_json_key(o, STR("decides"));
     out_ch(o, '{');
-    out_json_kstr(o, STR("section"), key ? STR("roles") : STR("routes"));
-    if (key)
-        out_json_kstr(o, STR("entry"), policy_text(p, p->roles[r->role].name));
-    else if (r->route)
-        out_json_kstr(o, STR("entry"), policy_text(p, r->route->name));
-    bool timed = r->route && r->route->when != WHEN_ALWAYS;
-    if (key || r->route)
-        out_json_kstr(o, STR("key"), key ? str_c(key) : timed ? STR("when") : STR("pattern"));
+    if (d.state) {
+        out_json_kstr(o, STR("state"), str_c(d.state));
+        out_json_kstr(o, STR("remedy"), str_c(d.remedy));
+    } else {
+        out_json_kstr(o, STR("section"), str_c(d.section));
+    }
+    if (d.entry.n)
+        out_json_kstr(o, STR("entry"), d.entry);
+    if (d.key.n)
+        out_json_kstr(o, STR("key"), d.key);
     out_ch(o, '}');
 }
 
@@ -371,7 +455,8 @@ static void told(struct asked *x, struct out *o)
     if (x->v.kind != VERDICT_PASS) {
         out_json_kstr(o, STR("reason"), reason_info(x->v.reason)->name);
         out_json_kstr(o, STR("text"), reason_info(x->v.reason)->text);
-        out_json_ku64(o, STR("code"), x->v.code);
+        if (x->v.kind != VERDICT_STEP_UP)
+            out_json_ku64(o, STR("code"), x->v.code);
     }
     gates_put(x, o);
     route_put(x, o);

@@ -25,23 +25,13 @@ static struct payer payer_of(const struct gate_env *e, const struct request *r)
                           .off_hours = !rights_open(r->site, r->now.wall)};
 }
 
-static bool any_cap(const struct caps *c)
+/* first: the least that the call would cost. */
+static enum reason look(const struct gate_env *e, struct request *r, const struct ledger_key *k,
+                        int64_t first)
 {
-    static const struct caps none;
-    return c && memcmp(c, &none, sizeof none) != 0;
-}
-
-/* first: the least that the call would cost by that peer. */
-static enum reason look(const struct gate_env *e, struct request *r, const struct payer *who,
-                        enum ledger_kind kind, struct str name, uint8_t peer, int64_t first)
-{
-    const struct caps *c = money_caps(e->policy, who, (uint8_t)kind, r->number_to.kind, peer);
-    if (!any_cap(c) || !name.n)
-        return REASON_NONE;
-    uint64_t key = ledger_key_of(&e->ledger_key, kind, name);
-    struct ledger_sum s = ledger_sum(e->ledger, kind, key, r->now.wall);
-    struct ledger_refusal at = {.kind = (uint8_t)kind, .key = key};
-    enum reason why = money_reached(&s, c, first, &at);
+    struct ledger_sum s = ledger_sum(e->ledger, (enum ledger_kind)k->kind, k->key, r->now.wall);
+    struct ledger_refusal at = {.kind = k->kind, .key = k->key};
+    enum reason why = money_reached(&s, k->caps, first, &at);
     if (why != REASON_NONE)
         r->cap = at;
     return why;
@@ -50,35 +40,39 @@ static enum reason look(const struct gate_env *e, struct request *r, const struc
 static enum reason caps(const struct gate_env *e, struct request *r, const struct payer *who,
                         const struct rate *price)
 {
-    const struct policy *p = e->policy;
-    uint8_t peer = r->route->peers[0];
-    int64_t first = rate_price(price, 1);
-    struct str class = number_class_name((enum number_class)r->number_to.kind);
-    enum reason why = look(e, r, who, LEDGER_IDENTITY, who->who, peer, first);
-    if (why == REASON_NONE && who->role < p->n_roles)
-        why = look(e, r, who, LEDGER_ROLE, policy_text(p, p->roles[who->role].name), peer, first);
-    if (why == REASON_NONE)
-        why = look(e, r, who, LEDGER_CLASS, class, peer, first);
-    if (why == REASON_NONE)
-        why = look(e, r, who, LEDGER_SYSTEM, STR("system"), peer, first);
+    struct ledger_key v[LEDGER_KEYS];
+    const struct money_bill b = {.by = who,
+                                 .device = r->device_id,
+                                 .number = str_of(r->number_to.e164, r->number_to.n),
+                                 .country = r->number_to.country,
+                                 .kind = r->number_to.kind,
+                                 .rate_prefix_n = price->prefix_n,
+                                 .peer = POLICY_NONE};
+    enum reason why = REASON_NONE;
+    uint8_t n = money_keys(e->policy, &e->ledger_key, &b, true, v);
+    for (uint8_t i = 0; i < n && why == REASON_NONE; i++)
+        why = look(e, r, &v[i], rate_price(price, 1));
     return why;
 }
 
 /* One trunk with room left is enough. price: that of the first. */
-static enum reason trunks(const struct gate_env *e, struct request *r, const struct payer *who,
-                          const struct rate *price)
+static enum reason trunks(const struct gate_env *e, struct request *r, const struct rate *price)
 {
+    static const struct caps none;
     const struct policy *p = e->policy;
     enum reason first = REASON_NONE;
     for (uint8_t i = 0; i < r->route->n_peers; i++) {
         uint8_t peer = r->route->peers[i];
         if (peer >= p->n_peers)
             continue;
-        struct rate own = *price;
-        if (i && any_cap(&p->peers[peer].caps))
-            own = money_rate(e, peer, &r->number_to, r->now.wall);
-        enum reason why = look(e, r, who, LEDGER_TRUNK, policy_text(p, p->peers[peer].name), peer,
-                               rate_price(&own, 1));
+        const struct caps *c = &p->peers[peer].caps;
+        if (memcmp(c, &none, sizeof none) == 0)
+            return REASON_NONE;
+        struct rate own = i ? money_rate(e, peer, &r->number_to, r->now.wall) : *price;
+        struct ledger_key k = {
+            ledger_key_of(&e->ledger_key, LEDGER_TRUNK, policy_text(p, p->peers[peer].name)), c,
+            LEDGER_TRUNK};
+        enum reason why = look(e, r, &k, rate_price(&own, 1));
         if (why == REASON_NONE)
             return why;
         first = first == REASON_NONE ? why : first;
@@ -135,7 +129,7 @@ struct verdict gate_fraud(const struct gate_env *e, struct request *r, struct as
     if (why == REASON_NONE && e->ledger) {
         why = caps(e, r, &who, &price);
         if (why == REASON_NONE)
-            why = trunks(e, r, &who, &price);
+            why = trunks(e, r, &price);
     }
     if (why != REASON_NONE)
         return gate_refuse(why);

@@ -10,8 +10,9 @@
 #define BANS   64u
 #define ALICE  "alice@example.com"
 #define NUMBER "+4930123456"
-#define CHEAP  100 /* the first second by deck 1 */
-#define DEAR   900 /* and by deck 2 */
+#define CHEAP  100                /* the first second by deck 1 */
+#define DEAR   900                /* and by deck 2 */
+#define DEVICE "1122334455667788" /* its bytes as they stand in memory */
 enum { PBX, TRUNK, TRUNK2 };
 
 static struct policy p;
@@ -90,6 +91,7 @@ static void alice_calls(const char *number, uint8_t class)
     r.known = directory_find(e.directory, STR("alice"), STR("example.com"));
     assert_non_null(r.known);
     r.site = &p.sites[0];
+    assert_ok(hex_decode(STR(DEVICE), (uint8_t *)&r.device_id, sizeof r.device_id));
     r.route = &p.routes[1];
     r.number_to.kind = class;
     r.number_to.country = 'D' << 8 | 'E';
@@ -107,6 +109,9 @@ static int setup(void **state)
     (void)state;
     fixture_policy(&p);
     p.n_sites = 1;
+    p.places[0].country = 'D' << 8 | 'E';
+    p.places[1] = (struct policy_place){.prefix = "4930", .prefix_n = 4};
+    p.n_places = 2;
     e = (struct gate_env){.policy = &p,
                           .directory = fixture_directory(dir_mem),
                           .hash_key = {5, 6},
@@ -154,7 +159,10 @@ static const struct holder {
                {LEDGER_ROLE, "user", &p.roles[0].whole},
                {LEDGER_CLASS, "local", &p.class_caps[CLASS_LOCAL]},
                {LEDGER_TRUNK, "trunk", &p.peers[TRUNK].caps},
-               {LEDGER_SYSTEM, "system", &p.system}};
+               {LEDGER_SYSTEM, "system", &p.system},
+               {LEDGER_DEVICE, DEVICE, &p.roles[0].device},
+               {LEDGER_COUNTRY, "DE", &p.places[0].caps},
+               {LEDGER_PREFIX, "4930", &p.places[1].caps}};
 
 static uint64_t key_of(const struct holder *h)
 {
@@ -296,7 +304,9 @@ static void caps_of_others(void **state)
                                           {LEDGER_ROLE, "internal", NULL},
                                           {LEDGER_CLASS, "national", NULL},
                                           {LEDGER_TRUNK, "pbx", NULL},
-                                          {LEDGER_DEVICE, ALICE, NULL}};
+                                          {LEDGER_DEVICE, ALICE, NULL},
+                                          {LEDGER_COUNTRY, "AT", NULL},
+                                          {LEDGER_PREFIX, "493", NULL}};
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(holders); i++)
         holders[i].caps->calls = 1;

@@ -26,13 +26,6 @@ struct keys {
     uint8_t n;
 };
 
-static void key(struct keys *x, const struct core *c, enum ledger_kind kind, struct str name)
-{
-    if (name.n)
-        x->v[x->n++] = (struct ledger_key){.kind = (uint8_t)kind,
-                                           .key = ledger_key_of(&c->cfg.ledger_key, kind, name)};
-}
-
 static const struct caps *caps_of(const struct leg *b, const struct payer *who,
                                   const struct ledger_key *v)
 {
@@ -60,27 +53,17 @@ static void keys_of(const struct leg *b, const struct payer *who, const struct r
 {
     const struct call *k = b->call;
     const struct core *c = k->core;
-    const struct policy *p = c->policy;
-    struct str digits = str_c(b->pay.number);
-    char device[16], country[2] = {(char)(b->pay.country >> 8), (char)b->pay.country};
-    ret_x->n = 0;
-    key(ret_x, c, LEDGER_IDENTITY, who->who);
-    if (k->device_id && !k->payer.n) {
-        hex_encode((const uint8_t *)&k->device_id, sizeof k->device_id, device);
-        key(ret_x, c, LEDGER_DEVICE, str_of(device, sizeof device));
-    }
-    if (who->role < p->n_roles)
-        key(ret_x, c, LEDGER_ROLE, policy_text(p, p->roles[who->role].name));
-    key(ret_x, c, LEDGER_CLASS, number_class_name((enum number_class)b->pay.kind));
-    if (b->pay.country)
-        key(ret_x, c, LEDGER_COUNTRY, str_of(country, sizeof country));
-    const struct policy_place *place = money_place(p, digits);
-    size_t prefix_n = place ? place->prefix_n : r->prefix_n;
-    if (digits.n && prefix_n)
-        key(ret_x, c, LEDGER_PREFIX, str_head(str_skip(digits, 1), prefix_n));
-    key(ret_x, c, LEDGER_TRUNK, policy_text(p, p->peers[b->peer].name));
-    key(ret_x, c, LEDGER_SYSTEM, STR("system"));
-    cap_all(ret_x, b, who);
+    const struct money_bill bill = {.by = who,
+                                    .device = k->payer.n ? 0 : k->device_id,
+                                    .number = str_c(b->pay.number),
+                                    .country = b->pay.country,
+                                    .kind = b->pay.kind,
+                                    .rate_prefix_n = r->prefix_n,
+                                    .peer = b->peer};
+    ret_x->n = money_keys(c->policy, &c->cfg.ledger_key, &bill, false, ret_x->v);
+    if (b->pay.emergency)
+        for (uint8_t i = 0; i < ret_x->n; i++)
+            ret_x->v[i].caps = NULL;
 }
 
 /* Of a leg that holds something: the names behind them are not needed again. */

@@ -84,6 +84,49 @@ const struct policy_place *money_place(const struct policy *p, struct str number
     return best;
 }
 
+struct bill_keys {
+    const struct sipkey *hash;
+    bool capped;
+    uint8_t n;
+    struct ledger_key *v;
+};
+
+static void key_add(struct bill_keys *x, enum ledger_kind kind, struct str name,
+                    const struct caps *c)
+{
+    static const struct caps none;
+    bool any = c && memcmp(c, &none, sizeof none) != 0;
+    if (name.n && (any || !x->capped))
+        x->v[x->n++] = (struct ledger_key){ledger_key_of(x->hash, kind, name), c, (uint8_t)kind};
+}
+
+uint8_t money_keys(const struct policy *p, const struct sipkey *k, const struct money_bill *b,
+                   bool capped, struct ledger_key ret_v[LEDGER_KEYS])
+{
+    struct bill_keys x = {k, capped, 0, ret_v};
+    const struct payer *by = b->by;
+    char device[16], country[2] = {(char)(b->country >> 8), (char)b->country};
+    const struct policy_place *place = money_place(p, b->number);
+    size_t prefix_n = place ? place->prefix_n : b->rate_prefix_n;
+    hex_encode((const uint8_t *)&b->device, sizeof b->device, device);
+    key_add(&x, LEDGER_IDENTITY, by->who, money_caps(p, by, LEDGER_IDENTITY, b->kind, b->peer));
+    key_add(&x, LEDGER_DEVICE, str_of(device, b->device ? sizeof device : 0),
+            money_caps(p, by, LEDGER_DEVICE, b->kind, b->peer));
+    if (by->role < p->n_roles)
+        key_add(&x, LEDGER_ROLE, policy_text(p, p->roles[by->role].name),
+                &p->roles[by->role].whole);
+    key_add(&x, LEDGER_CLASS, number_class_name((enum number_class)b->kind),
+            money_caps(p, by, LEDGER_CLASS, b->kind, b->peer));
+    key_add(&x, LEDGER_COUNTRY, str_of(country, b->country ? sizeof country : 0),
+            money_country_caps(p, b->country));
+    key_add(&x, LEDGER_PREFIX, str_head(str_skip(b->number, 1), prefix_n),
+            place ? &place->caps : NULL);
+    if (b->peer < p->n_peers)
+        key_add(&x, LEDGER_TRUNK, policy_text(p, p->peers[b->peer].name), &p->peers[b->peer].caps);
+    key_add(&x, LEDGER_SYSTEM, STR("system"), &p->system);
+    return x.n;
+}
+
 bool money_outside(const struct policy *p, uint8_t peer, uint8_t number_class)
 {
     return peer < p->n_peers && (p->peers[peer].trunk || number_class != CLASS_INTERNAL);

@@ -1,5 +1,5 @@
-/* Who pays, by which caps and prices: shared by money.c and the fraud gate, so that what the gate
- * looks at is what the ledger will be asked. Not for other floors. */
+/* Who pays, by which caps and prices: shared by money.c, the fraud gate and the replay of call
+ * records, so that what they look at is what the ledger will be asked. */
 #ifndef CALL_PAYER_H
 #define CALL_PAYER_H
 #include "call/gates.h"
@@ -18,6 +18,20 @@ const struct caps *money_caps(const struct policy *p, const struct payer *x, uin
 const struct caps *money_country_caps(const struct policy *p, uint16_t country);
 /* The longest of the prefixes with caps that the number ("+4930123456") begins with; NULL: none. */
 const struct policy_place *money_place(const struct policy *p, struct str number);
+/* What one call counts for. */
+struct money_bill {
+    const struct payer *by;
+    uint64_t device;   /* that he calls from; 0: not known */
+    struct str number; /* "+4930123456"; empty: no international number */
+    uint16_t country;
+    uint8_t kind;          /* enum number_class */
+    uint8_t rate_prefix_n; /* digits of the prefix that its price is for */
+    uint8_t peer;          /* POLICY_NONE: no trunk, or not known yet */
+};
+/* Its keys in the ledger, each with its caps as they are now; returns how many. capped: only of
+ * those where there is a cap. */
+uint8_t money_keys(const struct policy *p, const struct sipkey *k, const struct money_bill *b,
+                   bool capped, struct ledger_key ret_v[LEDGER_KEYS]);
 /* Somebody has to be paid for that: by a trunk always, by a PBX what is not its own. */
 bool money_outside(const struct policy *p, uint8_t peer, uint8_t number_class);
 struct rate money_rate(const struct gate_env *e, uint8_t peer, const struct number *to,

@@ -105,6 +105,66 @@ static void of_places(void **state)
     p.n_places = 0;
 }
 
+static void has(const struct ledger_key *v, uint8_t n, enum ledger_kind kind, const char *name,
+                const struct caps *c)
+{
+    const struct sipkey k = {1, 2};
+    for (uint8_t i = 0; i < n; i++)
+        if (v[i].kind == kind) {
+            assert_int_equal(v[i].key, ledger_key_of(&k, kind, str_c(name)));
+            assert_ptr_equal(v[i].caps, c);
+            return;
+        }
+    fail_msg("no key for %s", name);
+}
+
+/* Each thing that a call counts for, once, with the caps that stand there. */
+static void what_it_counts_for(void **state)
+{
+    const struct sipkey k = {1, 2};
+    const struct payer who = {.who = STR("eve@example.com"), .role = 1, .user = true};
+    const struct payer pbx = {.who = STR("pbx"), .role = POLICY_NONE};
+    struct money_bill b = {.by = &who,
+                           .number = STR("+4930123456"),
+                           .country = 'D' << 8 | 'E',
+                           .kind = CLASS_LOCAL,
+                           .rate_prefix_n = 3};
+    struct ledger_key v[LEDGER_KEYS];
+    (void)state;
+    uint8_t n = money_keys(&p, &k, &b, false, v);
+    assert_int_equal(n, LEDGER_KEYS - 1); /* no device */
+    has(v, n, LEDGER_IDENTITY, "eve@example.com", &p.roles[1].caps);
+    has(v, n, LEDGER_ROLE, "internal", &p.roles[1].whole);
+    has(v, n, LEDGER_CLASS, "local", &p.class_caps[CLASS_LOCAL]);
+    has(v, n, LEDGER_COUNTRY, "DE", NULL);
+    has(v, n, LEDGER_PREFIX, "493", NULL);
+    has(v, n, LEDGER_TRUNK, "pbx", &p.peers[0].caps);
+    has(v, n, LEDGER_SYSTEM, "system", &p.system);
+    assert_int_equal(money_keys(&p, &k, &b, true, v), 0); /* no cap anywhere */
+    p.places[0] = (struct policy_place){.country = 'D' << 8 | 'E', .caps.calls = 1};
+    p.places[1] = (struct policy_place){.prefix = "4930", .prefix_n = 4};
+    p.n_places = 2;
+    p.roles[1].device.calls = 1;
+    memset(&b.device, 0x11, sizeof b.device);
+    n = money_keys(&p, &k, &b, false, v);
+    assert_int_equal(n, LEDGER_KEYS);
+    has(v, n, LEDGER_DEVICE, "1111111111111111", &p.roles[1].device);
+    has(v, n, LEDGER_PREFIX, "4930", &p.places[1].caps);
+    n = money_keys(&p, &k, &b, true, v);
+    assert_int_equal(n, 2);
+    has(v, n, LEDGER_DEVICE, "1111111111111111", &p.roles[1].device);
+    has(v, n, LEDGER_COUNTRY, "DE", &p.places[0].caps);
+    b = (struct money_bill){
+        .by = &pbx, .kind = CLASS_UNKNOWN, .rate_prefix_n = 3, .peer = POLICY_NONE};
+    n = money_keys(&p, &k, &b, false, v);
+    assert_int_equal(n, 3);
+    has(v, n, LEDGER_IDENTITY, "pbx", NULL);
+    has(v, n, LEDGER_CLASS, "unknown", &p.class_caps[CLASS_UNKNOWN]);
+    p.places[0] = (struct policy_place){0};
+    p.n_places = 0;
+    p.roles[1].device.calls = 0;
+}
+
 static void prices(void **state)
 {
     static uint8_t mem[4096] __attribute__((aligned(64)));
@@ -225,7 +285,8 @@ static void locks(void **state)
 #define T(f) cmocka_unit_test_setup(f, setup)
 int main(void)
 {
-    const struct CMUnitTest tests[] = {T(who),          T(whose_caps), T(of_places), T(prices),
-                                       T(unknown_sums), T(reached),    T(locks)};
+    const struct CMUnitTest tests[] = {
+        T(who),    T(whose_caps),   T(of_places), T(what_it_counts_for),
+        T(prices), T(unknown_sums), T(reached),   T(locks)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

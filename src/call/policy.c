@@ -255,13 +255,6 @@ const struct policy_role *policy_role_named(const struct policy *p, struct str n
     return &p->roles[0];
 }
 
-const struct caps *policy_caps(const struct policy *p, uint8_t role, const struct rights_site *s,
-                               struct wall now)
-{
-    const struct policy_role *r = &p->roles[role < p->n_roles ? role : 0];
-    return rights_open(s, now) ? &r->caps : &r->off_caps;
-}
-
 bool policy_domain(const struct policy *p, struct str host)
 {
     for (unsigned i = 0; i < p->n_domains; i++)

@@ -259,8 +259,5 @@ const struct rights_site *policy_site(const struct policy *p, struct str name);
 struct dial_plan policy_plan(const struct policy *p, const struct rights_site *s);
 /* The role of that name; "user" if there is none. Never NULL. */
 const struct policy_role *policy_role_named(const struct policy *p, struct str name);
-/* The caps of one with that role, as the hour is at its site. */
-const struct caps *policy_caps(const struct policy *p, uint8_t role, const struct rights_site *s,
-                               struct wall now);
 bool policy_pattern(struct str pattern, struct str dialled);
 #endif

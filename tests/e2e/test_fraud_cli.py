@@ -72,6 +72,19 @@ def test_dry_run_against(history, tmp_path):
     assert d["saved_micro"] > d["against"]["saved_micro"]  # caps alone
 
 
+def test_caps_of_places_and_roles(history, tmp_path):
+    """The ledger's keys are those of a running gateway: an hour a day to an island is six of its twenty calls, by whatever is capped."""
+    config = tmp_path / "caps.yaml"
+    hour, wide = "{minutes: {day: 60}}", "caps: {calls: 9, call_money: 9000, minutes: {month: 90000}, money: {hour: 9000, day: 9000, month: 90000}}"
+    for role, rates, stopped in (("", f"country: AC, caps: {hour}", 14), ("", f'prefix: "+2474", caps: {hour}', 14), (f", whole: {hour}", "country: AT, caps: {calls: 1}", 14),
+                                 ("", f"country: AT, caps: {hour}", 0)):
+        config.write_text(OPEN.replace("step_up: none", f"step_up: none, {wide}{role}") + f"rates: {{places: [{{{rates}}}]}}\nfraud: {{mode: off}}\n")
+        code, out, err = fraud("replay", history, "--config", config, "--json")
+        assert code == 0, err
+        d = json.loads(out)
+        assert d["by_reason"] == ({"fraud_minutes": stopped} if stopped else {}) and d["refused"] == stopped, (role, rates, d["by_reason"])
+
+
 def test_bad_files_are_told(history, tmp_path):
     bad = tmp_path / "bad.csv"
     bad.write_text("a,b\n1,2\n")
@@ -101,6 +114,8 @@ def test_locked_by_calls_and_released():
             u.expect("403")
         locks = wait_for(lambda: json.loads(fraud("locks", "--state", g.state, "--json")[1])["locks"], 5)
         assert locks[0]["who"] == "alice@example.com" and locks[0]["reason"] == "fraud_locked"
+        said = g.run("explain", "--as", "alice", "--to", "+49301234567", "--state", g.state).stdout
+        assert "would be refused" in said and "fraud_locked" in said and "decides  no line of the configuration, but a state: ringwall fraud release" in said, said
         code, out, err = fraud("release", "alice@example.com", "--reason", "was on holiday there", "--state", g.state)
         assert code == 0 and "1 lock released" in out, err
         assert json.loads(fraud("locks", "--state", g.state, "--json")[1]) == {"locks": []}

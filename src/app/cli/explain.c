@@ -1,6 +1,7 @@
 /* `ringwall explain --as WHO --to NUMBER [--at TIME]`: asks an engine, and looks up which line of
  * the configuration decides. */
 #include "app/cli/cli.h"
+#include "app/config/config.h"
 #include "ipc/control.h"
 #include <time.h>
 
@@ -11,47 +12,18 @@ static bool word_ok(const char *s)
     return s && *s && !strpbrk(s, "\"\\") && strlen(s) < 200;
 }
 
-/* The line where that entry of a section begins, and within it the key's if it has one. 0: not
- * found. By the text alone: a file written in another way than one entry after the other is told
- * without lines. */
-static long line_of(const char *path, const char *section, const char *entry, const char *key)
+static struct str word_of(const json_t *o, const char *key)
 {
-    char line[4096];
-    long at = 0, found = 0;
-    bool in = false;
-    FILE *f = fopen(path, "re");
-    while (f && fgets(line, sizeof line, f)) {
-        char name[2][256];
-        at++;
-        if (line[0] != ' ' && line[0] != '-' && line[0] != '#' && line[0] != '\n')
-            in = strncmp(line, section, strlen(section)) == 0 && line[strlen(section)] == ':';
-        (void)snprintf(name[0], sizeof name[0], "%s:", key ? key : "");
-        (void)snprintf(name[1], sizeof name[1], "name: %s", entry);
-        const char *n = in ? strstr(line, name[1]) : NULL;
-        bool whole = n && !isalnum((unsigned char)n[strlen(name[1])]) &&
-                     !memchr("_-.", n[strlen(name[1])] ? n[strlen(name[1])] : ' ', 3);
-        if (whole)
-            found = at;
-        else if (in && found && strstr(line, "name:"))
-            break;
-        if (!in && found)
-            break;
-        if (found && key && at > found && strstr(line, name[0])) {
-            found = at;
-            break;
-        }
-    }
-    if (f)
-        (void)fclose(f);
-    return found;
+    const char *s = member(o, key);
+    return s ? str_c(s) : STR_NONE;
 }
 
 static void place(const struct cli *c, json_t *doc)
 {
     json_t *by = json_object_get(doc, "decides");
-    const char *section = member(by, "section"), *entry = member(by, "entry");
-    long line =
-        section && entry && c->config ? line_of(c->config, section, entry, member(by, "key")) : 0;
+    const struct config_where w = {word_of(by, "section"), word_of(by, "entry"), word_of(by, "key"),
+                                   0};
+    uint32_t line = w.section.n && c->config ? config_line(c->config, &w) : 0;
     if (!line)
         return;
     (void)json_object_set_new(by, "file", json_string(c->config));

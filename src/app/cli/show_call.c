@@ -192,6 +192,11 @@ void show_explain_call(FILE *to, const struct cli *c, const json_t *d)
     caps_show(to, json_object_get(d, "caps"));
     if (!by)
         return;
+    if (member(by, "state")) {
+        (void)fprintf(to, "%-9sno line of the configuration, but a state: %s\n", "decides",
+                      member(by, "remedy") ? member(by, "remedy") : "?");
+        return;
+    }
     (void)fprintf(to, "%-9s%s", "decides", member(by, "section") ? member(by, "section") : "?");
     if (member(by, "entry"))
         (void)fprintf(to, ".%s", member(by, "entry"));

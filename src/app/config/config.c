@@ -146,6 +146,10 @@ static void read_document(struct load *l, struct fy_document *doc)
                 "the file is empty");
         return;
     }
+    if (l->o->where) {
+        l->o->where->line = where_line(root, l->o->where);
+        return;
+    }
     (void)map_read(l, root, "the file", TOP, ARRAY_LEN(TOP), &top);
     read_sections(l, &top);
     dns_default(l);

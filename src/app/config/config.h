@@ -53,12 +53,17 @@ struct config {
     struct config_admins admins;
     struct config_notify notify;
 };
+struct config_where {
+    struct str section, entry, key; /* "roles", "user", "caps"; entry and key may be empty */
+    uint32_t line;                  /* found */
+};
 struct config_opts {
     struct wall now;   /* judges waivers */
     const char *state; /* folder where the file does not name one; NULL = /var/lib/ringwall */
     uint16_t cpus;     /* what "engines: auto" means; 0 = ask the system */
     uint32_t generation;
-    bool no_files; /* do not look whether named files are there */
+    bool no_files;              /* do not look whether named files are there */
+    struct config_where *where; /* only that is looked for, and nothing judged; NULL: all is read */
 };
 /* Reads and judges. OK: *ret_c is whole (warnings may be in *ret_e); ERR_SYNTAX: *ret_e says why
  * and *ret_c is not written. ERR_SYSTEM: the file cannot be read (also told in ret_e). Both outputs
@@ -68,6 +73,9 @@ MUST_CHECK enum err config_load(const char *path, const struct config_opts *o, s
 /* The same from memory; name stands for the file in messages. */
 MUST_CHECK enum err config_load_text(struct str text, const char *name, const struct config_opts *o,
                                      struct config *ret_c, struct config_errors *ret_e);
+/* The line of the key, or of the entry if it has no such key: entries go by name, country or
+ * prefix. 0: not found, or the file cannot be read. */
+uint32_t config_line(const char *path, const struct config_where *w);
 /* One line a problem: "file:12:5: error: text; hint". */
 void config_errors_put(struct out *o, const struct config_errors *e);
 /* {"file":..,"errors":n,"warnings":n,"problems":[{"line":..,"column":..,"level":..,"text":..,"hint":..}]}

@@ -130,6 +130,7 @@ void judge_stir(struct load *l);  /* called by judge */
 void dns_default(struct load *l); /* what the file does not say */
 void limits_default(struct policy_limits *lim);
 void role_user_first(struct load *l); /* role 0 is "user", made if the file has none */
+uint32_t where_line(struct fy_node *root, const struct config_where *w); /* as config_line */
 /* What holds between sections; only when every section could be read. */
 void judge(struct load *l);
 #endif

@@ -1,4 +1,5 @@
 #include "app/fraud/history.h"
+#include "call/payer.h"
 #include "guard/fraud.h"
 #include "guard/ledger.h"
 #include <stdlib.h>
@@ -17,7 +18,7 @@ struct live { /* heap by at_us */
     size_t record;
     uint64_t who;
     struct ledger_hold hold;
-    struct ledger_key keys[4];
+    struct ledger_key keys[LEDGER_KEYS];
     uint8_t n_keys;
     struct fraud_event e;
 };
@@ -241,32 +242,32 @@ static void number_of_record(const struct policy *p, const struct rights_site *s
         ret_n->kind = (uint8_t)said;
 }
 
-static void keys_of(struct judge *j, struct live *x, const struct record *r, uint8_t role,
-                    const struct rights_site *s, const struct policy_peer *trunk)
+/* Records do not say from which device; a user's name has a role. */
+static void keys_of(struct judge *j, struct live *x, const struct number *n,
+                    const struct payer *who, const struct rate *rate,
+                    const struct policy_peer *trunk)
 {
     const struct policy *p = j->o->policy;
-    struct str kind = number_class_name((enum number_class)x->e.kind);
-    x->keys[0] = (struct ledger_key){x->who, policy_caps(p, role, s, x->e.at), LEDGER_IDENTITY};
-    x->keys[1] = (struct ledger_key){ledger_key_of(&KEY, LEDGER_CLASS, kind),
-                                     &p->class_caps[x->e.kind], LEDGER_CLASS};
-    x->keys[2] = (struct ledger_key){ledger_key_of(&KEY, LEDGER_SYSTEM, STR("system")), &p->system,
-                                     LEDGER_SYSTEM};
-    x->n_keys = 3;
-    if (trunk)
-        x->keys[x->n_keys++] = (struct ledger_key){ledger_key_of(&KEY, LEDGER_TRUNK, r->trunk),
-                                                   &trunk->caps, LEDGER_TRUNK};
+    const struct money_bill b = {.by = who,
+                                 .number = str_of(n->e164, n->n),
+                                 .country = n->country,
+                                 .kind = n->kind,
+                                 .rate_prefix_n = rate->prefix_n,
+                                 .peer = trunk ? (uint8_t)(trunk - p->peers) : POLICY_NONE};
+    x->n_keys = money_keys(p, &KEY, &b, false, x->keys);
 }
 
-static enum reason may(struct judge *j, struct live *x, const struct number *n, uint8_t role,
-                       const struct rights_site *s, const struct rate *rate, uint16_t *ret_signs)
+static enum reason may(struct judge *j, struct live *x, const struct number *n,
+                       const struct payer *who, const struct rate *rate, uint16_t *ret_signs)
 {
     const struct policy *p = j->o->policy;
     struct fraud_verdict v;
     struct ledger_refusal no;
     if (n->kind == CLASS_EMERGENCY)
         return REASON_NONE;
-    enum reason why =
-        role < p->n_roles ? rights_call(&p->roles[role].rights, s, n, x->e.at) : REASON_NONE;
+    enum reason why = who->role < p->n_roles
+                          ? rights_call(&p->roles[who->role].rights, who->site, n, x->e.at)
+                          : REASON_NONE;
     if (why == REASON_NONE && is_locked(j, x->who, x->e.at.us))
         why = REASON_fraud_locked;
     if (why != REASON_NONE)
@@ -309,6 +310,11 @@ static void call(struct judge *j, size_t i)
     const struct policy_peer *trunk = trunk_of(p, r->trunk);
     struct str payer = r->transferred_by.n ? r->transferred_by : r->user;
     struct number n;
+    const struct payer who = {.who = payer,
+                              .site = s,
+                              .role = role_of(p, r->role),
+                              .user = true,
+                              .off_hours = !rights_open(s, (struct wall){r->start_us})};
     number_of_record(p, s, r, &n);
     if (n.kind == CLASS_INTERNAL || !payer.n) {
         j->internal++;
@@ -328,17 +334,16 @@ static void call(struct judge *j, size_t i)
                                .source_country = country_parse(r->source_country),
                                .what = FRAUD_ATTEMPT,
                                .kind = n.kind,
-                               .off_hours = !rights_open(s, (struct wall){r->start_us})};
+                               .off_hours = who.off_hours};
     memcpy(x.e.number, n.e164, MIN(n.n, sizeof x.e.number - 1));
-    uint8_t role = role_of(p, r->role);
     uint16_t signs = 0;
     int64_t cost = price_of(r, &rate, r->seconds);
-    keys_of(j, &x, r, role, s, trunk);
+    keys_of(j, &x, &n, &who, &rate, trunk);
     j->outside++;
     j->spent += cost;
     j->fraud += r->label == 2;
     j->honest += r->label == 1;
-    enum reason why = may(j, &x, &n, role, s, &rate, &signs);
+    enum reason why = may(j, &x, &n, &who, &rate, &signs);
     if (why != REASON_NONE) {
         j->refused++;
         hit(j, r, "refused", why, r->start_us, cost, signs);
