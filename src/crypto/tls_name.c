@@ -68,7 +68,9 @@ bool tls_name_at(X509 *x, unsigned index, char *ret, size_t cap, size_t *ret_n)
         struct str s = STR_NONE;
         if (g->type == GEN_URI)
             s = ia5(g->d.uniformResourceIdentifier);
-        else if (g->type == GEN_DNS)
+        if (str_istarts(s, STR("dns:")))
+            continue; /* a URI (RFC 4501) that would pass for a DNS SAN */
+        if (g->type == GEN_DNS)
             s = ia5(g->d.dNSName);
         if (!printable(s) || index-- > 0)
             continue;

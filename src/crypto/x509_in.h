@@ -22,6 +22,6 @@ bool cert_strong(X509 *x); /* its key has at least 112 bits of strength: P-256, 
  * then an IP SAN counts. */
 bool tls_name_match(X509 *x, struct str host);
 /* SAN number index as "sip:..." or "dns:..."; names with bytes that are not printable are passed
- * over. false past the last or when it is longer than cap. */
+ * over, and so is a URI "dns:...". false past the last or when it is longer than cap. */
 bool tls_name_at(X509 *x, unsigned index, char *ret, size_t cap, size_t *ret_n);
 #endif
