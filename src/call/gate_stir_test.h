@@ -24,7 +24,7 @@ static struct gate_env e;
 static struct sip_msg m;
 static struct request r;
 static struct ask q;
-static char text[16384], value[8192];
+static char text[16384], value[4000];
 
 static inline struct certs_row row_of(const EVP_PKEY *k)
 {
