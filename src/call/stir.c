@@ -134,15 +134,20 @@ enum reason stir_ask(struct leg *b)
 void stir_answer(struct core *c, struct handle leg, const struct answer *a)
 {
     struct leg *b = pool_get(&c->legs, leg);
-    char text[PASSPORT_TEXT + PASSPORT_X5U_MAX + 256];
+    char text[PASSPORT_TEXT + PASSPORT_X5U_MAX + 256], mem[PASSPORT_BYTES];
     uint8_t sig[PASSPORT_SIG];
+    struct passport p;
+    struct str header, input;
     struct out o = out_of(text, sizeof text);
     if (!b)
         return; /* the caller has gone */
-    struct str input = b->identity;
+    input = b->identity;
     b->identity = STR_NONE;
-    if (a->reason == REASON_NONE && es256_raw(str_of((const char *)a->bytes, a->n), sig) == OK) {
-        identity_put(&o, input, sig, policy_text(c->policy, c->policy->stir.x5u), STR("shaken"));
+    struct str claims = str_cut(input, '.', &header);
+    /* The URL is the token's own: the policy may be another one by now. */
+    if (a->reason == REASON_NONE && es256_raw(str_of((const char *)a->bytes, a->n), sig) == OK &&
+        passport_parse(header, claims, mem, &p) == OK) {
+        identity_put(&o, input, sig, p.x5u, STR("shaken"));
         b->identity = o.full ? STR_NONE : arena_str(&b->call->text, out_str(&o));
     }
     if (!b->identity.n)
