@@ -87,7 +87,7 @@ struct core *core_init(void *mem, const struct core_cfg *cfg,
 /* One framed message or datagram. tls_verified: client certificate verified on that connection. */
 void core_message(struct core *c, const struct flow *f, struct str bytes, bool tls_verified,
                   struct now now);
-/* The same, of INTENT_FORWARD: the engine that received it has let it in. */
+/* The same, of INTENT_FORWARD: the engine that received it has let it in, and said whose it is. */
 void core_forwarded(struct core *c, const struct flow *f, struct str bytes, bool tls_verified,
                     struct now now);
 /* What the client certificate of the next message's connection proves: for that one call of

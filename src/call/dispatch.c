@@ -125,7 +125,32 @@ static bool owner_by_token(const struct core *c, struct str text, enum token_kin
     return true;
 }
 
-static uint8_t owner_of(const struct core *c, const struct sip_msg *m)
+/* What people cost, were allowed and did lies in one engine, that of their user, or of the phone
+ * that does not say whose it is. Calls of a peer, which is many people, are spread. */
+static bool of_a_phone(const struct core *c, const struct sip_msg *m, const struct flow *f)
+{
+    const struct policy *p = c->policy;
+    if (m->method != SIP_INVITE && m->method != SIP_CANCEL)
+        return false;
+    uint8_t z = policy_zone_of(p, f->listener, &f->peer);
+    return z != POLICY_NONE && p->zones[z].registration &&
+           policy_peer_of(p, z, &f->peer) == POLICY_NONE;
+}
+
+static uint64_t home_hash(const struct core *c, const struct sip_msg *m, const struct flow *f)
+{
+    const struct sipkey *k = &c->cfg.hash_key;
+    bool registers = m->method == SIP_REGISTER, phone = of_a_phone(c, m, f);
+    char aor[LOCATION_AOR_MAX];
+    size_t n;
+    if ((registers || phone) &&
+        aor_of_uri(c->policy, sip_text(m, registers ? m->to_uri : m->from_uri), aor, sizeof aor,
+                   &n))
+        return siphash(k, str_of(aor, n));
+    return phone ? addr_hash(k, &f->peer) : siphash(k, sip_text(m, m->call_id));
+}
+
+static uint8_t owner_of(const struct core *c, const struct sip_msg *m, const struct flow *f)
 {
     uint8_t e = c->cfg.engine;
     if (c->cfg.engines == 1)
@@ -145,13 +170,7 @@ static uint8_t owner_of(const struct core *c, const struct sip_msg *m)
         replaces_parse(sip_get(m, HDR_REPLACES), &r) == OK &&
         owner_by_token(c, r.to_tag, TOKEN_TAG, &e))
         return e; /* where the call is that it steps into */
-    struct str key = sip_text(m, m->call_id);
-    char aor[LOCATION_AOR_MAX];
-    size_t n;
-    if (m->method == SIP_REGISTER &&
-        aor_of_uri(c->policy, sip_text(m, m->to_uri), aor, sizeof aor, &n))
-        key = str_of(aor, n);
-    return (uint8_t)(siphash(&c->cfg.hash_key, key) % c->cfg.engines);
+    return (uint8_t)(home_hash(c, m, f) % c->cfg.engines);
 }
 
 /* --- requests --- */
@@ -534,7 +553,9 @@ static bool worth_reading(struct core *c, const struct flow *f, struct str bytes
     return false;
 }
 
-static void message_in(struct core *c, const struct flow *f, struct str bytes, bool tls_verified)
+/* here: another engine has said that it is ours, by a policy that may be newer or older. */
+static void message_in(struct core *c, const struct flow *f, struct str bytes, bool tls_verified,
+                       bool here)
 {
     struct sip_msg *m = &c->msg;
     struct sip_error e;
@@ -554,7 +575,7 @@ static void message_in(struct core *c, const struct flow *f, struct str bytes, b
         return;
     }
     c->parsed = true;
-    uint8_t owner = owner_of(c, m);
+    uint8_t owner = here ? c->cfg.engine : owner_of(c, m, f);
     if (owner != c->cfg.engine)
         core_forward(c, owner, f, bytes, tls_verified);
     else if (m->is_request)
@@ -568,7 +589,7 @@ void core_message(struct core *c, const struct flow *f, struct str bytes, bool t
 {
     c->now = now;
     if (shield_before(c, f, bytes) && worth_reading(c, f, bytes))
-        message_in(c, f, bytes, tls_verified);
+        message_in(c, f, bytes, tls_verified, false);
     c->proof = NULL;
 }
 
@@ -581,6 +602,6 @@ void core_forwarded(struct core *c, const struct flow *f, struct str bytes, bool
                     struct now now)
 {
     c->now = now;
-    message_in(c, f, bytes, tls_verified);
+    message_in(c, f, bytes, tls_verified, true);
     c->proof = NULL;
 }

@@ -272,6 +272,50 @@ static void owners(void **state)
     free(g);
 }
 
+/* Calls of a phone go where its user is at home, so that what he spends lies in one engine, or
+ * where its address says if it does not tell who that is; those of a peer by the Call-ID. */
+static void callers_home(void **state)
+{
+    static const char *const from[] = {"<sip:alice@example.com>;tag=1",
+                                       "\"A\" <sip:alice@EXAMPLE.com:5060>;tag=2"},
+                             *const stranger = "<sip:anonymous@anonymous.invalid>;tag=1";
+    struct gateway *g = calloc(1, sizeof *g);
+    struct flow fp = flow_of(PBX, LISTEN_IN_UDP), fa = flow_of(ALICE, LISTEN_OUT_UDP);
+    unsigned home, peers = 0, strangers = 0, options = 0;
+    char id[32];
+    (void)state;
+    gateway_init(g, TEST_ENGINES, 7);
+    unsigned by_place = (unsigned)(addr_hash(&g->cfg[0].hash_key, &fa.peer) % TEST_ENGINES);
+    home = siphash(&g->cfg[0].hash_key, STR("alice@example.com")) % TEST_ENGINES;
+    for (unsigned n = 0; n < 32; n++) {
+        const char *method = n % 2 ? "INVITE" : "CANCEL", *to = "<sip:200@example.com>";
+        (void)snprintf(id, sizeof id, "call-%u", n);
+        unsigned by_id = siphash(&g->cfg[0].hash_key, str_c(id)) % TEST_ENGINES;
+        unsigned e = n % TEST_ENGINES;
+#define OWNER(flow, method, from)                                                                  \
+    owner(g, e, flow, request(method, "sip:200@example.com", from, to, id, 1, "", ""))
+        assert_int_equal(OWNER(&fa, method, from[n / 2 % 2]), home);
+        peers += OWNER(&fp, method, from[0]) == by_id;
+        strangers += OWNER(&fa, method, stranger) == by_place;
+        options += OWNER(&fa, "OPTIONS", from[0]) == by_id;
+    }
+    assert_true(peers == 32 && strangers == 32 && options == 32);
+    /* Whoever is handed one keeps it: two engines with policies of two ages would hand it on for
+     * ever. */
+    for (unsigned e = 0; e < TEST_ENGINES; e++) {
+        intents_reset(&g->intents[e]);
+        core_forwarded(g->core[e], &fa,
+                       str_c(request("INVITE", "sip:200@example.com", from[0],
+                                     "<sip:200@example.com>", "handed", 1, "", "")),
+                       false, g->now);
+        for (size_t k = 0; k < g->intents[e].n; k++)
+            assert_int_not_equal(g->intents[e].v[k].kind, INTENT_FORWARD);
+        assert_true(g->intents[e].n > 0);
+    }
+    gateway_done(g);
+    free(g);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -283,6 +327,7 @@ int main(void)
                                        T(stray_responses),
                                        T(not_worth_reading),
                                        T(broken),
-                                       cmocka_unit_test(owners)};
+                                       cmocka_unit_test(owners),
+                                       cmocka_unit_test(callers_home)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,8 +2,7 @@
  * prefix, trunk and the whole system. One shard an engine in shared memory: its engine alone
  * writes, all read. A call first writes its reservation into the own shard and then adds up all
  * shards; over a cap it takes it back. So caps hold exactly over engines that reserve at the same
- * moment (both may be refused, never both let in too many). Fixed memory; an active identity with
- * its device takes 242 B in each shard that its calls pass.
+ * moment (both may be refused, never both let in too many). Fixed memory: ledger_share.
  *
  * What a call holds is reserved at set-up, grows slice by slice while it runs, and becomes spent or
  * is given back at its end, however it ends. A shard whose engine died keeps what was spent and
@@ -43,8 +42,12 @@ enum ledger_kind {
 void caps_default(struct caps *c, struct caps *off); /* of an untouched install: 2 calls at once, a
                                                         small daily sum, off-hours lower */
 struct ledger_shard;
-size_t ledger_bytes(uint32_t rows);                                               /* of a shard */
-uint32_t ledger_rows(size_t bytes);                                               /* that fit */
+size_t ledger_bytes(uint32_t rows); /* of a shard */
+uint32_t ledger_rows(size_t bytes); /* that fit */
+/* Rows of one of so many shards: an identity and a device each at 5/8 full, every identity at home
+ * in one engine (call/dispatch.c) with half as many more for calls that come to others, and what
+ * countries, prefixes, trunks and the like need. */
+uint32_t ledger_share(uint32_t identities, uint32_t shards);
 void ledger_begin(struct ledger_shard *s, uint32_t rows, const struct sipkey *k); /* mem zeroed */
 /* Is it a shard of that size? ERR_SYNTAX: begin anew; ledger_adopt needs it to be one. */
 MUST_CHECK enum err ledger_valid(const struct ledger_shard *s, size_t bytes);

@@ -2,6 +2,8 @@
 
 #define AHEAD_OK     1440u /* minutes that the clock may step back before the ledger follows it */
 #define SWEEP_ROWS   2u
+#define ROWS_SPARE   16384u
+#define ROWS_MAX     (1u << 22)
 #define BUCKETS_MAX  (1u << 24)
 #define DAY_MINUTES  1440u
 #define HOUR_MINUTES 60u
@@ -95,6 +97,14 @@ static uint32_t buckets_of(size_t bytes)
 uint32_t ledger_rows(size_t bytes)
 {
     return buckets_of(bytes) * LEDGER_WAYS;
+}
+
+uint32_t ledger_share(uint32_t identities, uint32_t shards)
+{
+    uint64_t rows = (uint64_t)identities * 2 * 8 / 5;
+    if (shards > 1)
+        rows = rows / shards * 3 / 2;
+    return (uint32_t)MIN(rows + ROWS_SPARE, (uint64_t)ROWS_MAX);
 }
 
 void ledger_begin(struct ledger_shard *s, uint32_t rows, const struct sipkey *k)

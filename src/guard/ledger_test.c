@@ -462,6 +462,31 @@ static void defaults(void **state)
                 ledger_key_of(&K, LEDGER_ROLE, STR("a")));
 }
 
+/* 20,000 people with a device each at home in one of up to eight engines, and every second one with
+ * calls in another besides: all have room, in 512 bytes each. */
+static void shares(void **state)
+{
+    enum { PEOPLE = 20000 };
+    static const struct ledger_clock c;
+    (void)state;
+    assert_true(ledger_share(0, 1) >= 1024);
+    assert_true(ledger_share(UINT32_MAX, 1) <= 1u << 22);
+    for (uint32_t n = 1; n <= 8; n *= 2) {
+        uint32_t rows = ledger_share(PEOPLE, n), spare = ledger_share(0, n), full = 0;
+        size_t bytes = ledger_bytes(rows);
+        struct ledger_shard *s = aligned_alloc(64, (bytes + 63) / 64 * 64);
+        assert_non_null(s);
+        memset(s, 0, bytes);
+        ledger_begin(s, rows, &K);
+        for (uint32_t i = 0; i < PEOPLE * 2; i++)
+            if (i / 2 % n == 0 || (n > 1 && i / 2 % n == 1 && i / 2 / n % 2))
+                full += ledger_take(s, LEDGER_IDENTITY, 1000 + i * 7919u, &c) == ROW_NONE;
+        assert_int_equal(full, 0);
+        assert_true((bytes - ledger_bytes(spare)) * n / PEOPLE <= 400);
+        free(s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -479,6 +504,7 @@ int main(void)
         cmocka_unit_test(what_others_write_is_not_believed),
         cmocka_unit_test(planted_and_walked),
         cmocka_unit_test(defaults),
+        cmocka_unit_test(shares),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

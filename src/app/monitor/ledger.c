@@ -15,8 +15,6 @@
 
 #define KEEP_EVERY DUR_S(1)
 #define KEEP_SHARE 20 /* writing takes at most one part in so many of the time */
-#define ROWS_SPARE 16384u
-#define ROWS_MAX   (1u << 22)
 #define FILE_MAGIC UINT64_C(0x32524c4447574c52)
 #define SEEDS_MAX  (1u << 23)
 #define COPIES     2u
@@ -83,7 +81,7 @@ static uint64_t plant(struct monitor *m, struct ledger *l, const struct kept *k,
         }
         if (!s.micro[SPAN_MONTH] && !s.seconds[SPAN_MONTH])
             continue;
-        l->own = m->ledger_view[i % m->n_engines];
+        l->own = m->ledger_view[s.key % m->n_engines]; /* rows of one key meet again */
         lost += ledger_plant(l, &s, now) != OK;
     }
     return lost;
@@ -132,10 +130,10 @@ static struct kept *kept_read(struct monitor *m, bool *ret_any)
 
 static uint32_t rows_of(const struct monitor *m, const struct kept *k)
 {
-    /* an identity and a device each, at 5/8 full; never less than what was spent before */
-    uint64_t rows = (uint64_t)m->conf->policy.limits.bindings * 2 * 8 / 5 + ROWS_SPARE;
-    uint64_t least = k ? k->n / m->n_engines * 8 / 5 + ROWS_SPARE : 0;
-    return (uint32_t)MIN(MAX(rows, least), ROWS_MAX);
+    /* never less than what was spent before, a row each */
+    uint64_t kept = k ? MIN(k->n, (uint64_t)SEEDS_MAX) : 0;
+    return MAX(ledger_share(m->conf->policy.limits.bindings, m->n_engines),
+               ledger_share((uint32_t)kept, m->n_engines));
 }
 
 static enum err shard_make(struct monitor *m, uint32_t i, uint32_t rows)
