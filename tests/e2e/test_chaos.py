@@ -6,7 +6,7 @@ from crowd import CONFIG, Crowd
 from gateway import Gateway, wait_for
 from ua import Ua
 
-KILLS, CALLS, SECONDS = 100, 200, 85
+KILLS, CALLS, SECONDS = 100, 200, 150
 LIFE = 2.1  # one that dies sooner is started again later and later
 
 
