@@ -61,6 +61,11 @@ enum reason room_for(const struct core *c, const struct request *r); /* REASON_N
 void room_refuse(struct core *c, struct incoming *in,
                  enum reason why); /* says so, in the fact too */
 
+/* --- owner.c --- */
+/* The engine that has to take a parsed message that came by f; the own one if it cannot be told.
+ * All engines with the same policy say the same. */
+uint8_t owner_of(const struct core *c, const struct sip_msg *m, const struct flow *f);
+
 /* --- dispatch.c --- */
 /* Answers statelessly (t NONE) or in its transaction; fields: whole header lines, may be empty. */
 void reply(struct core *c, const struct sip_msg *m, const struct flow *f, struct handle t,

@@ -113,66 +113,6 @@ static void refuse_early(struct core *c, const struct sip_msg *m, const struct f
     reply(c, m, f, HANDLE_NONE, code, STR_NONE);
 }
 
-/* --- whose message is it --- */
-
-static bool owner_by_token(const struct core *c, struct str text, enum token_kind kind,
-                           uint8_t *ret_engine)
-{
-    struct token t;
-    if (token_open(&c->cfg.token_keys, text, kind, &t) != OK || t.engine >= c->cfg.engines)
-        return false;
-    *ret_engine = t.engine;
-    return true;
-}
-
-/* What people cost, were allowed and did lies in one engine, that of their user, or of the phone
- * that does not say whose it is. Calls of a peer, which is many people, are spread. */
-static bool of_a_phone(const struct core *c, const struct sip_msg *m, const struct flow *f)
-{
-    const struct policy *p = c->policy;
-    if (m->method != SIP_INVITE && m->method != SIP_CANCEL)
-        return false;
-    uint8_t z = policy_zone_of(p, f->listener, &f->peer);
-    return z != POLICY_NONE && p->zones[z].registration &&
-           policy_peer_of(p, z, &f->peer) == POLICY_NONE;
-}
-
-static uint64_t home_hash(const struct core *c, const struct sip_msg *m, const struct flow *f)
-{
-    const struct sipkey *k = &c->cfg.hash_key;
-    bool registers = m->method == SIP_REGISTER, phone = of_a_phone(c, m, f);
-    char aor[LOCATION_AOR_MAX];
-    size_t n;
-    if ((registers || phone) &&
-        aor_of_uri(c->policy, sip_text(m, registers ? m->to_uri : m->from_uri), aor, sizeof aor,
-                   &n))
-        return siphash(k, str_of(aor, n));
-    return phone ? addr_hash(k, &f->peer) : siphash(k, sip_text(m, m->call_id));
-}
-
-static uint8_t owner_of(const struct core *c, const struct sip_msg *m, const struct flow *f)
-{
-    uint8_t e = c->cfg.engine;
-    if (c->cfg.engines == 1)
-        return e;
-    if (!m->is_request) {
-        struct str branch = sip_text(m, m->via_branch);
-        if (branch.n == BRANCH_CHARS)
-            (void)owner_by_token(c, str_skip(branch, strlen(BRANCH_COOKIE)), TOKEN_BRANCH, &e);
-        return e;
-    }
-    if (m->to_tag.len && sub_owner(c, m, &e))
-        return e;
-    if (m->to_tag.len && owner_by_token(c, sip_text(m, m->to_tag), TOKEN_TAG, &e))
-        return e;
-    struct replaces r;
-    if (m->method == SIP_INVITE && sip_has(m, HDR_REPLACES) &&
-        replaces_parse(sip_get(m, HDR_REPLACES), &r) == OK &&
-        owner_by_token(c, r.to_tag, TOKEN_TAG, &e))
-        return e; /* where the call is that it steps into */
-    return (uint8_t)(home_hash(c, m, f) % c->cfg.engines);
-}
-
 /* --- requests --- */
 
 struct ended *ended_slot(const struct core *c, struct handle leg)

@@ -45,7 +45,7 @@ struct ledger_shard;
 size_t ledger_bytes(uint32_t rows); /* of a shard */
 uint32_t ledger_rows(size_t bytes); /* that fit */
 /* Rows of one of so many shards: an identity and a device each at 5/8 full, every identity at home
- * in one engine (call/dispatch.c) with half as many more for calls that come to others, and what
+ * in one engine (call/owner.c) with half as many more for calls that come to others, and what
  * countries, prefixes, trunks and the like need. */
 uint32_t ledger_share(uint32_t identities, uint32_t shards);
 void ledger_begin(struct ledger_shard *s, uint32_t rows, const struct sipkey *k); /* mem zeroed */
