@@ -140,6 +140,7 @@ static const struct {
     /* the strongest, in whatever order; what is unknown or broken is passed over */
     {401, W D N W D ", algorithm=SHA-256" N, DIGEST_SHA256, false},
     {401, W D ", algorithm=SHA-256" N W D N, DIGEST_SHA256, false},
+    {401, W D N W D ", qop=\"auth\"" N, DIGEST_MD5, false},
     {401, W D ", algorithm=SHA-512-256" N W D ", algorithm=SHA-256" N, DIGEST_SHA512_256, false},
     {401, W D ", algorithm=SHA-256" N W D ", algorithm=SHA-512-256, qop=\"auth\"" N W D N,
      DIGEST_SHA512_256, true},
@@ -228,6 +229,7 @@ static void what_cannot_be_written(void **state)
     assert_int_equal(wants(x, 401, long_nonce(1, "\r\n X"), sizeof kept, &q),
                      REASON_peer_challenge);
     assert_int_equal(wants(x, 401, W D N, 16, &q), REASON_peer_challenge); /* where it is kept */
+    arena_init_fixed(&keep_in, kept, sizeof kept);
     for (uint8_t peer = 0; peer < 2; peer++) { /* no peer of ours: no secret of ours */
         const struct challenged y = {.what = FOR_UPSTREAM,
                                      .peer = peer ? POLICY_NONE : x->g.policy.n_peers,

@@ -316,6 +316,34 @@ static void another_policy_meanwhile(void **state)
     nothing_left(x);
 }
 
+/* What the gates said of the one request that they judged. */
+static unsigned verdict(struct fixture *x)
+{
+    unsigned code = 0;
+    assert_int_equal(count_facts(x, FACT_VERDICT), 1);
+    for (size_t i = 0; i < x->n_got; i++) {
+        const struct fact *f = (const void *)x->text[i];
+        if (x->got[i].kind == INTENT_FACT && f->kind == FACT_VERDICT)
+            code = f->code;
+    }
+    return code;
+}
+
+/* Time goes on while somebody waits: a registration begins when it is accepted. */
+static void of_now(void **state)
+{
+    struct fixture *x = *state;
+    struct binding b[2];
+    uint32_t id = registers(x, "then");
+    pass_ms(x, 1500);
+    says(x, id, ASK_VERIFY, REASON_NONE);
+    assert_non_null(sent(x, ALICE, "SIP/2.0 200 "));
+    assert_int_equal(location_all(x->g.cfg[0].shards, 1, &x->g.cfg[0].hash_key,
+                                  STR("alice@example.com"), x->g.now.wall, b, 2),
+                     1);
+    assert_int_equal(b[0].expires.us, x->g.now.wall.us + INT64_C(600000000));
+}
+
 /* --- certificates of callers --- */
 
 /* The PBX calls bob, and its signer's certificate is waited for. */
@@ -348,7 +376,6 @@ static void no_certificate_in_time(void **state)
 {
     struct fixture *x = *state;
     struct policy *p = &x->g.policy;
-    static const char *const told[] = {"SIP/2.0 428 ", "SIP/2.0 503 "};
     bind_phone(x, "bob", BOB, 500);
     (void)certificate(x, "in-vain");
     pass_ms(x, CERT_LIFE_MS - 2);
@@ -366,7 +393,8 @@ static void no_certificate_in_time(void **state)
                 pass_ms(x, CERT_LIFE_MS + 1);
             else
                 says(x, id, ASK_CERT, REASON_NONE);
-            assert_non_null(sent(x, PBX, told[reload])); /* nobody who could be asked again */
+            assert_int_equal(verdict(x), reload ? 503 : 428); /* nobody can be asked again */
+            assert_non_null(sent(x, PBX, reload ? "SIP/2.0 503 " : "SIP/2.0 428 "));
             assert_int_equal(core_usage(x->g.core[0]).calls, 1); /* the one before */
         }
     pass_ms(x, 65000);
@@ -422,20 +450,19 @@ static uint32_t hangs_up_elsewhere(struct fixture *x, const char *invite, int cs
     return asked(x).id;
 }
 
+/* The vault is silent, or there is no place to wait in: that is answered, the call goes on, and
+ * nothing is said of gates. Then it is she. */
 static void within_a_call(void **state)
 {
     struct fixture *x = *state;
-    struct flow fp = flow_of(PBX, LISTEN_IN_UDP);
     char a[4096], p[4096];
     call_up(x, a, p, sizeof a);
-    /* The vault is silent: that is answered, the call goes on, and nothing is said of gates. */
     (void)hangs_up_elsewhere(x, a, 1);
     assert_int_equal(waiting(x), 1);
     pass_ms(x, ASK_LIFE_MS + 1);
     assert_non_null(sent(x, MALLORY, "SIP/2.0 503 "));
     assert_int_equal(count_facts(x, FACT_VERDICT), 0);
     assert_int_equal(core_usage(x->g.core[0]).calls, 1);
-    /* No place to wait in: the same. */
     struct ask q = {.kind = ASK_STIR};
     while (pending_ask(core_at(x), &q, FOR_STIR, HANDLE_NONE) == REASON_NONE)
         ;
@@ -444,14 +471,50 @@ static void within_a_call(void **state)
     assert_non_null(sent(x, MALLORY, "SIP/2.0 503 "));
     assert_int_equal(core_usage(x->g.core[0]).calls, 1);
     pass_ms(x, ASK_LIFE_MS + 1);
-    /* The other side hangs up meanwhile: there is no call that the answer could be for. */
-    uint32_t id = hangs_up_elsewhere(x, a, 5);
+    says(x, hangs_up_elsewhere(x, a, 5), ASK_VERIFY, REASON_NONE);
+    assert_non_null(sent(x, MALLORY, "SIP/2.0 200 "));
+    assert_non_null(sent(x, PBX, "BYE "));
+    nothing_left(x);
+}
+
+/* The other side hangs up meanwhile: there is no call that an answer could be for, and nobody whose
+ * password could be wrong. */
+static void the_call_has_gone(void **state)
+{
+    struct fixture *x = *state;
+    struct flow fp = flow_of(PBX, LISTEN_IN_UDP);
+    char a[4096], p[4096];
+    call_up(x, a, p, sizeof a);
+    uint32_t id = hangs_up_elsewhere(x, a, 1);
     message(x, &fp,
             request("BYE", "sip:x@" TEST_INSIDE, "<sip:200@198.51.100.10>;tag=p1", field(p, "To").p,
                     "id-of-pbx", 2, "", ""));
     assert_int_equal(core_usage(x->g.core[0]).calls, 0);
-    says(x, id, ASK_VERIFY, REASON_NONE);
+    says(x, id, ASK_VERIFY, REASON_auth_failed);
     assert_non_null(sent(x, MALLORY, "SIP/2.0 481 "));
+    nothing_left(x);
+}
+
+/* Questions that are given up, by whichever side, are requests like others: one is too many here of
+ * somebody whose address is real. */
+static void given_up_is_observed(void **state)
+{
+    struct fixture *x = *state;
+    static char invite[4096];
+    uint32_t it = 0;
+    x->g.policy.guard.detectors[DET_flood_invite].threshold = 1;
+    x->g.policy.guard.detectors[DET_flood_register].threshold = 1;
+    core_policy(core_at(x), &x->g.policy, x->g.now);
+    (void)begins(x, "INVITE", "hung", "sip:200@example.com");
+    const struct pending *p = pool_next(&x->g.core[0]->pendings, &it);
+    (void)snprintf(invite, sizeof invite, STR_FMT, STR_ARG(p->held->m->bytes));
+    assert_int_equal(count_facts(x, FACT_ALERT), 0);
+    cancels(x, invite, "sip:200@example.com");
+    assert_int_equal(count_facts(x, FACT_ALERT), 1);
+    (void)registers(x, "late");
+    assert_int_equal(count_facts(x, FACT_ALERT), 0);
+    pass_ms(x, ASK_LIFE_MS + 1);
+    assert_int_equal(count_facts(x, FACT_ALERT), 1);
     nothing_left(x);
 }
 
@@ -516,7 +579,10 @@ int main(void)
                                        T(another_policy_meanwhile),
                                        T(no_certificate_in_time),
                                        T(cancelled),
+                                       T(of_now),
                                        T(within_a_call),
+                                       T(the_call_has_gone),
+                                       T(given_up_is_observed),
                                        T(no_room)};
     return cmocka_run_group_tests_name("pending", tests, NULL, NULL);
 }
