@@ -18,7 +18,9 @@ static void hears(struct fixture *x, const struct news *n, struct str who)
     char mem[sizeof *n + 256];
     memcpy(mem, n, sizeof *n);
     memcpy(mem + sizeof *n, who.p, who.n);
+    core(x)->cfg.engines = ENGINES;
     core_fraud(core(x), str_of(mem, sizeof *n + who.n), x->g.now);
+    core(x)->cfg.engines = 1;
     collect(x);
 }
 

@@ -173,7 +173,7 @@ static void of_a_call(void **state)
     struct fixture *x = *state;
     struct flow f = flow_of(ALICE, LISTEN_OUT_UDP);
     char inv[4096], ok[4096];
-    const char *id = fresh(x);
+    const char *id = fresh();
     static const struct geo4 area = {0xcb007100, 0xcb0071ff, 'F' << 8 | 'R', 0};
     static uint8_t room[256] __attribute__((aligned(8)));
     struct geo *g = (struct geo *)(void *)room;
@@ -213,17 +213,17 @@ static void of_no_answer(void **state)
 {
     struct fixture *x = *state;
     char inv[4096];
-    dial_to(x, fresh(x), "sip:" RANGED "@example.com");
+    dial_to(x, fresh(), "sip:" RANGED "@example.com");
     assert_true(called_at(x, 0, inv, sizeof inv));
     answer_from(x, PBX, inv, 486, "");
     struct news n = news_of(x, ALICES);
     assert_true(n.e.what == FRAUD_ENDED && n.e.code == 486 && !n.e.seconds && !n.e.micro);
-    dial_to(x, fresh(x), "sip:112@example.com");
+    dial_to(x, fresh(), "sip:112@example.com");
     assert_non_null(sent(x, PBX, "INVITE "));
     assert_null(got(x, INTENT_FRAUD, 0));
     answer_from(x, PBX, sent(x, PBX, "INVITE "), 486, "");
     assert_null(got(x, INTENT_FRAUD, 0));
-    dial_to(x, fresh(x), "sip:" RANGED "@example.com");
+    dial_to(x, fresh(), "sip:" RANGED "@example.com");
     core(x)->env.fraud = NULL; /* switched off */
     answer_from(x, PBX, sent(x, PBX, "INVITE "), 486, "");
     assert_null(got(x, INTENT_FRAUD, 0));
@@ -232,7 +232,7 @@ static void of_no_answer(void **state)
 static void calls_bob(struct fixture *x, const char *who)
 {
     struct flow f = flow_of(PBX, LISTEN_IN_UDP);
-    const char *id = fresh(x);
+    const char *id = fresh();
     char from[128];
     (void)snprintf(from, sizeof from, "<sip:%s@198.51.100.10>;tag=p%s", who, id);
     message(x, &f,
@@ -258,7 +258,7 @@ static void of_callers(void **state)
     calls_bob(x, "anonymous");
     n = news_of(x, BOBS);
     assert_true(n.e.kind == CLASS_UNKNOWN && !n.e.country && !n.e.number[0]);
-    bobs_phone(x, BOB2);
+    bind_phone(x, "bob", BOB2, 500);
     calls_bob(x, RANGED); /* both phones ring: it is one call */
     assert_non_null(sent(x, BOB2, "INVITE "));
     (void)news_of(x, BOBS);
@@ -269,7 +269,7 @@ static void of_callers(void **state)
         assert_int_not_equal(e->what, FRAUD_INBOUND);
     }
     x->g.policy.peers[0].trunk = 1;
-    dial_to(x, fresh(x), "sip:bob@example.com");
+    dial_to(x, fresh(), "sip:bob@example.com");
     assert_non_null(sent(x, BOB, "INVITE "));
     assert_null(got(x, INTENT_FRAUD, 0));
     struct leg *b = NULL; /* as of the first phone of another call */
@@ -295,7 +295,7 @@ static void of_forwarding(void **state)
     struct fixture *x = *state;
     struct flow fb = flow_of(BOB, LISTEN_OUT_UDP);
     char inv[4096], out[8192];
-    dial_to(x, fresh(x), "sip:bob@example.com");
+    dial_to(x, fresh(), "sip:bob@example.com");
     keep(inv, sizeof inv, sent(x, BOB, "INVITE "));
     keep(out, sizeof out, answer(inv, 302, "f1", RANGED "@example.com", ""));
     message(x, &fb, out);
