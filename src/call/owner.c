@@ -24,17 +24,22 @@ static bool of_a_phone(const struct core *c, const struct sip_msg *m, const stru
            policy_peer_of(p, z, &f->peer) == POLICY_NONE;
 }
 
-static uint64_t home_hash(const struct core *c, const struct sip_msg *m, const struct flow *f)
+static uint8_t home_of(const struct core *c, const struct sip_msg *m, const struct flow *f)
 {
     const struct sipkey *k = &c->cfg.hash_key;
+    uint8_t n = c->cfg.engines;
     bool registers = m->method == SIP_REGISTER, phone = of_a_phone(c, m, f);
-    char aor[LOCATION_AOR_MAX];
-    size_t n;
-    if ((registers || phone) &&
-        aor_of_uri(c->policy, sip_text(m, registers ? m->to_uri : m->from_uri), aor, sizeof aor,
-                   &n))
-        return siphash(k, str_of(aor, n));
-    return phone ? addr_hash(k, &f->peer) : siphash(k, sip_text(m, m->call_id));
+    char mem[LOCATION_AOR_MAX];
+    size_t len = 0;
+    if (!registers && !phone)
+        return (uint8_t)(siphash(k, sip_text(m, m->call_id)) % n);
+    struct str uri = sip_text(m, registers ? m->to_uri : m->from_uri);
+    if (!aor_of_uri(c->policy, uri, mem, sizeof mem, &len))
+        return (uint8_t)(addr_hash(k, &f->peer) % n);
+    struct str aor = str_of(mem, len);
+    if (registers)
+        return (uint8_t)(siphash(k, aor) % n);
+    return ledger_home(ledger_key_of(&c->cfg.ledger_key, LEDGER_IDENTITY, aor), n);
 }
 
 uint8_t owner_of(const struct core *c, const struct sip_msg *m, const struct flow *f)
@@ -57,5 +62,5 @@ uint8_t owner_of(const struct core *c, const struct sip_msg *m, const struct flo
         replaces_parse(sip_get(m, HDR_REPLACES), &r) == OK &&
         owner_by_token(c, r.to_tag, TOKEN_TAG, &e))
         return e; /* where the call is that it steps into */
-    return (uint8_t)(home_hash(c, m, f) % c->cfg.engines);
+    return home_of(c, m, f);
 }

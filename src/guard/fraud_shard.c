@@ -1,6 +1,7 @@
 /* Rows in memory that several programs see: where they are, what they may hold, how they are kept
  * in a file. Readers check whatever they use; only the writer takes a row for granted. */
 #include "guard/fraud_int.h"
+#include "guard/ledger.h"
 
 #define TIME_MAX INT64_C(4000000000000000) /* some time in the year 2096 */
 #define TOLD_MAX 40u
@@ -67,14 +68,9 @@ uint64_t fraud_hash(const struct fraud *f, uint64_t key)
     return hash_of(&f->k, key);
 }
 
-static uint8_t home_of(uint64_t hash, uint8_t n)
-{
-    return (uint8_t)(n > 1 ? (hash >> 32) % n : 0); /* the row is chosen by the lower half */
-}
-
 uint8_t fraud_home(const struct fraud *f, uint64_t identity)
 {
-    return f->n > 1 ? home_of(fraud_hash(f, identity), f->n) : f->me;
+    return f->n > 1 ? ledger_home(identity, f->n) : f->me;
 }
 
 static uint32_t first_of(uint32_t rows, uint64_t hash)
@@ -269,7 +265,7 @@ enum err fraud_row_put(struct fraud_shard *const *v, size_t bytes, uint8_t n,
     if (x.seq || x.open || x.open_dear || !fraud_row_sound(&x))
         return ERR_SYNTAX;
     uint64_t hash = hash_of(k, x.key);
-    struct fraud_shard *s = v[home_of(hash, n)];
+    struct fraud_shard *s = v[ledger_home(x.key, n)];
     uint32_t rows = rows_in(bytes), at = first_of(rows, hash), i = at;
     for (; i < at + WAYS && s->key[i]; i++)
         if (s->key[i] == x.key)

@@ -66,6 +66,12 @@ struct ledger_key {
     uint8_t kind;
 };
 uint64_t ledger_key_of(const struct sipkey *k, enum ledger_kind kind, struct str name);
+/* Of so many engines the one where that identity is at home: its calls go there, its rows and its
+ * habits lie there. n >= 1. */
+static inline uint8_t ledger_home(uint64_t identity, uint8_t n)
+{
+    return (uint8_t)((identity ^ identity >> 32) % n);
+}
 struct ledger_hold { /* what one call holds; zeroed: nothing */
     uint8_t n, kind[LEDGER_KEYS];
     uint32_t row[LEDGER_KEYS];
