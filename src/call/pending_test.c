@@ -262,6 +262,11 @@ static void how_long_each_waits(void **state)
         assert_int_equal(waiting(x), 0);
     }
     struct ask q = {.kind = ASK_STIR};
+    for (uint32_t i = 0; i < 300; i++) { /* in one place, one after the other */
+        assert_int_equal(pending_ask(core_at(x), &q, FOR_STIR, HANDLE_NONE), REASON_NONE);
+        says(x, q.id, ASK_STIR, REASON_NONE);
+        assert_int_equal(waiting(x), 0);
+    }
     for (uint32_t i = 0; i < x->g.cfg[0].pending_cap; i++)
         assert_int_equal(pending_ask(core_at(x), &q, FOR_STIR, HANDLE_NONE), REASON_NONE);
     intents_reset(&x->g.intents[0]);
