@@ -64,6 +64,12 @@ static void what_is_said_of_a_request(void **state)
     collect(x);
     assert_int_equal(x->n_got, 0);
     core_at(x);
+    r->unproven = REASON_auth_failed; /* who is refused for something else is */
+    shield_request(c, r, &v);
+    assert_int_equal(only()->reason, REASON_shield_refused);
+    assert_int_equal(only()->flags, 0);
+    r->unproven = 0;
+    core_at(x);
     r->in_dialog = true; /* what belongs to a call and passes is no news */
     shield_request(c, r, &(struct verdict){.kind = VERDICT_PASS});
     assert_int_equal(g.n, 0);
@@ -228,9 +234,11 @@ static void below(void **state)
         assert_int_equal(only()->evidence, 0); /* there are no bytes */
     }
     uint8_t junk[PKT_MAX] = {0x80};
-    struct pkt p = {.data = junk, .len = 100, .port = 20000, .peer = m};
+    struct pkt p[3] = {{.data = junk, .len = 100, .port = 20000, .peer = m}};
+    p[1] = p[2] = p[0];
     core_at(x);
-    core_rtp(c, &p, 1, x->g.now);
+    core_rtp(c, p, 3, x->g.now);
+    assert_int_equal(only()->n, 3);
     assert_int_equal(only()->reason, REASON_rtp_no_session);
     assert_int_equal(only()->listener, UINT32_MAX);
 }
@@ -275,6 +283,7 @@ static void before_it_is_read(void **state)
     for (unsigned i = 0; i < TEST_BANS; i++)
         hits += x->g.ban_hits[i];
     assert_int_equal(hits, 1);
+    assert_int_equal(x->g.ports[0], 0); /* what lies behind them */
 }
 
 /* Of one who is banned: what a call that is up needs, eight at once and four a second. */
@@ -318,9 +327,11 @@ static void who_is_kept_out(void **state)
             b.net.a.port = 0;
             assert_ok(ban_put(x->g.bans, TEST_BANS, &b, &slot));
             assert_int_equal(core_banned(c, peer ? &pbx : &m, x->g.now), !peer && t >= TREAT_DROP);
-            c->env.bans_cap = 0;
+            c->env.bans_cap = 0; /* no board */
+            c->env.bans = NULL;
             assert_false(core_banned(c, &m, x->g.now));
             c->env.bans_cap = TEST_BANS;
+            c->env.bans = x->g.bans;
             assert_true(ban_del(x->g.bans, TEST_BANS, &b));
         }
 }

@@ -118,7 +118,8 @@ size_t rules_run(const struct rules *r, struct rules_state *s, const struct rule
 }
 struct rules_state *rules_state_init(void *mem, const struct rules *r)
 {
-    return r ? mem : NULL;
+    assert_non_null(r);
+    return mem;
 }
 bool rules_want_rtp(const struct rules *r)
 {
