@@ -59,9 +59,10 @@ void leg_free(struct leg *l)
 
 static bool copy(struct str *s, struct arena *a)
 {
-    if (s->n)
-        *s = arena_str(a, *s);
-    return !s->n || s->p;
+    if (!s->n)
+        return true;
+    *s = arena_str(a, *s);
+    return s->p;
 }
 
 enum err leg_copy(struct leg *l, struct call *to)
