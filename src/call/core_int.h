@@ -260,6 +260,7 @@ struct pending {
     uint32_t policies;    /* core's count when it was asked */
     uint8_t kind, serves; /* enum ask_kind; RESPOND: enum serves */
     struct str challenge;
+    uint64_t session; /* RESPOND for a leg: of its call then, whose text challenge lies in */
 };
 
 struct peer_target {

@@ -224,11 +224,19 @@ static bool is_answered(enum serves what)
     return what == FOR_CODE || what == FOR_STIR || what == FOR_CONSULT;
 }
 
+/* NULL: it has gone, or went to another call, where what it was challenged for has no place. */
+static struct leg *leg_challenged(struct core *c, struct handle h, uint64_t session)
+{
+    struct leg *l = pool_get(&c->legs, h);
+    return l && l->call->session == session ? l : NULL;
+}
+
 /* The vault has nothing for us: whoever waited goes on without. */
 static void respond_none(struct core *c, struct pending *p, enum reason why)
 {
     enum serves what = (enum serves)p->serves;
     struct handle h = p->leg_h;
+    uint64_t session = p->session;
     const struct answer none = {.kind = p->kind, .reason = (uint16_t)why};
     pending_close(c, p);
     if (is_answered(what)) {
@@ -247,7 +255,7 @@ static void respond_none(struct core *c, struct pending *p, enum reason why)
         exchange_retry(c, h, STR_NONE);
         return;
     }
-    struct leg *l = pool_get(&c->legs, h);
+    struct leg *l = leg_challenged(c, h, session);
     if (l)
         give_up(l, what, why);
 }
@@ -322,9 +330,10 @@ void core_answer(struct core *c, const struct answer *a, struct now now)
     }
     enum serves what = (enum serves)p->serves;
     struct handle h = p->leg_h;
+    uint64_t session = p->session;
     pending_close(c, p);
     bool leg = what != FOR_UPSTREAM && what != FOR_EXCHANGE && what != FOR_BYE;
-    struct leg *b = leg ? pool_get(&c->legs, h) : NULL;
+    struct leg *b = leg ? leg_challenged(c, h, session) : NULL;
     if (what == FOR_UPSTREAM)
         upstream_retry(c, h, out_str(&o));
     else if (what == FOR_EXCHANGE)
@@ -463,6 +472,7 @@ enum reason pending_credentials(struct core *c, const struct challenged *x, cons
     p->serves = (uint8_t)x->what;
     p->leg_h = x->who;
     p->challenge = line;
+    p->session = x->session;
     c->ask.id = ask_id(h);
     core_ask(c, &c->ask);
     return REASON_NONE;
@@ -474,7 +484,8 @@ void pending_respond(struct core *c, struct leg *b, const struct sip_msg *m, enu
                            .who = leg_handle(b),
                            .peer = b->peer,
                            .uri = b->d.remote_target,
-                           .keep = &b->call->text};
+                           .keep = &b->call->text,
+                           .session = b->call->session};
     enum reason why = pending_credentials(c, &x, m);
     if (why != REASON_NONE)
         give_up(b, what, why);

@@ -1,6 +1,7 @@
 /* A peer wants credentials of us: which of its challenges is answered, with what line, what the
  * vault is asked, and what becomes of the request by its word. */
 #include "call/exchange_test.h"
+#include "call/transfer_test.h"
 
 static struct sip_msg msg;
 
@@ -365,12 +366,72 @@ static void the_call_ends_meanwhile(void **state)
     nothing_left(x);
 }
 
+/* The PBX's leg goes to another call before the vault answers: what was asked for in the call that
+ * is over has no place in this one, whoever asks the PBX for something there. */
+static void the_leg_has_moved(void **state, enum says how)
+{
+    struct fixture *x = *state;
+    struct flow fp = flow_of(PBX, LISTEN_IN_UDP), fb = flow_of(BOB, LISTEN_OUT_UDP);
+    struct scene s;
+    char info[4096], from[512];
+    scene(x, &s);
+    refer(x, &s, "Refer-To: <sip:bob@example.com>\r\n");
+    answer_from(x, BOB, s.far, 200, SDP_B);
+    keep(s.near, sizeof s.near, sent(x, PBX, "INVITE "));
+    alice(x, &s, "INFO", "");
+    keep(info, sizeof info, sent(x, PBX, "INFO "));
+    message(x, &fp, challenge(info));
+    struct answer a = {.id = asked(x).id, .kind = ASK_RESPOND, .n = 64};
+    memset(a.bytes, 'd', 64);
+    answer_from(x, PBX, s.near, 200, SDP_P);
+    assert_int_equal(core_usage(x->g.core[0]).calls, 1);
+    (void)snprintf(from, sizeof from, "%s;tag=t9", field(s.far, "To").p);
+    message(x, &fb,
+            request("INFO", "sip:x@" TEST_OUTSIDE, from, field(s.far, "From").p,
+                    field(s.far, "Call-ID").p, 7, "", ""));
+    keep(info, sizeof info, sent(x, PBX, "INFO "));
+    if (how == SILENT)
+        pass_ms(x, ASK_LIFE_MS + 1);
+    if (how == NO)
+        a.reason = REASON_auth_unavailable;
+    if (how != SILENT) {
+        core_answer(x->g.core[0], &a, x->g.now);
+        collect(x);
+    }
+    assert_null(strstr(sent(x, PBX, "INFO ") ?: "", "Authorization"));
+    assert_null(sent(x, BOB, "SIP/2.0"));
+    message(x, &fp, answered(info, "200 OK", "", ""));
+    assert_non_null(sent(x, BOB, "SIP/2.0 200 "));
+    pbx(x, &s, "BYE", 2);
+    nothing_left(x);
+}
+
+static void moved(void **state)
+{
+    the_leg_has_moved(state, YES);
+}
+static void moved_in_vain(void **state)
+{
+    the_leg_has_moved(state, NO);
+}
+static void moved_unanswered(void **state)
+{
+    the_leg_has_moved(state, SILENT);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-    const struct CMUnitTest tests[] = {
-        T(which_challenge),          T(what_is_written),        T(what_cannot_be_written),
-        T(a_call_is_challenged),     T(within_a_call),          T(within_a_call_in_vain),
-        T(within_a_call_unanswered), T(the_call_ends_meanwhile)};
+    const struct CMUnitTest tests[] = {T(which_challenge),
+                                       T(what_is_written),
+                                       T(what_cannot_be_written),
+                                       T(a_call_is_challenged),
+                                       T(within_a_call),
+                                       T(within_a_call_in_vain),
+                                       T(within_a_call_unanswered),
+                                       T(the_call_ends_meanwhile),
+                                       T(moved),
+                                       T(moved_in_vain),
+                                       T(moved_unanswered)};
     return cmocka_run_group_tests_name("pending_credentials", tests, NULL, NULL);
 }
