@@ -130,6 +130,7 @@ static void whom_an_alert_is_about(void **state)
     struct fixture *x = *state;
     const struct rules_hit hit = {.sid = 1, .action = RULE_ALERT};
     static const uint32_t listeners[] = {LISTEN_OUT_TLS, 3, UINT32_MAX};
+    x->g.policy.listeners[3].bind = test_addr(PBX); /* behind the last one */
     for (unsigned i = 0; i < 3; i++) {
         struct obs o = obs_from(MALLORY, OBS_PROVEN);
         o.listener = listeners[i];
@@ -354,6 +355,7 @@ static void whose_call_ends(void **state)
         {{.scope = BAN_NUMBER, .treat = TREAT_KICK, .key = number + 1}, false},
         {{.scope = BAN_DEVICE, .treat = TREAT_KICK, .key = 0}, false},
         {{.scope = BAN_PAIR, .treat = TREAT_KICK, .key = aor + 1, .net = {alice, 32}}, false},
+        {{.scope = BAN_SOURCE, .treat = TREAT_BAN, .net = {alice, 32}}, false},
         {{.scope = BAN_PAIR, .treat = TREAT_KICK, .key = aor, .net = {alice, 32}}, true},
         {{.scope = BAN_NUMBER, .treat = TREAT_KICK, .key = number}, true},
         {{.scope = BAN_AOR, .treat = TREAT_KICK, .key = aor}, true},
@@ -463,8 +465,9 @@ static void who_is_known(void **state)
     o.device = device_hash(99, true);
     for (unsigned i = 0; i < 60; i++)
         core_observe(x->g.core[0], &o, x->g.now);
-    o.method = SIP_INVITE;
-    o.kind = OBS_CALL;
+    o.method = SIP_INVITE; /* a call to that number, that passes */
+    o.reason = REASON_NONE;
+    o.code = 0;
     core_observe(x->g.core[0], &o, x->g.now);
     collect(x);
     static const char *const hers[] = {"alice", "alice@example.com"}, *const others[] = {
@@ -477,6 +480,7 @@ static void who_is_known(void **state)
     }
     for (size_t i = 0; i < ARRAY_LEN(others); i++)
         assert_string_equal(explain(x, NULL, others[i]), "{" NAMED ",\"devices\":[]}");
+    assert_non_null(strstr(explain(x, NULL, "0301234"), "\"number\":{\"entity\":\"number\","));
     assert_non_null(strstr(explain(x, MALLORY, ""), "\"source\":{\"entity\":\"source\","));
     assert_non_null(strstr(text, "\"devices\":[{"));
     assert_non_null(strstr(explain(x, "203.0.113.67:1", ""), "\"source\":null,\"devices\":[]"));
