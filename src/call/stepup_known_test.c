@@ -19,25 +19,58 @@ static void bound_to(struct fixture *x, const char *user, const char *agent, con
     ended(x, REASON_call_cancelled);
 }
 
-static void proves(struct fixture *x, const char *uri)
+static void proves_from(struct fixture *x, const char *agent, const char *uri)
 {
-    struct dial d = {.uri = uri};
+    struct dial d = {.uri = uri, .agent = agent};
     asked(x, &d);
-    types(x, &d, "123456", REASON_NONE);
+    types(x, &d, "864209", REASON_NONE);
     goes_out(x);
     ended(x, REASON_peer_refused);
+}
+
+static void proves(struct fixture *x, const char *uri)
+{
+    proves_from(x, "phone/1", uri);
 }
 
 static void remembered_by_device_and_kind(void **state)
 {
     struct fixture *x = *state;
+    x->g.policy.roles[0].rights.step_up |= 1u << CLASS_NATIONAL;
     proves(x, MOBILE);
     free_of(x, "alice", "phone/1", MOBILE);
     free_of(x, "alice", "phone/1", "sip:01601234567@example.com");
     bound_to(x, "alice", "phone/2", MOBILE);
-    bound_to(x, "bob", "phone/2", MOBILE);
+    bound_to(x, "alice", "phone/1", "sip:089123456@example.com"); /* of the same country */
     bound_to(x, "alice", "phone/1", AUSTRIA);
-    free_of(x, "alice", "phone/1", MOBILE); /* asking others took nothing away */
+    free_of(x, "alice", "phone/1", MOBILE); /* asking for others took nothing away */
+    proves(x, AUSTRIA);
+    free_of(x, "alice", "phone/1", AUSTRIA);
+    bound_to(x, "alice", "phone/1", "sip:0041441234567@example.com"); /* of the same kind */
+    proves_from(x, "phone/2", MOBILE);
+    free_of(x, "alice", "phone/2", MOBILE);
+    bound_to(x, "bob", "phone/2", MOBILE);
+    nothing_left(x);
+}
+
+/* Places are shared by hash: what lies there has to be the very same. */
+static void places_are_shared(void **state)
+{
+    struct fixture *x = *state;
+    struct core *c = x->g.core[0];
+    unsigned used = 0;
+    proves(x, MOBILE);
+    for (size_t i = 0; i < STEPPED_MAX; i++) {
+        used += c->stepped[i].key != 0;
+        c->stepped[i].key ^= c->stepped[i].key ? UINT64_C(1) << 40 : 0;
+    }
+    assert_int_equal(used, 1);
+    bound_to(x, "alice", "phone/1", MOBILE);
+    /* and whatever it is, the service's number asks */
+    uint64_t key = siphash(&c->cfg.hash_key, STR("alice@example.com 0 0")) | 1;
+    c->stepped[(key >> 1) % STEPPED_MAX] =
+        (struct stepped){key, place("phone/1"), x->g.now.mono.us, INT64_MAX};
+    bound_to(x, "alice", "phone/1", SERVICE);
     nothing_left(x);
 }
 
@@ -68,8 +101,8 @@ static void countries(void **state)
     r->step_up_country = true;
     free_of(x, "alice", "phone/1", MOBILE);
     asked(x, &d);
-    press(x, &d, "123456");
-    code_is(x, &q, "alice@example.com", "123456");
+    press(x, &d, "864209");
+    code_is(x, &q, "alice@example.com", "864209");
     assert_int_equal(q.key, austria);
     says(x, &q, REASON_NONE);
     goes_out(x);
@@ -101,8 +134,8 @@ static void approves_a_device(void **state)
     assert_int_equal(q.alg, DEVICE_BY_PLACE);
     answered(x, &d);
     hears(x, ASKED);
-    press(x, &d, "123456");
-    code_is(x, &q, "alice@example.com", "123456");
+    press(x, &d, "864209");
+    code_is(x, &q, "alice@example.com", "864209");
     assert_str_eq(span_str(str_of(q.text, q.n), q.nonce), str_c(id));
     assert_int_equal(q.key, 0);
     says(x, &q, REASON_NONE);
@@ -112,7 +145,7 @@ static void approves_a_device(void **state)
     d = (struct dial){.uri = SERVICE, .agent = "phone/9"}; /* nothing is remembered */
     asked(x, &d);
     assert_false(asks(x, ASK_DEVICE, &q)); /* and nothing told twice */
-    types(x, &d, "123456", REASON_auth_otp);
+    types(x, &d, "864209", REASON_auth_otp);
     hears(x, AGAIN);
     within(x, &d, "BYE", 3);
     ended(x, REASON_call_cancelled);
@@ -175,7 +208,7 @@ static void revoked_while_it_talks(void **state)
     struct dial mine = {.uri = MOBILE}, hers = {.uri = MOBILE, .agent = "phone/2"};
     char inv[4096];
     asked(x, &mine);
-    types(x, &mine, "123456", REASON_NONE);
+    types(x, &mine, "864209", REASON_NONE);
     assert_true(called_at(x, 0, inv, sizeof inv));
     answer_from(x, PBX, inv, 200, SDP_P);
     dials(x, &(struct dial){.uri = HOME, .sdp = SDP_CODE});
@@ -195,6 +228,24 @@ static void revoked_while_it_talks(void **state)
     within(x, &hers, "BYE", 3);
     assert_int_equal(core_usage(x->g.core[0]).calls, 0);
     answer_from(x, PBX, inv, 487, "");
+    nothing_left(x);
+}
+
+/* The phone that rings is revoked. */
+static void revoked_while_it_rings(void **state)
+{
+    struct fixture *x = *state;
+    char inv[4096];
+    register_alice(x);
+    ring_alice(x, inv, sizeof inv);
+    core_directory(x->g.core[0], people(DEVICE_APPROVED, NULL));
+    assert_int_equal(core_usage(x->g.core[0]).calls, 1);
+    core_directory(x->g.core[0], people(DEVICE_REVOKED, NULL));
+    collect(x);
+    assert_int_equal(core_usage(x->g.core[0]).calls, 0);
+    assert_int_equal(counted(x, REASON_right_revoked), 1);
+    assert_non_null(sent(x, PBX, "SIP/2.0 403 "));
+    answer_from(x, ALICE, inv, 487, "");
     nothing_left(x);
 }
 
@@ -220,11 +271,13 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, stepup_setup, teardown)
     const struct CMUnitTest tests[] = {T(remembered_by_device_and_kind),
+                                       T(places_are_shared),
                                        T(remembered_for_a_while),
                                        T(countries),
                                        T(approves_a_device),
                                        T(what_is_told_of_devices),
                                        T(revoked_while_it_talks),
+                                       T(revoked_while_it_rings),
                                        T(calls_for_help_go_on)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

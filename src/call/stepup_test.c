@@ -16,6 +16,9 @@ static const struct offer offers[] = {
     {"m=audio 4 RTP/SAVP 9 8 96\na=rtpmap:96 Telephone-Event/8000\na=crypto:1 x\n",
      "m=audio 4 RTP/SAVP 8 96\r\na=rtpmap:96 Telephone-Event/8000\r\na=crypto:1 x\r\n", 96},
     {"m=audio 4 RTP/AVP 8\r\n", "m=audio 4 RTP/AVP 8\r\n", 255},
+    {"m=audio 4 RTP/AVP 8 96 18\r\na=foobar:96 telephone-event/8000\r\na=fmtp:18 annexb=no\r\n",
+     "m=audio 4 RTP/AVP 8\r\na=foobar:96 telephone-event/8000\r\n", 255},
+    {"m=audio 4 RTP/AVP 9\r\nm=audio 6 RTP/AVP 8\r\n", NULL, 255}, /* the first that is offered */
     {"m=audio 4 RTP/AVP 9 18\r\n", NULL, 255},
     {"m=audio 4 RTP/AVP 80 08x\r\n", NULL, 255},
     {"m=audio 4 RTP/AVP\r\n", NULL, 255},
@@ -81,6 +84,12 @@ static void offers_that_leave_no_way(void **state)
         assert_null(sent(x, PBX, "INVITE "));
         assert_int_equal(core_usage(x->g.core[0]).calls, 0);
     }
+    struct dial parts = {
+        .uri = MOBILE,
+        .sdp = "--x\r\nContent-Type: application/sdp\r\n\r\n" SDP_CODE "\r\n--x--\r\n",
+        .type = "multipart/mixed;boundary=x"}; /* could not be made less in its place */
+    dials(x, &parts);
+    assert_non_null(sent(x, ALICE, "SIP/2.0 488 "));
     struct dial home = {.uri = HOME, .sdp = bad[2]}; /* where no code is asked for */
     dials(x, &home);
     assert_null(sent(x, ALICE, "SIP/2.0 200 "));
@@ -115,6 +124,10 @@ static void a_right_code_lets_the_call_out(void **state)
     says(x, &q, REASON_NONE);
     hears(x, CALLED);
     assert_true(called_at(x, 0, inv, sizeof inv));
+    const struct call *k = only_call(x);
+    assert_int_equal(k->trace.gate[GATE_RIGHT].verdict, VERDICT_PASS); /* the record says so */
+    assert_int_equal(k->trace.gate[GATE_RIGHT].reason, REASON_NONE);
+    assert_int_equal(k->called.kind, CLASS_MOBILE);
     assert_non_null(strstr(inv, " RTP/AVP 8 101\r\n")); /* what she was answered with */
     assert_null(strstr(inv, "G722"));
     press(x, &d, "111111");
@@ -124,14 +137,37 @@ static void a_right_code_lets_the_call_out(void **state)
     answer_from(x, PBX, inv, 200, SDP_P);
     assert_non_null(sent(x, PBX, "ACK "));
     assert_null(sent(x, ALICE, "SIP/2.0"));
-    const struct call *k = only_call(x);
     assert_null(k->step);
+    assert_null(k->a->held);
     assert_int_equal(k->state, CALL_UP);
     assert_false(k->a->media->voice.on);
     pass_ms(x, 60000); /* no time of ours runs any more */
     assert_null(sent(x, ALICE, "BYE "));
     within(x, &d, "BYE", 3);
     assert_non_null(sent(x, PBX, "BYE "));
+    ended(x, REASON_NONE);
+    nothing_left(x);
+}
+
+/* Who is called may answer before her ACK has come. */
+static void ack_comes_late(void **state)
+{
+    struct fixture *x = *state;
+    struct dial d = {.uri = MOBILE, .sdp = SDP_CODE};
+    char inv[4096];
+    dials(x, &d);
+    reached(x, &d);
+    pass_ms(x, 500);
+    assert_non_null(sent(x, ALICE, "SIP/2.0 200 ")); /* once more */
+    types(x, &d, "864209", REASON_NONE);
+    assert_true(called_at(x, 0, inv, sizeof inv));
+    answer_from(x, PBX, inv, 200, SDP_P);
+    assert_int_equal(only_call(x)->a->state, LEG_UP);
+    pass_ms(x, 4000);
+    assert_null(sent(x, ALICE, "SIP/2.0 200 "));
+    within(x, &d, "ACK", 2);
+    assert_int_equal(only_call(x)->state, CALL_UP);
+    within(x, &d, "BYE", 3);
     ended(x, REASON_NONE);
     nothing_left(x);
 }
@@ -144,7 +180,7 @@ static void nobody_there_behind_it(void **state)
         char inv[4096];
         x->g.policy.step_up_s = 0;
         asked(x, &d);
-        types(x, &d, "123456", REASON_NONE);
+        types(x, &d, "864209", REASON_NONE);
         assert_true(called_at(x, 0, inv, sizeof inv));
         if (silent) {
             answer_from(x, PBX, inv, 180, "");
@@ -189,6 +225,16 @@ static void wrong_codes_are_limited(void **state)
     nothing_left(x);
 }
 
+/* What the shield knows of her address. */
+static const char *known(struct fixture *x, char text[2048])
+{
+    struct out o = out_of(text, 2047);
+    struct addr a = test_addr(ALICE);
+    core_explain_json(x->g.core[0], &a, STR_NONE, &o, x->g.now);
+    text[o.n] = 0;
+    return text;
+}
+
 static void what_ends_at_once(void **state)
 {
     static const enum reason why[] = {REASON_auth_limited, REASON_auth_unavailable};
@@ -196,15 +242,18 @@ static void what_ends_at_once(void **state)
     for (size_t i = 0; i < ARRAY_LEN(why); i++) {
         struct dial d = {.uri = MOBILE};
         asked(x, &d);
+        char before[2048], after[2048];
+        (void)known(x, before);
         types(x, &d, "111111", why[i]);
-        hears(x, NO);
+        hears(x, NO); /* a vault that is not there is not her doing */
+        assert_int_equal(strcmp(before, known(x, after)) != 0, why[i] != REASON_auth_unavailable);
         assert_int_equal(counted(x, why[i]), 1);
         rings_off(x, why[i]);
     }
     struct dial d = {.uri = MOBILE}; /* a vault that says nothing */
     struct ask q;
     asked(x, &d);
-    press(x, &d, "123456");
+    press(x, &d, "864209");
     assert_true(asks(x, ASK_OTP, &q));
     pass_ms(x, ASK_LIFE_MS - 1);
     hears(x, ASKED);
@@ -223,15 +272,28 @@ static void other_rules_meanwhile(void **state)
     struct dial d = {.uri = MOBILE};
     asked(x, &d);
     core_policy(x->g.core[0], &x->g.policy, x->g.now);
-    types(x, &d, "123456", REASON_NONE);
+    types(x, &d, "864209", REASON_NONE);
     hears(x, NO);
+    assert_int_equal(counted(x, REASON_right_denied), 1);
     rings_off(x, REASON_right_denied);
     d = (struct dial){.uri = AUSTRIA};
     asked(x, &d);
     x->g.policy.roles[0].rights.n_countries = 0; /* the gates are asked once more */
-    types(x, &d, "123456", REASON_NONE);
+    types(x, &d, "864209", REASON_NONE);
     hears(x, NO);
     rings_off(x, REASON_right_country);
+    struct rights_site *site = &x->g.policy.sites[0]; /* and at the hour of the code */
+    x->g.policy.roles[0].rights.off_classes = 0;
+    site->n_week = 1;
+    site->week[0].from = 0;
+    site->week[0].to = (uint16_t)((x->g.now.wall.us / SECOND / 60 + 3 * 1440) % (7 * 1440) + 1);
+    x->g.policy.roles[0].rights.step_up |= 1u << CLASS_NATIONAL;
+    d = (struct dial){.uri = "sip:089123456@example.com"};
+    asked(x, &d);
+    int64_t left = 60 - x->g.now.wall.us / SECOND % 60;
+    x->g.now.wall.us += left * SECOND;
+    types(x, &d, "864209", REASON_NONE);
+    rings_off(x, REASON_right_hours);
     nothing_left(x);
 }
 
@@ -250,7 +312,7 @@ static void time_to_give_one(void **state)
             types(x, &d, "111111", REASON_auth_otp);
         } else if (asking == 2) { /* nor does one that came in the last moment */
             pass_ms(x, 29000);
-            press(x, &d, "123456");
+            press(x, &d, "864209");
             assert_true(asks(x, ASK_OTP, &q));
         }
         pass_ms(x, (begun + 30 * SECOND - x->g.now.mono.us) / 1000 - 1);
@@ -278,21 +340,20 @@ static void cut_anywhere(void **state)
         struct ask q = {0};
         char inv[4096] = "";
         dials(x, &d);
-        if (at == BEFORE_ACK) {
-            (void)snprintf(d.ok, sizeof d.ok, "%s", sent(x, ALICE, "SIP/2.0 200 "));
-        } else {
+        if (at == BEFORE_ACK)
+            reached(x, &d);
+        else
             answered(x, &d);
-        }
         if (at == DIGITS)
-            press(x, &d, "12345");
+            press(x, &d, "97531");
         if (at == WAITING) {
-            press(x, &d, "123456");
+            press(x, &d, "864209");
             assert_true(asks(x, ASK_OTP, &q));
         }
         if (at == WRONG || at == ENDING)
             types(x, &d, "111111", at == WRONG ? REASON_auth_otp : REASON_auth_limited);
         if (at == CALLING) {
-            types(x, &d, "123456", REASON_NONE);
+            types(x, &d, "864209", REASON_NONE);
             assert_true(called_at(x, 0, inv, sizeof inv));
             answer_from(x, PBX, inv, 180, "");
         }
@@ -300,6 +361,7 @@ static void cut_anywhere(void **state)
         assert_non_null(sent(x, ALICE, "SIP/2.0 200 "));
         assert_int_equal(sent(x, PBX, "CANCEL ") != NULL, at == CALLING);
         ended(x, REASON_call_cancelled);
+        assert_false(kept(x, "97531"));
         if (at == WAITING)
             says(x, &q, REASON_NONE);
         assert_null(sent(x, PBX, "INVITE "));
@@ -315,6 +377,7 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(one_codec_and_events),
                                        T(offers_that_leave_no_way),
                                        T(a_right_code_lets_the_call_out),
+                                       T(ack_comes_late),
                                        T(nobody_there_behind_it),
                                        T(wrong_codes_are_limited),
                                        T(what_ends_at_once),
