@@ -277,6 +277,8 @@ static enum reason setup_dialog(struct call *k, struct incoming *in)
     if (e != OK)
         return e == ERR_FULL ? REASON_capacity_memory : REASON_sip_header_syntax;
     k->user = arena_str(&k->text, str_of(in->r->user, in->r->user_n));
+    if (!k->user.p) /* who pays */
+        return REASON_capacity_memory;
     leg_here(a);
     leg_note(a, in->m);
     if (sip_has(in->m, HDR_PRIVACY) && !str_ieq(sip_get(in->m, HDR_PRIVACY), STR("none")))

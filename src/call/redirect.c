@@ -109,7 +109,7 @@ static enum reason allow(struct leg *b, struct redirects *r, struct str contact)
     r->to[r->n].uri = arena_str(&k->text, out_str(&u));
     r->to[r->n].dialled = arena_str(&k->text, str_of(dialled, n));
     r->to[r->n].by = arena_str(&k->text, by);
-    if (!r->to[r->n].uri.p || !r->to[r->n].dialled.p)
+    if (!r->to[r->n].uri.p || !r->to[r->n].dialled.p || !r->to[r->n].by.p)
         return REASON_capacity_memory;
     r->n++;
     return REASON_NONE;
