@@ -81,7 +81,8 @@ static uint64_t plant(struct monitor *m, struct ledger *l, const struct kept *k,
         }
         if (!s.micro[SPAN_MONTH] && !s.seconds[SPAN_MONTH])
             continue;
-        l->own = m->ledger_view[ledger_home(s.key, (uint8_t)m->n_engines)]; /* rows of one key meet again */
+        l->own = m->ledger_view[ledger_home(
+            s.key, (uint8_t)m->n_engines)]; /* rows of one key meet again */
         lost += ledger_plant(l, &s, now) != OK;
     }
     return lost;
