@@ -47,7 +47,7 @@ struct challenged {
     uint8_t peer;
     struct str uri; /* of the request that was challenged */
     struct arena *keep;
-    uint64_t session; /* of who's call, if it is a leg */
+    uint64_t session; /* of its call, if it is a leg */
 };
 /* Asks the vault anything else for leg `who`: what says who is told the answer. */
 enum reason pending_ask(struct core *c, struct ask *q, enum serves what, struct handle who);
