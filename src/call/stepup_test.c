@@ -97,6 +97,55 @@ static void offers_that_leave_no_way(void **state)
     nothing_left(x);
 }
 
+static void no_memory_left(void **state)
+{
+    struct fixture *x = *state;
+    struct blocks *large = &x->g.core[0]->large;
+    for (unsigned leave = 0; leave < 2; leave++) {
+        struct dial d = {.uri = MOBILE, .sdp = SDP_CODE};
+        struct arena all;
+        invites(x, &d);
+        arena_init_blocks(&all, large, SIZE_MAX);
+        while (large->count - large->used > leave)
+            assert_non_null(arena_take(&all, LARGE_BLOCK - 64));
+        vault(x, REASON_NONE);
+        assert_null(sent(x, PBX, "INVITE "));
+        if (leave) {
+            answered(x, &d);
+            within(x, &d, "BYE", 3);
+            ended(x, REASON_call_cancelled);
+        } else {
+            assert_non_null(sent(x, ALICE, "SIP/2.0 503 "));
+            assert_int_equal(core_usage(x->g.core[0]).calls, 0);
+        }
+        arena_reset(&all);
+    }
+    nothing_left(x);
+}
+
+static void nobody_can_be_asked(void **state)
+{
+    struct fixture *x = *state;
+    struct pool *p = &x->g.core[0]->pendings;
+    struct dial d = {.uri = MOBILE};
+    static void *taken[4096];
+    struct handle h;
+    struct ask q;
+    size_t n = 0;
+    asked(x, &d);
+    while (n < ARRAY_LEN(taken) && (taken[n] = pool_new(p, &h)))
+        n++;
+    press(x, &d, "864209");
+    said_us = x->g.now.mono.us;
+    assert_false(asks(x, ASK_OTP, &q));
+    assert_false(kept(x, "864209"));
+    hears(x, NO);
+    while (n)
+        pool_free(p, taken[--n]);
+    rings_off(x, REASON_capacity_transactions);
+    nothing_left(x);
+}
+
 /* --- right codes --- */
 
 static void a_right_code_lets_the_call_out(void **state)
@@ -376,6 +425,8 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, stepup_setup, teardown)
     const struct CMUnitTest tests[] = {cmocka_unit_test(one_codec_and_events),
                                        T(offers_that_leave_no_way),
+                                       T(no_memory_left),
+                                       T(nobody_can_be_asked),
                                        T(a_right_code_lets_the_call_out),
                                        T(ack_comes_late),
                                        T(nobody_there_behind_it),

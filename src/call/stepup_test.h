@@ -78,8 +78,8 @@ struct dial {
     uint32_t ts;
 };
 
-/* Her INVITE, proved. */
-static inline void dials(struct fixture *x, struct dial *d)
+/* Her INVITE; the vault is asked for the proof. */
+static inline void invites(struct fixture *x, struct dial *d)
 {
     static int turn;
     struct flow f = flow_of(ALICE, LISTEN_OUT_UDP);
@@ -105,6 +105,11 @@ static inline void dials(struct fixture *x, struct dial *d)
         m = text;
     }
     message(x, &f, m);
+}
+
+static inline void dials(struct fixture *x, struct dial *d)
+{
+    invites(x, d);
     vault(x, REASON_NONE);
     assert_null(sent(x, ALICE, "SIP/2.0 100 ")); /* while the vault was asked */
 }
