@@ -317,6 +317,76 @@ static void others(void **state)
     none_left(x);
 }
 
+/* A phone that proves itself from elsewhere lives there, in the zone that it came through. */
+static void moves(void **state)
+{
+    struct fixture *x = *state;
+    struct flow at = flow_of("203.0.113.5:6000", LISTEN_OUT_UDP);
+    struct sides d;
+    char more[2048];
+    up(x, &d);
+    struct sub *s = the_sub(x);
+    struct sub_side *a = &s->side[SUBSCRIBER];
+    struct say again = alice_again(&d, 600, 10);
+    message(x, &at, said(&again));
+    const char *r = sent(x, "203.0.113.5:6000", "SIP/2.0 401 ");
+    assert_non_null(r);
+    assert_false(addr_eq(&a->flow.peer, &at.peer)); /* not before it has */
+    (void)snprintf(more, sizeof more, "%s%s", again.more, credentials(r, again.uri));
+    again.more = more;
+    again.cseq = 11;
+    a->zone = POLICY_NONE;
+    message(x, &at, said(&again));
+    vault(x, REASON_NONE);
+    assert_non_null(sent(x, PBX, "SUBSCRIBE "));
+    assert_true(addr_eq(&a->flow.peer, &at.peer));
+    assert_int_equal(a->zone, ZONE_PHONES);
+    none_left(x);
+}
+
+/* A peer that watched a phone is gone from the policy: its subscription ends. */
+static void watcher_gone(void **state)
+{
+    struct fixture *x = *state;
+    struct flow fp = flow_of(PBX, LISTEN_IN_UDP), fb = flow_of(BOB, LISTEN_OUT_UDP);
+    static struct policy none;
+    char q[4096];
+    struct say s = {.method = "SUBSCRIBE",
+                    .uri = "sip:bob@" TEST_INSIDE,
+                    .from = "<sip:200@198.51.100.10>;tag=p1",
+                    .to = "<sip:bob@" TEST_INSIDE ">",
+                    .id = "w1",
+                    .more = "Contact: <sip:200@198.51.100.10>\r\nEvent: dialog\r\n",
+                    .cseq = 1};
+    message(x, &fp, said(&s));
+    keep(q, sizeof q, sent(x, BOB, "SUBSCRIBE "));
+    message(x, &fb, answered(q, "200 OK", "b1", "Contact: <sip:bob@203.0.113.6>\r\n"));
+    char to[256], id[64];
+    keep(to, sizeof to, field(q, "From").p);
+    keep(id, sizeof id, field(q, "Call-ID").p);
+    struct say n = {.method = "NOTIFY",
+                    .uri = "sip:x@" TEST_OUTSIDE,
+                    .from = "<sip:bob@example.com>;tag=b1",
+                    .to = to,
+                    .id = id,
+                    .more = "Contact: <sip:bob@203.0.113.6>\r\nEvent: dialog\r\n"
+                            "Subscription-State: active;expires=60\r\n",
+                    .cseq = 1};
+    message(x, &fb, said(&n));
+    const char *r = sent(x, PBX, "NOTIFY ");
+    assert_non_null(r);
+    message(x, &fp, answered(r, "200 OK", "", ""));
+    none = x->g.policy;
+    none.n_peers = 0;
+    core_policy(x->g.core[0], &none, x->g.now);
+    n.cseq = 2;
+    message(x, &fb, said(&n));
+    assert_non_null(sent(x, BOB, "SIP/2.0 403 "));
+    assert_int_equal(core_usage(x->g.core[0]).exchanges, 0);
+    core_policy(x->g.core[0], &x->g.policy, x->g.now);
+    none_left(x);
+}
+
 /* Routes of the first NOTIFY stay; each Contact moves what is sent there next. */
 static void routes_and_targets(void **state)
 {
@@ -411,8 +481,9 @@ static void lives(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(whose),      T(engines), T(first_word),         T(sources), T(allowed_now),
-        T(renumbered), T(others),  T(routes_and_targets), T(lives),
+        T(whose),      T(engines), T(first_word),   T(sources), T(allowed_now),
+        T(renumbered), T(moves),   T(watcher_gone), T(others),  T(routes_and_targets),
+        T(lives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
