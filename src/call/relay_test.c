@@ -121,6 +121,8 @@ static void info(void **state)
             assert_str_eq(field(req, "Content-Type"), str_c(row[i].type));
         pbx_says(x, "INFO", "", NULL, NULL); /* one at a time */
         told(x, 500);
+        alice_answers(x, req, 100, ""); /* not yet */
+        assert_int_equal(x->n_got, 0);
         alice_answers(x, req, 200, SDP_A);
         told(x, 200);
         assert_null(strstr(sent(x, PBX, "SIP/2.0 200 "), "v=0")); /* whatever it says */
@@ -170,6 +172,10 @@ static void not_now(void **state)
     pbx_says(x, "INFO", "", NULL, NULL);
     told(x, 500);
     k->state = CALL_UP;
+    a->ask = &held;
+    pbx_says(x, "INFO", "", NULL, NULL);
+    told(x, 500);
+    a->ask = NULL;
     b->nict = some; /* our refresh does not meet an offer, but a request of the same kind */
     pbx_says(x, "INFO", "", NULL, NULL);
     told(x, 500);
@@ -221,7 +227,9 @@ static void as_what(void **state)
         x = anew(state);
         bool invite = strcmp(row[i].method, "INVITE") == 0, as = row[i].arrives[0] == 'I';
         b->flags |= row[i].updates ? LEG_ALLOWS_UPDATE : 0;
-        pbx_says(x, row[i].method, CONTACT "Supported: timer\r\nX-Secret: 198.51.100.10\r\n",
+        x->g.policy.zones[ZONE_PHONES].services = SERVICE_TRANSFER;
+        pbx_says(x, row[i].method,
+                 CONTACT "Supported: timer\r\nX-Secret: 198.51.100.10\r\nAllow: UPDATE\r\n",
                  "application/sdp", SDP_P);
         assert_int_equal(sent(x, PBX, "SIP/2.0 100 ") != NULL, invite);
         const char *req = got(x, row[i].arrives);
@@ -229,7 +237,10 @@ static void as_what(void **state)
         assert_non_null(strstr(req, "c=IN IP4 " TEST_OUTSIDE));
         assert_non_null(strstr(field(req, "Contact").p, TEST_OUTSIDE));
         assert_true(str_starts(field(req, "Session-Expires"), STR("1800")));
+        assert_true(a->flags & LEG_ALLOWS_UPDATE);
         session_keep_sdp(b, STR("old"));
+        timer_stop(&x->g.core[0]->wheel, &a->session);
+        timer_stop(&x->g.core[0]->wheel, &b->session);
         alice_answers(x, req, 200, SDP_A);
         assert_int_equal(sent(x, ALICE, "ACK ") != NULL, as);
         const char *ok = sent(x, PBX, "SIP/2.0 200 ");
@@ -238,6 +249,7 @@ static void as_what(void **state)
         assert_non_null(strstr(ok, "c=IN IP4 " TEST_INSIDE));
         assert_non_null(strstr(field(ok, "Contact").p, TEST_INSIDE));
         assert_true(str_starts(field(ok, "Session-Expires"), STR("1800")));
+        assert_true(a->words && b->words);
         assert_true(timer_armed(&a->session) && timer_armed(&b->session));
         assert_int_equal(b->sdp_sent.n > 3, !row[i].updates); /* for refreshes by INVITE */
         if (invite) {
@@ -254,9 +266,9 @@ static void refusals(void **state)
     static const struct {
         unsigned code;
         enum reason ends; /* NONE: the call goes on */
-    } row[] = {{488, REASON_NONE},        {491, REASON_NONE},         {487, REASON_NONE},
-               {500, REASON_NONE},        {401, REASON_NONE},         {603, REASON_NONE},
-               {408, REASON_sip_timeout}, {481, REASON_sip_no_dialog}};
+    } row[] = {{488, REASON_NONE}, {302, REASON_NONE},        {491, REASON_NONE},
+               {487, REASON_NONE}, {500, REASON_NONE},        {401, REASON_NONE},
+               {603, REASON_NONE}, {408, REASON_sip_timeout}, {481, REASON_sip_no_dialog}};
     static const char *const methods[] = {"INVITE", "UPDATE", "INFO"};
     for (size_t i = 0; i < 3 * ARRAY_LEN(row); i++) {
         const char *method = methods[i % 3];
@@ -321,6 +333,7 @@ static void bad_requests(void **state)
     } row[] = {
         {CONTACT "Supported: timer\r\nSession-Expires: 60\r\n", "application/sdp", SDP_P, 422},
         {"Contact: <sip:\r\n", "application/sdp", SDP_P, 400},
+        {"Contact: *\r\n", "application/sdp", SDP_P, 400},
         {CONTACT, "text/plain", "hello", 415},
         {CONTACT, "application/sdp", "v=0\r\nm=\r\n", 400},
     };
@@ -329,6 +342,7 @@ static void bad_requests(void **state)
         told(x, row[i].code);
         assert_null(sent(x, ALICE, ""));
         assert_true(!a->held && !handle_is(b->ict));
+        assert_true(i == 4 || !sent(x, PBX, "SIP/2.0 100 "));
     }
     static struct handle t[8192];
     char branch[BRANCH_CHARS];
@@ -395,8 +409,32 @@ static void another_answer(void **state)
     alice_answers(x, re, 200, SDP_A); /* and again */
     assert_non_null(sent(x, ALICE, "ACK "));
     assert_null(sent(x, PBX, "SIP/2.0"));
+    alice_answers(x, at_alice, 200, SDP_A); /* the first one's, long done */
+    assert_int_equal(x->n_got, 0);
     cseq--;
     pbx_says(x, "ACK", "", NULL, NULL);
+    unharmed(x);
+}
+
+/* An offer that is asked for: alice's ACK waits for the answer, however often she says it. */
+static void asked_for(void **state)
+{
+    struct fixture *x = *state;
+    x->g.policy.zones[ZONE_PHONES].services = SERVICE_TRANSFER;
+    pbx_says(x, "INVITE", CONTACT, NULL, NULL);
+    char re[4096];
+    keep(re, sizeof re, got(x, "INVITE "));
+    assert_null(strstr(re, "m=audio"));
+    for (int i = 0; i < 2; i++) {
+        alice_answers(x, re, 200, SDP_A);
+        assert_int_equal(sent(x, PBX, "SIP/2.0 200 ") != NULL, !i);
+        assert_null(sent(x, ALICE, "ACK "));
+    }
+    assert_true(b->flags & LEG_ACK_WAITS && a->flags & LEG_LATE && b->words);
+    cseq--;
+    pbx_says(x, "ACK", "", "application/sdp", SDP_P);
+    assert_non_null(strstr(sent(x, ALICE, "ACK "), "m=audio"));
+    assert_false(b->flags & LEG_ACK_WAITS || a->flags & LEG_LATE);
     unharmed(x);
 }
 
@@ -433,6 +471,14 @@ static void challenges(void **state)
         assert_null(sent(x, PBX, "INVITE "));
         assert_false(b->held || a->held || handle_is(a->ict));
         assert_int_equal(core_usage(x->g.core[0]).calls, 1);
+        message(x, &fa, /* another request, another chance */
+                request("INFO", "sip:x@" TEST_OUTSIDE, from, field(at_alice, "From").p,
+                        field(at_alice, "Call-ID").p, 6, "", ""));
+        keep(req, sizeof req, sent(x, PBX, "INFO "));
+        message(x, &fp, answered(req, "401 Who", "", ask));
+        assert_null(sent(x, ALICE, "SIP/2.0"));
+        vault(x, REASON_NONE);
+        assert_non_null(strstr(sent(x, PBX, "INFO "), "\r\nAuthorization: Digest "));
     }
 }
 
@@ -440,7 +486,7 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, up, teardown)
     const struct CMUnitTest tests[] = {
-        T(info),        T(not_now),      T(refresh_of_one), T(as_what),        T(refusals),
-        T(bad_answers), T(bad_requests), T(silence),        T(another_answer), T(challenges)};
+        T(info),         T(not_now), T(refresh_of_one), T(as_what),   T(refusals),  T(bad_answers),
+        T(bad_requests), T(silence), T(another_answer), T(asked_for), T(challenges)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
