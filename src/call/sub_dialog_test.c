@@ -344,6 +344,55 @@ static void moves(void **state)
     none_left(x);
 }
 
+static void bound_over(struct fixture *x, struct flow f)
+{
+    struct str aor = STR("alice@example.com"), contact = STR("sip:alice@203.0.113.5:5060");
+    struct binding b = {.flow = f, .q = 500, .aor_len = (uint8_t)aor.n};
+    b.contact_len = (uint8_t)contact.n;
+    memcpy(b.aor, aor.p, aor.n);
+    memcpy(b.contact, contact.p, contact.n);
+    b.aor_hash = location_hash(&x->g.cfg[0].hash_key, aor);
+    b.expires.us = x->g.now.wall.us + 3600 * INT64_C(1000000);
+    assert_ok(location_put(x->g.shards[0], &b));
+}
+
+/* A phone whose connection is gone is where it registered last, unless it has proved itself in the
+ * dialog since. */
+static void follows(void **state)
+{
+    struct fixture *x = *state;
+    struct flow fp = flow_of(PBX, LISTEN_IN_UDP), tls = flow_of(ALICE, LISTEN_OUT_TLS), next, here;
+    struct sides d;
+    char more[2048];
+    up(x, &d);
+    struct sub_side *a = &the_sub(x)->side[SUBSCRIBER];
+    tls.proto = PROTO_TLS;
+    tls.conn = (struct handle){1, 1};
+    a->flow = next = here = tls;
+    next.conn = (struct handle){2, 1};
+    next.peer = test_addr("203.0.113.5:7000");
+    here.conn = (struct handle){3, 1};
+    here.peer = test_addr("203.0.113.5:8000");
+    bound_over(x, next);
+    struct say n = pbx_says(&d, "active", 2, "");
+    message(x, &fp, said(&n));
+    assert_non_null(sent(x, "203.0.113.5:7000", "NOTIFY "));
+    a->flow = tls; /* and now a binding that is older than its own proof */
+    struct say again = alice_again(&d, 600, 10);
+    message(x, &here, said(&again));
+    const char *r = sent(x, "203.0.113.5:8000", "SIP/2.0 401 ");
+    assert_non_null(r);
+    (void)snprintf(more, sizeof more, "%s%s", again.more, credentials(r, again.uri));
+    again.more = more;
+    again.cseq = 11;
+    message(x, &here, said(&again));
+    vault(x, REASON_NONE);
+    n = pbx_says(&d, "active", 3, "");
+    message(x, &fp, said(&n));
+    assert_non_null(sent(x, "203.0.113.5:8000", "NOTIFY "));
+    none_left(x);
+}
+
 /* A peer that watched a phone is gone from the policy: its subscription ends. */
 static void watcher_gone(void **state)
 {
@@ -481,9 +530,8 @@ static void lives(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(whose),      T(engines), T(first_word),   T(sources), T(allowed_now),
-        T(renumbered), T(moves),   T(watcher_gone), T(others),  T(routes_and_targets),
-        T(lives),
+        T(whose), T(engines), T(first_word),   T(sources), T(allowed_now),        T(renumbered),
+        T(moves), T(follows), T(watcher_gone), T(others),  T(routes_and_targets), T(lives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
