@@ -8,6 +8,7 @@
 static char at_alice[4096], at_pbx[4096]; /* INVITE; 2xx */
 static struct leg *a, *b;                 /* of the PBX; of alice */
 static int cseq;
+static char last[8192]; /* of the PBX */
 
 static int up(void **state)
 {
@@ -41,7 +42,8 @@ static void pbx_says(struct fixture *x, const char *method, const char *more, co
                     .type = type,
                     .body = body,
                     .cseq = cseq++};
-    message(x, &f, said(&s));
+    keep(last, sizeof last, said(&s));
+    message(x, &f, last);
 }
 
 static void offers(struct fixture *x, const char *method)
@@ -297,6 +299,60 @@ static void refusals(void **state)
     }
 }
 
+static uint32_t ports(struct fixture *x)
+{
+    return core_usage(x->g.core[0]).media.ports_taken;
+}
+
+/* What a refused offer took is given back; an INFO refused meanwhile takes nothing away. */
+static void nothing_is_kept(void **state)
+{
+    struct fixture *x = *state;
+    static const char two[] = SDP_P "m=audio 6002 RTP/AVP 0\r\n",
+                      both[] = SDP_A "m=audio 4002 RTP/AVP 0\r\n";
+    uint32_t before = ports(x);
+    pbx_says(x, "INVITE", CONTACT, "application/sdp", two);
+    char re[4096];
+    keep(re, sizeof re, got(x, "INVITE "));
+    assert_true(ports(x) > before);
+    alice_answers(x, re, 488, "");
+    assert_int_equal(ports(x), before);
+    pbx_says(x, "INVITE", CONTACT, "application/sdp", two);
+    keep(re, sizeof re, got(x, "INVITE "));
+    uint32_t taken = ports(x);
+    pbx_says(x, "INFO", "", NULL, NULL);
+    alice_answers(x, got(x, "INFO "), 500, "");
+    told(x, 500);
+    assert_int_equal(ports(x), taken);
+    alice_answers(x, re, 200, both);
+    told(x, 200);
+    assert_int_equal(ports(x), taken);
+    cseq -= 2; /* of the INVITE */
+    pbx_says(x, "ACK", "", NULL, NULL);
+    assert_true(!a->held && core_usage(x->g.core[0]).calls == 1);
+}
+
+static void taken_back(void **state)
+{
+    struct fixture *x = *state;
+    struct flow f = flow_of(PBX, LISTEN_IN_UDP);
+    char re[4096];
+    offers(x, "INVITE");
+    keep(re, sizeof re, got(x, "INVITE "));
+    alice_answers(x, re, 100, "");
+    message(x, &f,
+            fmt("CANCEL sip:x@" TEST_INSIDE
+                " SIP/2.0\r\nVia: %s\r\nMax-Forwards: 70\r\nFrom: %s\r\n"
+                "To: %s\r\nCall-ID: id-of-pbx\r\nCSeq: %d CANCEL\r\nContent-Length: 0\r\n\r\n",
+                field(last, "Via").p, CALLER, field(last, "To").p, cseq - 1));
+    told(x, 200);
+    assert_non_null(sent(x, ALICE, "CANCEL "));
+    assert_null(sent(x, PBX, "SIP/2.0 487 ")); /* she says whether it was in time */
+    alice_answers(x, re, 487, "");
+    told(x, 487);
+    unharmed(x);
+}
+
 /* It said yes and cannot be understood: it has changed, and the other end cannot follow. */
 static void bad_answers(void **state)
 {
@@ -486,7 +542,8 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, up, teardown)
     const struct CMUnitTest tests[] = {
-        T(info),         T(not_now), T(refresh_of_one), T(as_what),   T(refusals),  T(bad_answers),
-        T(bad_requests), T(silence), T(another_answer), T(asked_for), T(challenges)};
+        T(info),           T(not_now),      T(refresh_of_one), T(as_what),         T(refusals),
+        T(bad_answers),    T(bad_requests), T(silence),        T(nothing_is_kept), T(taken_back),
+        T(another_answer), T(asked_for),    T(challenges)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
