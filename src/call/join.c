@@ -149,8 +149,10 @@ void join_response(struct leg *l, const struct sip_msg *m)
         join_failed(l, why, 488);
         return;
     }
-    if (k->x.said.n)
+    if (k->x.said.n) {
         session_keep_sdp(l, k->x.said);
+        session_arm(l);
+    }
     if (l->flags & LEG_BACK) {
         l->flags &= (uint16_t)~LEG_BACK;
         return;

@@ -383,8 +383,10 @@ static enum reason late_answer(struct core *c, struct leg *l, const struct sip_m
         return why;
     media_pair(c->media, l->media, y->media);
     words_keep(l, sdp);
-    if (!(y->flags & LEG_ALLOWS_UPDATE))
+    if (!(y->flags & LEG_ALLOWS_UPDATE)) {
         session_keep_sdp(y, out_str(&o));
+        session_arm(y); /* only now there is something to refresh it by */
+    }
     return REASON_NONE;
 }
 

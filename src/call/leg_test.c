@@ -346,6 +346,7 @@ static void acknowledges(void **state)
         assert_int_equal(strstr(ack, "m=audio ") != NULL, late);
         assert_int_equal(atoi(field(ack, "CSeq").p), atoi(field(at_alice, "CSeq").p));
         assert_false(b->flags & LEG_ACK_WAITS);
+        assert_true(timer_armed(&b->session) && b->sdp_sent.n); /* it is to be refreshed */
         for (int i = 0; i < 2; i++) {
             message(x, &fa, answer(at_alice, 200, "a1", "alice@203.0.113.5", SDP_A));
             assert_int_equal(x->n_got, 1);

@@ -256,8 +256,10 @@ static enum reason answered(struct leg *x, struct leg *y, const struct held *h,
     enum reason none = REASON_NONE;
     words_keep(x, sdp_of(h->m, &none));
     words_keep(y, sdp);
-    if (h->said.n)
+    if (h->said.n) {
         session_keep_sdp(y, h->said);
+        session_arm(y); /* there may have been nothing to refresh it by */
+    }
     return REASON_NONE;
 }
 

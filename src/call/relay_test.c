@@ -88,6 +88,11 @@ static void unharmed(struct fixture *x)
     assert_int_equal(core_usage(x->g.core[0]).calls, 1);
 }
 
+static uint32_t ports(struct fixture *x)
+{
+    return core_usage(x->g.core[0]).media.ports_taken;
+}
+
 static void info(void **state)
 {
     struct fixture *x = *state;
@@ -240,7 +245,7 @@ static void as_what(void **state)
         assert_non_null(strstr(field(req, "Contact").p, TEST_OUTSIDE));
         assert_true(str_starts(field(req, "Session-Expires"), STR("1800")));
         assert_true(a->flags & LEG_ALLOWS_UPDATE);
-        session_keep_sdp(b, STR("old"));
+        session_keep_sdp(b, STR_NONE); /* as of one that was too long to keep */
         timer_stop(&x->g.core[0]->wheel, &a->session);
         timer_stop(&x->g.core[0]->wheel, &b->session);
         alice_answers(x, req, 200, SDP_A);
@@ -253,7 +258,7 @@ static void as_what(void **state)
         assert_true(str_starts(field(ok, "Session-Expires"), STR("1800")));
         assert_true(a->words && b->words);
         assert_true(timer_armed(&a->session) && timer_armed(&b->session));
-        assert_int_equal(b->sdp_sent.n > 3, !row[i].updates); /* for refreshes by INVITE */
+        assert_int_equal(b->sdp_sent.n != 0, !row[i].updates); /* for refreshes by INVITE */
         if (invite) {
             cseq--;
             pbx_says(x, "ACK", "", NULL, NULL);
@@ -297,11 +302,6 @@ static void refusals(void **state)
         assert_non_null(sent(x, PBX, "BYE "));
         nothing_left(x);
     }
-}
-
-static uint32_t ports(struct fixture *x)
-{
-    return core_usage(x->g.core[0]).media.ports_taken;
 }
 
 /* What a refused offer took is given back; an INFO refused meanwhile takes nothing away. */
@@ -406,8 +406,10 @@ static void bad_requests(void **state)
     while (n < ARRAY_LEN(t) - 1 && handle_is(t[n] = trans_client(c->trans, SIP_BYE, 0, branch)))
         n++;
     trans_drop(c->trans, t[--n]); /* room for the request, and none to pass it on */
-    offers(x, "INVITE");
+    uint32_t before = ports(x);
+    pbx_says(x, "INVITE", CONTACT, "application/sdp", SDP_P "m=audio 6002 RTP/AVP 0\r\n");
     told(x, 503);
+    assert_int_equal(ports(x), before);
     assert_null(sent(x, ALICE, ""));
     while (n--)
         trans_drop(c->trans, t[n]);
