@@ -335,7 +335,8 @@ void call_dial(struct call *k, const struct request *r)
     k->limit = instant_add(c->now.mono, DUR_S(ring_s ? ring_s : RING_DEFAULT_S));
     timer_arm(&c->wheel, &k->timer, k->limit);
     enum err e = dialog_uas(&k->a->d, &k->text, k->a->held->m, STR("standin"));
-    enum reason why = e == OK ? REASON_NONE : REASON_capacity_memory;
+    bool whole = e == OK && k->user.p && k->payer.p; /* who pays */
+    enum reason why = whole ? REASON_NONE : REASON_capacity_memory;
     cdr_start(k);
     if (why == REASON_NONE)
         why = fork_start(k, r);

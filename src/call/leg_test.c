@@ -120,7 +120,7 @@ static void by_its_tag(void **state)
     struct core *c = x->g.core[0];
     enum reason why;
     struct handle h;
-    char tag[TOKEN_CHARS];
+    char tag[TOKEN_CHARS] = {0};
     struct str t = str_of(tag, sizeof tag);
     token_mint(&c->cfg.token_keys, (struct token){TOKEN_TAG, 0, leg_handle(b)}, tag);
     assert_ptr_equal(leg_of_tag(c, t, &why, &h), b);
